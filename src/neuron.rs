@@ -1,0 +1,343 @@
+//! The Hodgkin-Huxley neuron: NEST's model `hh_psc_alpha`.
+//!
+//! The membrane potential V (mV) follows
+//!
+//! C_m dV/dt = I - g_Na m³ h (V - E_Na) - g_K n⁴ (V - E_K) - g_L (V - E_L),
+//!
+//! and each gate x of m, h, n follows dx/dt = alpha_x(V) (1 - x) - beta_x(V) x. With C_m in pF, conductances in nS,
+//! potentials in mV and currents in pA, time comes out in ms.
+//!
+//! Source: A. L. Hodgkin and A. F. Huxley, J. Physiol. 117, 500 (1952), doi 10.1113/jphysiol.1952.sp004764, in the form
+//! and with the values of the NEST simulator's `hh_psc_alpha`. Its synapses (alpha-shaped currents) have no part here:
+//! nothing but the injected current drives this neuron.
+
+use crate::{Error, Result};
+
+/// Parameters of the neuron, under NEST's names and with NEST's default values.
+#[allow(non_snake_case)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HhPscAlpha {
+    /// Membrane capacitance, pF.
+    pub C_m: f64,
+    /// Peak sodium conductance, nS.
+    pub g_Na: f64,
+    /// Peak potassium conductance, nS.
+    pub g_K: f64,
+    /// Leak conductance, nS.
+    pub g_L: f64,
+    /// Sodium reversal potential, mV.
+    pub E_Na: f64,
+    /// Potassium reversal potential, mV.
+    pub E_K: f64,
+    /// Leak reversal potential, mV.
+    pub E_L: f64,
+    /// Constant current beside the injected one, pA.
+    pub I_e: f64,
+    /// Time after a spike in which no other one is counted, ms. It does not clamp the potential.
+    pub t_ref: f64,
+}
+
+impl Default for HhPscAlpha {
+    fn default() -> Self {
+        HhPscAlpha {
+            C_m: 100.0,
+            g_Na: 12_000.0,
+            g_K: 3_600.0,
+            g_L: 30.0,
+            E_Na: 50.0,
+            E_K: -77.0,
+            E_L: -54.402,
+            I_e: 0.0,
+            t_ref: 2.0,
+        }
+    }
+}
+
+/// What the neuron did during one simulation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// Membrane potential, mV; value `i` is the state at time `(i + 1) * dt_current_ms`.
+    pub potential_mv: Vec<f64>,
+    /// Times at which a spike was counted, ms.
+    pub spike_times_ms: Vec<f64>,
+}
+
+/// Where every simulation starts, mV; the gates start at their steady state for it.
+pub const INITIAL_POTENTIAL_MV: f64 = -65.0;
+
+/// NEST's default transmission delay, ms: a current stamped with time t acts from t + 1 ms on.
+pub const DELAY_MS: f64 = 1.0;
+
+/// Largest local error of a step, in mV for the potential and 1 for the gates: NEST's `gsl_error_tol`.
+const ERROR_TOLERANCE: f64 = 1e-3;
+
+/// The largest distance from 0 mV that is taken for a membrane potential.
+const POTENTIAL_LIMIT_MV: f64 = 1e3;
+
+/// x / (1 - exp(-x)), which is 1 at x = 0, where the plain quotient is 0 / 0.
+///
+/// `exp_m1` keeps the quotient exact to the last bits for every other x, however small.
+fn exp_linear(x: f64) -> f64 {
+    if x == 0.0 { 1.0 } else { -x / exp_m1(-x) }
+}
+
+/// exp(x), held below overflow so that rates stay finite for every finite potential.
+fn exp(x: f64) -> f64 {
+    x.min(700.0).exp()
+}
+
+/// exp(x) - 1, held like [`exp`].
+fn exp_m1(x: f64) -> f64 {
+    x.min(700.0).exp_m1()
+}
+
+/// Opening rate of the sodium activation gate m at potential `v` (mV), 1/ms: 0.1 (V + 40) / (1 - exp(-(V + 40) / 10)).
+///
+/// ```
+/// use hhnet::neuron::alpha_m;
+/// assert_eq!(alpha_m(-40.0), 1.0); // the limit, where the plain quotient is 0 / 0
+/// ```
+pub fn alpha_m(v: f64) -> f64 {
+    exp_linear((v + 40.0) / 10.0)
+}
+
+/// Closing rate of the sodium activation gate m at potential `v` (mV), 1/ms: 4 exp(-(V + 65) / 18).
+pub fn beta_m(v: f64) -> f64 {
+    4.0 * exp(-(v + 65.0) / 18.0)
+}
+
+/// Opening rate of the sodium inactivation gate h at potential `v` (mV), 1/ms: 0.07 exp(-(V + 65) / 20).
+pub fn alpha_h(v: f64) -> f64 {
+    0.07 * exp(-(v + 65.0) / 20.0)
+}
+
+/// Closing rate of the sodium inactivation gate h at potential `v` (mV), 1/ms: 1 / (1 + exp(-(V + 35) / 10)).
+pub fn beta_h(v: f64) -> f64 {
+    1.0 / (1.0 + exp(-(v + 35.0) / 10.0))
+}
+
+/// Opening rate of the potassium gate n at potential `v` (mV), 1/ms: 0.01 (V + 55) / (1 - exp(-(V + 55) / 10)).
+pub fn alpha_n(v: f64) -> f64 {
+    0.1 * exp_linear((v + 55.0) / 10.0)
+}
+
+/// Closing rate of the potassium gate n at potential `v` (mV), 1/ms: 0.125 exp(-(V + 65) / 80).
+pub fn beta_n(v: f64) -> f64 {
+    0.125 * exp(-(v + 65.0) / 80.0)
+}
+
+/// Potential (mV) and gates.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    v: f64,
+    m: f64,
+    h: f64,
+    n: f64,
+}
+
+impl State {
+    /// The state at rest at potential `v`: each gate at alpha / (alpha + beta).
+    fn steady(v: f64) -> Self {
+        State {
+            v,
+            m: alpha_m(v) / (alpha_m(v) + beta_m(v)),
+            h: alpha_h(v) / (alpha_h(v) + beta_h(v)),
+            n: alpha_n(v) / (alpha_n(v) + beta_n(v)),
+        }
+    }
+
+    /// This state moved for `dt` ms along a weighted sum of slopes.
+    #[inline]
+    fn moved<const N: usize>(self, dt: f64, slopes: &[(f64, State); N]) -> Self {
+        slopes.iter().fold(self, |y, &(weight, k)| State {
+            v: y.v + dt * weight * k.v,
+            m: y.m + dt * weight * k.m,
+            h: y.h + dt * weight * k.h,
+            n: y.n + dt * weight * k.n,
+        })
+    }
+}
+
+impl HhPscAlpha {
+    /// The equations: the time derivative of each variable (mV/ms, 1/ms) under the current `i` (pA).
+    fn derivative(&self, State { v, m, h, n }: State, i: f64) -> State {
+        let i_na = self.g_Na * m * m * m * h * (v - self.E_Na);
+        let i_k = self.g_K * n * n * n * n * (v - self.E_K);
+        let i_l = self.g_L * (v - self.E_L);
+        State {
+            v: (i + self.I_e - i_na - i_k - i_l) / self.C_m,
+            m: alpha_m(v) * (1.0 - m) - beta_m(v) * m,
+            h: alpha_h(v) * (1.0 - h) - beta_h(v) * h,
+            n: alpha_n(v) * (1.0 - n) - beta_n(v) * n,
+        }
+    }
+
+    /// Moves the state on by `resolution` ms under the current `i`, in as many Runge-Kutta-Fehlberg steps as the local error
+    /// asks for. `step` is the length to try first, ms, and on return the one to try next.
+    ///
+    /// This is the control of the GNU Scientific Library's `odeiv_evolve` with `control_y`, which NEST uses: a step is
+    /// repeated with a shorter one if its error estimate exceeds the tolerance by a tenth, and the next one is longer if
+    /// the estimate is below half the tolerance.
+    fn advance(&self, mut y: State, i: f64, resolution: f64, step: &mut f64) -> State {
+        let mut t = 0.0;
+        while t < resolution {
+            let mut length = *step;
+            (y, t) = loop {
+                let last = length > resolution - t;
+                if last {
+                    length = resolution - t;
+                }
+                let (next, error) = self.fehlberg(y, i, length);
+                let t_next = if last { resolution } else { t + length };
+                let tried = length;
+                let excess = error / ERROR_TOLERANCE;
+                if excess > 1.1 {
+                    length *= (0.9 / excess.powf(1.0 / 5.0)).max(0.2);
+                    if t + length != t {
+                        continue;
+                    }
+                    length = tried;
+                } else if excess < 0.5 {
+                    length *= (0.9 / excess.max(f64::MIN_POSITIVE).powf(1.0 / 6.0)).clamp(1.0, 5.0);
+                }
+                *step = length;
+                break (next, t_next);
+            };
+        }
+        y
+    }
+
+    /// One step of the Runge-Kutta-Fehlberg scheme: the solution of order 5 and the largest difference, over the
+    /// variables, from that of order 4.
+    ///
+    /// Source: E. Fehlberg, Computing 6, 61 (1970), doi 10.1007/BF02241732.
+    fn fehlberg(&self, y: State, i: f64, dt: f64) -> (State, f64) {
+        let k1 = self.derivative(y, i);
+        let k2 = self.derivative(y.moved(dt, &[(0.25, k1)]), i);
+        let k3 = self.derivative(y.moved(dt, &[(3.0 / 32.0, k1), (9.0 / 32.0, k2)]), i);
+        let to4 = [(1932.0 / 2197.0, k1), (-7200.0 / 2197.0, k2), (7296.0 / 2197.0, k3)];
+        let k4 = self.derivative(y.moved(dt, &to4), i);
+        let to5 = [(439.0 / 216.0, k1), (-8.0, k2), (3680.0 / 513.0, k3), (-845.0 / 4104.0, k4)];
+        let k5 = self.derivative(y.moved(dt, &to5), i);
+        let to6 =
+            [(-8.0 / 27.0, k1), (2.0, k2), (-3544.0 / 2565.0, k3), (1859.0 / 4104.0, k4), (-11.0 / 40.0, k5)];
+        let k6 = self.derivative(y.moved(dt, &to6), i);
+        let order5 = [
+            (16.0 / 135.0, k1),
+            (6656.0 / 12825.0, k3),
+            (28561.0 / 56430.0, k4),
+            (-9.0 / 50.0, k5),
+            (2.0 / 55.0, k6),
+        ];
+        let difference =
+            [(1.0 / 360.0, k1), (-128.0 / 4275.0, k3), (-2197.0 / 75240.0, k4), (1.0 / 50.0, k5), (2.0 / 55.0, k6)];
+        let error = State { v: 0.0, m: 0.0, h: 0.0, n: 0.0 }.moved(dt, &difference);
+        (y.moved(dt, &order5), error.v.abs().max(error.m.abs()).max(error.h.abs()).max(error.n.abs()))
+    }
+
+    /// Injects a current and returns the potential and the spikes: the scalar reference, one neuron at a time.
+    ///
+    /// `current_pa` holds one value for every `dt_current_ms`; `dt_ms` is NEST's resolution, which must divide
+    /// `dt_current_ms` and the delay of 1 ms. Below threshold one integration step spans it; spikes take shorter ones. Timing is that of a NEST simulation in which a step current generator feeds
+    /// the neuron and a multimeter reads it: value `i` of the current is stamped `(i + 1) * dt_current_ms` and acts from
+    /// 1 ms later (NEST's default delay) until the next one does, with no current before the first; potential `i` is read
+    /// at `(i + 1) * dt_current_ms`. A spike is counted at a step after which V is 0 mV or more and falling, if none was
+    /// counted within the refractory period before.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a parameter outside its range or steps that do not divide each other;
+    /// [`Error::NotFinite`] for a current that is not finite, or a potential that runs away.
+    ///
+    /// ```
+    /// use hhnet::neuron::HhPscAlpha;
+    /// let rest = HhPscAlpha::default().simulate(&[0.0; 100], 1.0, 0.1)?;
+    /// assert!(rest.spike_times_ms.is_empty() && (rest.potential_mv[99] + 65.0).abs() < 0.1);
+    /// let strong = HhPscAlpha::default().simulate(&[1000.0; 100], 1.0, 0.1)?;
+    /// assert!(strong.spike_times_ms.len() > 3);
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn simulate(&self, current_pa: &[f64], dt_current_ms: f64, dt_ms: f64) -> Result<Response> {
+        self.validate()?;
+        let steps_per_value = whole_steps("dt_current_ms", dt_current_ms, dt_ms)?;
+        let delay_steps = steps_per_value + whole_steps("delay", DELAY_MS, dt_ms)?;
+        let refractory_steps = (self.t_ref / dt_ms).round() as usize;
+        if let Some(i) = current_pa.iter().position(|x| !x.is_finite()) {
+            return Err(Error::NotFinite {
+                what: "current".into(),
+                value: current_pa[i],
+                place: format!("value {i}"),
+                remedy: "give finite currents, in pA".into(),
+            });
+        }
+
+        let mut y = State::steady(INITIAL_POTENTIAL_MV);
+        let mut step_ms = dt_ms;
+        let mut refractory = 0;
+        let mut response = Response { potential_mv: Vec::with_capacity(current_pa.len()), spike_times_ms: Vec::new() };
+        for step in 0..current_pa.len() * steps_per_value {
+            let i = if step < delay_steps { 0.0 } else { current_pa[(step - delay_steps) / steps_per_value] };
+            let before = y.v;
+            y = self.advance(y, i, dt_ms, &mut step_ms);
+            if y.v.is_nan() || y.v.abs() > POTENTIAL_LIMIT_MV {
+                return Err(Error::NotFinite {
+                    what: "membrane potential (mV)".into(),
+                    value: y.v,
+                    place: format!("t = {} ms", time_ms(step + 1, dt_ms)),
+                    remedy: format!("the current there is {i} pA: inject less, or take a step below dt_ms = {dt_ms}"),
+                });
+            }
+            if refractory > 0 {
+                refractory -= 1;
+            } else if y.v >= 0.0 && before > y.v {
+                response.spike_times_ms.push(time_ms(step + 1, dt_ms));
+                refractory = refractory_steps;
+            }
+            if (step + 1) % steps_per_value == 0 {
+                response.potential_mv.push(y.v);
+            }
+        }
+        Ok(response)
+    }
+
+    /// Checks every parameter.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for the first one that is outside its range.
+    pub fn validate(&self) -> Result<()> {
+        let ranges = [
+            ("C_m", self.C_m, f64::MIN_POSITIVE, f64::MAX, "give a capacitance above 0, in pF"),
+            ("g_Na", self.g_Na, 0.0, f64::MAX, "give a conductance of 0 or more, in nS"),
+            ("g_K", self.g_K, 0.0, f64::MAX, "give a conductance of 0 or more, in nS"),
+            ("g_L", self.g_L, 0.0, f64::MAX, "give a conductance of 0 or more, in nS"),
+            ("E_Na", self.E_Na, -1e3, 1e3, "give a potential from -1000 to 1000 mV"),
+            ("E_K", self.E_K, -1e3, 1e3, "give a potential from -1000 to 1000 mV"),
+            ("E_L", self.E_L, -1e3, 1e3, "give a potential from -1000 to 1000 mV"),
+            ("I_e", self.I_e, f64::MIN, f64::MAX, "give a finite current, in pA"),
+            ("t_ref", self.t_ref, 0.0, f64::MAX, "give a time of 0 or more, in ms"),
+        ];
+        for (name, value, low, high, remedy) in ranges {
+            if !(low..=high).contains(&value) {
+                return Err(Error::parameter(format!("HhPscAlpha::{name}"), value, remedy));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The time after `steps` steps, ms, rounded to what a clock of this step shows (0.1 + 0.2 is 0.3).
+fn time_ms(steps: usize, dt_ms: f64) -> f64 {
+    (steps as f64 * dt_ms * 1e9).round() / 1e9
+}
+
+/// How often `step_ms` goes into `duration_ms`, which must be a whole number of times and at least once.
+///
+/// # Errors
+/// [`Error::Parameter`] under the given name.
+pub fn whole_steps(name: &str, duration_ms: f64, step_ms: f64) -> Result<usize> {
+    let count = (duration_ms / step_ms).round();
+    let whole = step_ms > 0.0 && (1.0..1e15).contains(&count) && (count * step_ms - duration_ms).abs() < 1e-9 * duration_ms;
+    if !whole {
+        return Err(Error::parameter(name, duration_ms, format!("give a whole multiple of the time step {step_ms} ms")));
+    }
+    Ok(count as usize)
+}

@@ -1,0 +1,97 @@
+//! The noise and the neuron against NumPy's and NEST's numbers (tests/data/original_seed1234.h5).
+
+use hhnet::neuron::{HhPscAlpha, alpha_m, alpha_n};
+use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/original_seed1234.h5");
+
+fn golden(name: &str) -> Vec<f64> {
+    hdf5::File::open(GOLDEN).unwrap().dataset(name).unwrap().read_raw().unwrap()
+}
+
+fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(worst <= tolerance, "{what}: {worst:e} apart");
+}
+
+#[test]
+fn currents_are_the_originals_bit_for_bit() {
+    let ou = OrnsteinUhlenbeck::default();
+    let mut random = NumpyRandom::seed(1234);
+    assert_eq!(ou.trace(1000, &mut random), golden("demo_current"));
+    assert_eq!(ou.trace(1000, &mut random), golden("demo2_current"));
+    let x: Vec<f64> = (0..32).flat_map(|_| ou.trace(1000, &mut random)).collect();
+    assert_eq!(x, golden("X_head"));
+}
+
+#[test]
+fn potentials_are_nests() {
+    let neuron = HhPscAlpha::default();
+    for (current, potential, steps) in [
+        ("demo2_current", "demo2_V_m", 1000),
+        ("X_head", "Y_head", 1000),
+        ("X_test_head", "Y_test_head", 10_000),
+        ("rejected_current", "rejected_V_m", 1000),
+    ] {
+        let (currents, potentials) = (golden(current), golden(potential));
+        for (trial, (x, y)) in currents.chunks(steps).zip(potentials.chunks(steps)).enumerate() {
+            let response = neuron.simulate(x, 1.0, 0.1).unwrap();
+            assert_close(&response.potential_mv, y, 1e-9, &format!("{potential} {trial}"));
+            assert_eq!(response.spike_times_ms.is_empty(), potential != "rejected_V_m");
+        }
+    }
+}
+
+#[test]
+fn first_spikes_have_nests_time_stamps() {
+    let first: Vec<f64> = golden("rejected_current")
+        .chunks(1000)
+        .map(|x| HhPscAlpha::default().simulate(x, 1.0, 0.1).unwrap().spike_times_ms[0])
+        .collect();
+    assert_eq!(first, golden("rejected_first_spike_ms"));
+}
+
+#[test]
+fn rates_are_smooth_through_their_removable_singularities() {
+    for (rate, v0, limit) in [(alpha_m as fn(f64) -> f64, -40.0, 1.0), (alpha_n, -55.0, 0.1)] {
+        assert_eq!(rate(v0), limit);
+        for exponent in 1..14 {
+            let x = 10f64.powi(-exponent);
+            // x / (1 - exp(-x)) = 1 + x/2 + x²/12 - x⁴/720 + O(x⁶)
+            for x in [x, -x] {
+                let v = v0 + 10.0 * x;
+                let x = (v - v0) / 10.0;
+                let series = limit * (1.0 + x / 2.0 + x * x / 12.0 - x.powi(4) / 720.0 + x.powi(6) / 30_240.0);
+                assert!((rate(v) / series - 1.0).abs() < 1e-12, "{v}");
+            }
+        }
+        for v in [f64::MAX, f64::MIN, 1e3, -1e3, -1e6] {
+            assert!(rate(v).is_finite() && rate(v) >= 0.0, "{v}");
+        }
+    }
+}
+
+#[test]
+fn parameters_outside_their_range_are_named() {
+    let neuron = HhPscAlpha { C_m: 0.0, ..HhPscAlpha::default() };
+    let error = neuron.simulate(&[0.0; 10], 1.0, 0.1).unwrap_err().to_string();
+    assert_eq!(error, "HhPscAlpha::C_m = 0: give a capacitance above 0, in pF");
+    let error = OrnsteinUhlenbeck { sigma: f64::NAN, ..Default::default() }.validate().unwrap_err().to_string();
+    assert!(error.starts_with("OrnsteinUhlenbeck::sigma = NaN"), "{error}");
+    let error = OrnsteinUhlenbeck { dt_ms: 200.0, ..Default::default() }.validate().unwrap_err().to_string();
+    assert!(error.contains("below 200 ms"), "{error}");
+    let error = HhPscAlpha::default().simulate(&[0.0; 10], 1.0, 0.3).unwrap_err().to_string();
+    assert!(error.contains("whole multiple"), "{error}");
+    for bad in [f64::NAN, 0.0, -0.1] {
+        assert!(HhPscAlpha::default().simulate(&[0.0; 10], 1.0, bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_potential_that_runs_away_is_reported_and_not_returned() {
+    let error = HhPscAlpha::default().simulate(&[1e7; 200], 1.0, 0.1).unwrap_err().to_string();
+    assert!(error.contains("at t = 2.") && error.contains("10000000 pA"), "{error}");
+    let error = HhPscAlpha::default().simulate(&[0.0, f64::NAN], 1.0, 0.1).unwrap_err().to_string();
+    assert!(error.contains("current is NaN at value 1"), "{error}");
+}

@@ -1,7 +1,9 @@
 //! crate
+pub mod dataset;
 pub mod error;
+mod files;
+pub mod neuron;
 pub mod progress;
 pub mod stimulus;
-pub mod neuron;
 pub use error::{Error, Result};
 pub use ndarray;

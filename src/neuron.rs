@@ -219,16 +219,10 @@ impl HhPscAlpha {
         let k4 = self.derivative(y.moved(dt, &to4), i);
         let to5 = [(439.0 / 216.0, k1), (-8.0, k2), (3680.0 / 513.0, k3), (-845.0 / 4104.0, k4)];
         let k5 = self.derivative(y.moved(dt, &to5), i);
-        let to6 =
-            [(-8.0 / 27.0, k1), (2.0, k2), (-3544.0 / 2565.0, k3), (1859.0 / 4104.0, k4), (-11.0 / 40.0, k5)];
+        let to6 = [(-8.0 / 27.0, k1), (2.0, k2), (-3544.0 / 2565.0, k3), (1859.0 / 4104.0, k4), (-11.0 / 40.0, k5)];
         let k6 = self.derivative(y.moved(dt, &to6), i);
-        let order5 = [
-            (16.0 / 135.0, k1),
-            (6656.0 / 12825.0, k3),
-            (28561.0 / 56430.0, k4),
-            (-9.0 / 50.0, k5),
-            (2.0 / 55.0, k6),
-        ];
+        let order5 =
+            [(16.0 / 135.0, k1), (6656.0 / 12825.0, k3), (28561.0 / 56430.0, k4), (-9.0 / 50.0, k5), (2.0 / 55.0, k6)];
         let difference =
             [(1.0 / 360.0, k1), (-128.0 / 4275.0, k3), (-2197.0 / 75240.0, k4), (1.0 / 50.0, k5), (2.0 / 55.0, k6)];
         let error = State { v: 0.0, m: 0.0, h: 0.0, n: 0.0 }.moved(dt, &difference);
@@ -335,9 +329,14 @@ fn time_ms(steps: usize, dt_ms: f64) -> f64 {
 /// [`Error::Parameter`] under the given name.
 pub fn whole_steps(name: &str, duration_ms: f64, step_ms: f64) -> Result<usize> {
     let count = (duration_ms / step_ms).round();
-    let whole = step_ms > 0.0 && (1.0..1e15).contains(&count) && (count * step_ms - duration_ms).abs() < 1e-9 * duration_ms;
+    let whole =
+        step_ms > 0.0 && (1.0..1e15).contains(&count) && (count * step_ms - duration_ms).abs() < 1e-9 * duration_ms;
     if !whole {
-        return Err(Error::parameter(name, duration_ms, format!("give a whole multiple of the time step {step_ms} ms")));
+        return Err(Error::parameter(
+            name,
+            duration_ms,
+            format!("give a whole multiple of the time step {step_ms} ms"),
+        ));
     }
     Ok(count as usize)
 }

@@ -1,0 +1,415 @@
+//! The data set: noisy currents and the neuron's potentials, written to and read from HDF5.
+//!
+//! A file holds `X` and `Y`, currents (pA) and potentials (mV) of shape (samples, steps, 1), and `X_test` and `Y_test`,
+//! fewer and longer ones; everything is float64, one value per millisecond. Parameters, seed and units stand in HDF5
+//! attributes.
+
+use crate::files::{PartFile, hdf5_error, open_hdf5};
+use crate::neuron::{HhPscAlpha, Response, whole_steps};
+use crate::progress::Progress;
+use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
+use crate::{Error, Result};
+use ndarray::{Array3, ArrayView3, s};
+use std::ops::{Bound, RangeBounds};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How many trials are drawn and simulated before their kept ones are written.
+const CHUNK: usize = 256;
+
+/// So many trials in a row with a spike end the attempt: nothing subthreshold is to be had from these parameters.
+const HOPELESS: usize = 1000;
+
+/// What to generate. The default is the original study's data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// Number of training and validation samples (`X`, `Y`).
+    pub samples: usize,
+    /// Length of each, ms.
+    pub duration_ms: f64,
+    /// Number of test samples (`X_test`, `Y_test`).
+    pub test_samples: usize,
+    /// Length of each, ms.
+    pub test_duration_ms: f64,
+    /// Seed of NumPy's legacy random stream.
+    pub seed: u32,
+    /// The injected current.
+    pub current: OrnsteinUhlenbeck,
+    /// The neuron.
+    pub neuron: HhPscAlpha,
+    /// Resolution of the simulation, ms.
+    pub dt_ms: f64,
+    /// Number of threads; `None` takes one per core. The data do not depend on it.
+    pub threads: Option<usize>,
+    /// Whether an existing file may be replaced.
+    pub overwrite: bool,
+    /// Where progress lines go.
+    pub progress: Progress,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        GenerateOptions {
+            samples: 10_000,
+            duration_ms: 1000.0,
+            test_samples: 10,
+            test_duration_ms: 10_000.0,
+            seed: 1234,
+            current: OrnsteinUhlenbeck::default(),
+            neuron: HhPscAlpha::default(),
+            dt_ms: 0.1,
+            threads: None,
+            overwrite: false,
+            progress: Progress::Silent,
+        }
+    }
+}
+
+/// What [`generate`] made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// The file.
+    pub path: PathBuf,
+    /// Shape of `X` and `Y`: (samples, steps, 1).
+    pub shape: [usize; 3],
+    /// Shape of `X_test` and `Y_test`.
+    pub test_shape: [usize; 3],
+    /// Numbers (from 0) of the training trials that were dropped because the neuron spiked.
+    pub dropped_trials: Vec<usize>,
+    /// The same for the test trials.
+    pub dropped_test_trials: Vec<usize>,
+    /// Time it took.
+    pub elapsed: Duration,
+}
+
+/// Generates a data set: draws currents, simulates the neuron, drops the trials in which it spikes, and writes the others
+/// until the file holds as many as asked for.
+///
+/// The random stream is used as the original study uses it: two demonstration traces of `duration_ms` are drawn first
+/// (they are not stored), then trials in order, whether they are kept or not. The file appears under its name once it is
+/// complete.
+///
+/// # Errors
+/// [`Error::Parameter`] for a parameter outside its range; [`Error::File`] or [`Error::Io`] if the file exists and
+/// `overwrite` is not set, or cannot be written; [`Error::NotFinite`] if a potential runs away.
+///
+/// ```
+/// use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
+/// let directory = tempfile::tempdir().unwrap();
+/// let path = directory.path().join("small.h5");
+/// let made = generate(&path, &GenerateOptions { samples: 3, test_samples: 1, ..GenerateOptions::default() })?;
+/// assert_eq!(made.shape, [3, 1000, 1]);
+/// assert_eq!(H5Matrix::open(&path, "Y_test")?.shape(), (1, 10_000, 1));
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Generated> {
+    let started = Instant::now();
+    let path = path.as_ref();
+    let shape = shape_of("samples", options.samples, options.duration_ms, options)?;
+    let test_shape = shape_of("test_samples", options.test_samples, options.test_duration_ms, options)?;
+    options.current.validate()?;
+    // An empty simulation checks the neuron and the time steps before any work is done.
+    options.neuron.simulate(&[], options.current.dt_ms, options.dt_ms)?;
+    if options.threads == Some(0) {
+        return Err(Error::parameter("threads", 0, "give 1 or more"));
+    }
+
+    let part = PartFile::new(path, options.overwrite)?;
+    if part.path().exists() {
+        options.progress.line(format_args!("replacing '{}', left unfinished by an earlier run", part.path().display()));
+    }
+    let (part, file) = part.create_hdf5()?;
+    let mut random = NumpyRandom::seed(options.seed);
+    for _ in 0..2 {
+        options.current.trace(shape[1], &mut random);
+    }
+    let dropped_trials = write_trials(&file, "X", "Y", shape, &mut random, options, part.path())?;
+    let dropped_test_trials = write_trials(&file, "X_test", "Y_test", test_shape, &mut random, options, part.path())?;
+    write_attributes(&file, options, &dropped_trials, &dropped_test_trials)
+        .and_then(|()| file.close())
+        .map_err(hdf5_error(part.path(), "finish the file"))?;
+    part.finish()?;
+    let elapsed = started.elapsed();
+    Ok(Generated { path: path.to_path_buf(), shape, test_shape, dropped_trials, dropped_test_trials, elapsed })
+}
+
+/// (samples, steps, 1), if there is something in it and it can be addressed.
+fn shape_of(name: &str, samples: usize, duration_ms: f64, options: &GenerateOptions) -> Result<[usize; 3]> {
+    let duration_name = if name == "samples" { "duration_ms" } else { "test_duration_ms" };
+    let steps = whole_steps(duration_name, duration_ms, options.current.dt_ms)?;
+    let bytes = samples.checked_mul(steps).and_then(|n| n.checked_mul(16)).filter(|&bytes| bytes <= 1 << 50);
+    if samples == 0 || bytes.is_none() {
+        return Err(Error::parameter(name, samples, "give 1 or more, and no more than a disk holds (2^50 bytes)"));
+    }
+    Ok([samples, steps, 1])
+}
+
+/// Fills two new datasets of the given shape with kept trials, and returns the numbers of those dropped.
+fn write_trials(
+    file: &hdf5::File,
+    x_name: &str,
+    y_name: &str,
+    shape: [usize; 3],
+    random: &mut NumpyRandom,
+    options: &GenerateOptions,
+    path: &Path,
+) -> Result<Vec<usize>> {
+    let create = |name: &str, quantity: &str, units: &str| -> hdf5::Result<hdf5::Dataset> {
+        let dataset = file.new_dataset::<f64>().shape(shape).create(name)?;
+        text_attribute(&dataset, "quantity", quantity)?;
+        text_attribute(&dataset, "units", units)?;
+        Ok(dataset)
+    };
+    let x = create(x_name, "injected current", "pA").map_err(hdf5_error(path, format!("create {x_name}")))?;
+    let y = create(y_name, "membrane potential", "mV").map_err(hdf5_error(path, format!("create {y_name}")))?;
+
+    let [samples, steps, _] = shape;
+    let (mut kept, mut drawn, mut dropped_in_a_row) = (0, 0, 0);
+    let mut dropped = Vec::new();
+    let (started, mut last_line) = (Instant::now(), Instant::now());
+    while kept < samples {
+        // Never more trials than samples are missing: the stream ends where it would if they were drawn one by one.
+        let count = CHUNK.min(samples - kept);
+        let currents: Vec<Vec<f64>> = (0..count).map(|_| options.current.trace(steps, random)).collect();
+        let responses = simulate_all(&currents, options);
+
+        let (mut x_kept, mut y_kept) = (Vec::with_capacity(count * steps), Vec::with_capacity(count * steps));
+        for (i, (current, response)) in currents.iter().zip(responses).enumerate() {
+            let trial = drawn + i;
+            let response = response.map_err(|error| in_trial(error, x_name, trial))?;
+            if response.spike_times_ms.is_empty() {
+                x_kept.extend_from_slice(current);
+                y_kept.extend_from_slice(&response.potential_mv);
+                dropped_in_a_row = 0;
+            } else {
+                dropped.push(trial);
+                dropped_in_a_row += 1;
+            }
+        }
+        if dropped_in_a_row >= HOPELESS {
+            let remedy =
+                format!("the neuron spiked in {HOPELESS} trials in a row: give a weaker current or shorter trials");
+            return Err(Error::parameter("OrnsteinUhlenbeck::sigma", options.current.sigma, remedy));
+        }
+        let new = x_kept.len() / steps;
+        for (dataset, values, name) in [(&x, x_kept, x_name), (&y, y_kept, y_name)] {
+            let values = ArrayView3::from_shape((new, steps, 1), &values).expect("as many values as the shape holds");
+            dataset
+                .write_slice(values, s![kept..kept + new, .., ..])
+                .map_err(hdf5_error(path, format!("write samples {kept} to {} of {name}", kept + new)))?;
+        }
+        drawn += count;
+        kept += new;
+        if kept == samples || last_line.elapsed() >= Duration::from_secs(1) {
+            last_line = Instant::now();
+            let seconds = started.elapsed().as_secs_f64();
+            let neuron_seconds = drawn as f64 * steps as f64 * options.current.dt_ms / 1000.0;
+            options.progress.line(format_args!(
+                "{x_name}, {y_name}: {kept} of {samples} samples, {} trials dropped, {seconds:.1} s, {:.0} neuron-seconds per second",
+                dropped.len(),
+                neuron_seconds / seconds,
+            ));
+        }
+    }
+    Ok(dropped)
+}
+
+/// Simulates every current, on several threads, and returns the responses in order.
+fn simulate_all(currents: &[Vec<f64>], options: &GenerateOptions) -> Vec<Result<Response>> {
+    let simulate = |current: &Vec<f64>| options.neuron.simulate(current, options.current.dt_ms, options.dt_ms);
+    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let share = currents.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = currents
+            .chunks(share)
+            .map(|currents| scope.spawn(move || currents.iter().map(simulate).collect::<Vec<_>>()))
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a simulation does not panic")).collect()
+    })
+}
+
+/// Adds the trial to an error that came up in it.
+fn in_trial(error: Error, x_name: &str, trial: usize) -> Error {
+    match error {
+        Error::NotFinite { what, value, place, remedy } => {
+            Error::NotFinite { what, value, place: format!("{place} in trial {trial} for {x_name}"), remedy }
+        }
+        other => other,
+    }
+}
+
+fn write_attributes(
+    file: &hdf5::File,
+    options: &GenerateOptions,
+    dropped: &[usize],
+    dropped_test: &[usize],
+) -> hdf5::Result<()> {
+    text_attribute(file, "program", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
+    text_attribute(file, "model", "hh_psc_alpha")?;
+    text_attribute(file, "stream", "numpy")?;
+    file.new_attr::<u32>().create("seed")?.write_scalar(&options.seed)?;
+    let OrnsteinUhlenbeck { theta, mu, sigma, x0, dt_ms } = options.current;
+    let HhPscAlpha { C_m, g_Na, g_K, g_L, E_Na, E_K, E_L, I_e, t_ref } = options.neuron;
+    let numbers = [
+        ("ou_theta_per_ms", theta),
+        ("ou_mu_pA", mu),
+        ("ou_sigma_pA_per_sqrt_ms", sigma),
+        ("ou_x0_pA", x0),
+        ("ou_dt_ms", dt_ms),
+        ("C_m_pF", C_m),
+        ("g_Na_nS", g_Na),
+        ("g_K_nS", g_K),
+        ("g_L_nS", g_L),
+        ("E_Na_mV", E_Na),
+        ("E_K_mV", E_K),
+        ("E_L_mV", E_L),
+        ("I_e_pA", I_e),
+        ("t_ref_ms", t_ref),
+        ("dt_ms", options.dt_ms),
+    ];
+    for (name, value) in numbers {
+        file.new_attr::<f64>().create(name)?.write_scalar(&value)?;
+    }
+    for (name, trials) in [("dropped_trials", dropped), ("dropped_test_trials", dropped_test)] {
+        let trials: Vec<u64> = trials.iter().map(|&trial| trial as u64).collect();
+        file.new_attr::<u64>().shape(trials.len()).create(name)?.write_raw(&trials)?;
+    }
+    Ok(())
+}
+
+fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
+    let text = text.parse::<hdf5::types::VarLenUnicode>().map_err(|e| hdf5::Error::from(e.to_string().as_str()))?;
+    place.new_attr::<hdf5::types::VarLenUnicode>().create(name)?.write_scalar(&text)
+}
+
+/// A dataset of shape (samples, steps, channels) in an HDF5 file, read in parts on demand.
+///
+/// The file is open only while something is read. Float32 and float64 datasets are read, chunked, compressed or not, from
+/// this crate, from h5py or from any other program.
+///
+/// ```
+/// # use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("data.h5");
+/// # generate(&path, &GenerateOptions { samples: 4, test_samples: 1, ..GenerateOptions::default() })?;
+/// let x = H5Matrix::open(&path, "X")?;
+/// assert_eq!(x.shape(), (4, 1000, 1));
+/// assert_eq!(x.read(-3..)?.dim(), (3, 1000, 1)); // the last three, as X[-3:] in Python
+/// assert_eq!(x.read(..-3)?.dim(), (1, 1000, 1)); // all but the last three, X[:-3]
+/// assert!(x.read(..9).is_err()); // there is no ninth sample
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct H5Matrix {
+    path: PathBuf,
+    name: String,
+    shape: [usize; 3],
+}
+
+impl H5Matrix {
+    /// Looks at dataset `name` of the file; reads nothing but its shape and type.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::File`] if the file cannot be opened or is not an HDF5 file, if the dataset is missing
+    /// (the message lists what is there), or if it is not a 3-dimensional array of float32 or float64 with something in it.
+    pub fn open(path: impl AsRef<Path>, name: &str) -> Result<Self> {
+        let path = path.as_ref();
+        let shape = dataset_shape(&open_hdf5(path)?, path, name)?;
+        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape })
+    }
+
+    /// (samples, steps, channels).
+    pub fn shape(&self) -> (usize, usize, usize) {
+        self.shape.into()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The dataset's name in the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads a range of samples as float64; a negative bound counts from the end, as in Python.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the range is empty or leaves the dataset (Python would cut it short without a word);
+    /// [`Error::File`] if the file changed or is damaged; [`Error::NotFinite`] if a value is NaN or infinite.
+    pub fn read(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f64>> {
+        let start = match samples.start_bound() {
+            Bound::Included(&i) => i,
+            Bound::Excluded(&i) => i.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match samples.end_bound() {
+            Bound::Included(&-1) | Bound::Unbounded => self.shape[0] as isize,
+            Bound::Included(&i) => i.saturating_add(1),
+            Bound::Excluded(&i) => i,
+        };
+        self.read_between(start, end)
+    }
+
+    fn read_between(&self, start: isize, end: isize) -> Result<Array3<f64>> {
+        let count = self.shape[0] as isize;
+        let from_start = |i: isize| if i < 0 { i + count } else { i };
+        let (first, last) = (from_start(start), from_start(end));
+        if first < 0 || last > count || first >= last {
+            let name = format!("range of samples of dataset '{}' in '{}'", self.name, self.path.display());
+            let remedy =
+                format!("it has {count} samples: give a range within 0..{count} (or -{count}..) that is not empty");
+            return Err(Error::parameter(name, format!("{start}..{end}"), remedy));
+        }
+        let file = open_hdf5(&self.path)?;
+        if dataset_shape(&file, &self.path, &self.name)? != self.shape {
+            let problem = format!("dataset '{}' no longer has shape {:?}", self.name, self.shape);
+            return Err(Error::file(&self.path, problem, "the file was replaced: open it again"));
+        }
+        let (first, last) = (first as usize, last as usize);
+        let values = file
+            .dataset(&self.name)
+            .and_then(|dataset| dataset.as_reader().read_slice(s![first..last, .., ..]))
+            .map_err(hdf5_error(&self.path, format!("read samples {first}..{last} of '{}'", self.name)))?;
+        reject_not_finite(&values, first, &self.name, &self.path)?;
+        Ok(values)
+    }
+}
+
+/// The shape of a dataset that this crate can read.
+fn dataset_shape(file: &hdf5::File, path: &Path, name: &str) -> Result<[usize; 3]> {
+    let Ok(dataset) = file.dataset(name) else {
+        let mut names: Vec<String> = file.member_names().unwrap_or_default();
+        names.sort();
+        let remedy = format!("it holds: {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") });
+        return Err(Error::file(path, format!("there is no dataset '{name}'"), remedy));
+    };
+    let shape = dataset.shape();
+    let is_float = dataset.dtype().is_ok_and(|t| t.is::<f64>() || t.is::<f32>());
+    match <[usize; 3]>::try_from(shape.as_slice()) {
+        Ok(shape) if is_float && !shape.contains(&0) => Ok(shape),
+        _ => {
+            let dtype =
+                dataset.dtype().and_then(|t| t.to_descriptor()).map_or("another type".to_owned(), |t| t.to_string());
+            let problem = format!("dataset '{name}' is an array of {dtype} of shape {shape:?}");
+            Err(Error::file(path, problem, "float32 or float64 of shape (samples, steps, channels) is needed"))
+        }
+    }
+}
+
+fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path) -> Result<()> {
+    // The sum is not finite if any value is not; only then is it worth looking for which.
+    if values.sum().is_finite() {
+        return Ok(());
+    }
+    match values.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        None => Ok(()),
+        Some(((sample, step, channel), &value)) => Err(Error::NotFinite {
+            what: format!("'{}', dataset '{name}'", path.display()),
+            value,
+            place: format!("index ({}, {step}, {channel})", first + sample),
+            remedy: "make the file again, or leave this sample out".into(),
+        }),
+    }
+}

@@ -82,6 +82,14 @@ pub struct Generated {
     pub elapsed: Duration,
 }
 
+impl std::fmt::Display for Generated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}", self.path.display(), self.shape, self.test_shape)?;
+        let dropped = self.dropped_trials.len() + self.dropped_test_trials.len();
+        write!(f, "{dropped} trials dropped because the neuron spiked; {:.1} s", self.elapsed.as_secs_f64())
+    }
+}
+
 /// Generates a data set: draws currents, simulates the neuron, drops the trials in which it spikes, and writes the others
 /// until the file holds as many as asked for.
 ///
@@ -398,6 +406,19 @@ fn dataset_shape(file: &hdf5::File, path: &Path, name: &str) -> Result<[usize; 3
     }
 }
 
+/// Sample `i` of an array of shape (samples, steps, channels) as a plain list: its first channel over the steps. Empty if
+/// there is no such sample, or no channel.
+///
+/// ```
+/// use hhnet::{dataset::series, ndarray::arr3};
+/// let x = arr3(&[[[1.0], [2.0]], [[3.0], [4.0]]]);
+/// assert_eq!(series(&x, 1), [3.0, 4.0]);
+/// ```
+pub fn series(samples: &Array3<f64>, i: usize) -> Vec<f64> {
+    let (count, _, channels) = samples.dim();
+    if i < count && channels > 0 { samples.slice(s![i, .., 0]).to_vec() } else { Vec::new() }
+}
+
 fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path) -> Result<()> {
     // The sum is not finite if any value is not; only then is it worth looking for which.
     if values.sum().is_finite() {
@@ -411,5 +432,92 @@ fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path
             place: format!("index ({}, {step}, {channel})", first + sample),
             remedy: "make the file again, or leave this sample out".into(),
         }),
+    }
+}
+
+/// Writes one array of shape (samples, steps, channels) as dataset `name` of a new HDF5 file, float64, with its units as
+/// an attribute.
+///
+/// # Errors
+/// [`Error::File`] or [`Error::Io`] if the file exists and `overwrite` is not set, or cannot be written.
+pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &str, overwrite: bool) -> Result<()> {
+    let (part, file) = PartFile::new(path.as_ref(), overwrite)?.create_hdf5()?;
+    let write = || -> hdf5::Result<()> {
+        let dataset = file.new_dataset::<f64>().shape(values.dim()).create(name)?;
+        dataset.write(values.as_standard_layout().view())?;
+        text_attribute(&dataset, "units", units)
+    };
+    write().map_err(hdf5_error(part.path(), format!("write '{name}'")))?;
+    file.close().map_err(hdf5_error(part.path(), "finish the file"))?;
+    part.finish()
+}
+
+/// What is in an HDF5 file: see [`describe`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// Size of the file, bytes.
+    pub bytes: u64,
+    /// Attributes of the file: name and value.
+    pub attributes: Vec<(String, String)>,
+    /// Datasets in all groups: path in the file, shape, type and, where the file says so, units.
+    pub datasets: Vec<(String, Vec<usize>, String, Option<String>)>,
+}
+
+/// Lists what is in an HDF5 file, be it data or weights.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::File`] if it cannot be opened or is not an HDF5 file.
+pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
+    let path = path.as_ref();
+    let file = open_hdf5(path)?;
+    let mut datasets = Vec::new();
+    let read = || -> hdf5::Result<Vec<(String, String)>> {
+        list_datasets(&file, &mut datasets)?;
+        file.attr_names()?.into_iter().map(|name| attribute_text(&file, &name).map(|value| (name, value))).collect()
+    };
+    let attributes = read().map_err(hdf5_error(path, "list the contents"))?;
+    let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
+    Ok(Description { bytes, attributes, datasets })
+}
+
+fn list_datasets(
+    group: &hdf5::Group,
+    found: &mut Vec<(String, Vec<usize>, String, Option<String>)>,
+) -> hdf5::Result<()> {
+    for dataset in group.datasets()? {
+        let dtype = dataset.dtype()?.to_descriptor().map_or("other type".to_owned(), |t| t.to_string());
+        let units = attribute_text(&dataset, "units").ok();
+        found.push((dataset.name().trim_start_matches('/').to_owned(), dataset.shape(), dtype, units));
+    }
+    group.groups()?.iter().try_for_each(|group| list_datasets(group, found))
+}
+
+/// An attribute's value as text: numbers, lists of numbers and strings of the kinds that this crate and h5py write.
+fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
+    use hdf5::types::{TypeDescriptor as T, VarLenAscii, VarLenUnicode};
+    let attribute = place.attr(name)?;
+    let list = |items: Vec<String>| if attribute.is_scalar() { items.concat() } else { format!("[{}]", items.join(", ")) };
+    Ok(match attribute.dtype()?.to_descriptor() {
+        Ok(T::VarLenUnicode) => attribute.read_scalar::<VarLenUnicode>()?.to_string(),
+        Ok(T::VarLenAscii) => attribute.read_scalar::<VarLenAscii>()?.to_string(),
+        Ok(T::Float(_)) => list(attribute.read_raw::<f64>()?.iter().map(f64::to_string).collect()),
+        Ok(T::Integer(_)) => list(attribute.read_raw::<i64>()?.iter().map(i64::to_string).collect()),
+        Ok(T::Unsigned(_)) => list(attribute.read_raw::<u64>()?.iter().map(u64::to_string).collect()),
+        Ok(other) => format!("({other})"),
+        Err(_) => "(of another type)".to_owned(),
+    })
+}
+
+impl std::fmt::Display for Description {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{} bytes", self.bytes)?;
+        for (name, shape, dtype, units) in &self.datasets {
+            let units = units.as_ref().map_or(String::new(), |units| format!(", {units}"));
+            writeln!(f, "  {name}: {shape:?} {dtype}{units}")?;
+        }
+        for (name, value) in &self.attributes {
+            writeln!(f, "  {name} = {value}")?;
+        }
+        Ok(())
     }
 }

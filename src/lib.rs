@@ -1,9 +1,36 @@
-//! crate
+//! How a neuron's membrane turns current into voltage, and how a small convolutional network learns to do the same.
+//!
+//! Data flow one way, and so do the modules:
+//!
+//! 1. [`stimulus`] draws noisy currents (Ornstein-Uhlenbeck processes on NumPy's legacy random stream);
+//! 2. [`neuron`] injects them into a Hodgkin-Huxley neuron, NEST's `hh_psc_alpha`;
+//! 3. [`dataset`] writes currents and potentials to HDF5, without the trials in which the neuron spiked, and reads them;
+//! 4. [`model`] builds the network on libtorch, describes it, and reads and writes Keras' weight files;
+//! 5. [`training`] fits, evaluates and predicts with Keras' arithmetic;
+//! 6. [`figure`] draws lines and panels as SVG;
+//! 7. [`notebook`] is how results show themselves in a notebook cell.
+//!
+//! ```
+//! use hhnet::prelude::*;
+//!
+//! let current_pa = OrnsteinUhlenbeck::default().trace(1000, &mut NumpyRandom::seed(1234));
+//! let response = HhPscAlpha::default().simulate(&current_pa, 1.0, 0.1)?;
+//! assert!(response.spike_times_ms.is_empty());
+//! assert!(response.potential_mv.iter().all(|v| (-80.0..-55.0).contains(v)));
+//! # Ok::<(), hhnet::Error>(())
+//! ```
+
 pub mod dataset;
 pub mod error;
+pub mod figure;
 mod files;
+pub mod model;
 pub mod neuron;
+pub mod notebook;
+pub mod prelude;
 pub mod progress;
 pub mod stimulus;
+pub mod training;
+
 pub use error::{Error, Result};
 pub use ndarray;

@@ -100,10 +100,14 @@ impl Error {
     }
 
     /// For `map_err`: adds the path and the action to an [`io::Error`].
-    #[allow(dead_code)]
     pub(crate) fn io(path: impl AsRef<Path>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Error::Io { path, action, source }
+    }
+
+    /// For `map_err`: adds the action to a [`tch::TchError`].
+    pub(crate) fn torch(action: &'static str) -> impl FnOnce(tch::TchError) -> Self {
+        move |source| Error::Torch { action, source }
     }
 }
 

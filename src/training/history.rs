@@ -1,0 +1,147 @@
+//! What happened during training.
+
+use std::fmt;
+use std::path::Path;
+
+use super::Evaluation;
+use crate::model::write_then_rename;
+use crate::{Error, Result};
+
+/// Loss and mean squared error of each epoch, as [`Model::fit`](crate::model::Model::fit) returns them.
+///
+/// `Display` is a table of at most ten of the epochs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// Mean squared error plus penalty, the mean over an epoch while the weights change.
+    pub loss: Vec<f64>,
+    /// Mean squared error, likewise, in the square of `y`'s unit.
+    pub mse: Vec<f64>,
+    /// Loss on the validation data at the epoch's end; empty if there were none.
+    pub val_loss: Vec<f64>,
+    /// Mean squared error on the validation data at the epoch's end; empty if there were none.
+    pub val_mse: Vec<f64>,
+    /// Time that the epoch took, with its validation, in seconds.
+    pub seconds: Vec<f64>,
+}
+
+impl History {
+    /// Number of epochs.
+    pub fn len(&self) -> usize {
+        self.loss.len()
+    }
+
+    /// Whether there is no epoch.
+    pub fn is_empty(&self) -> bool {
+        self.loss.is_empty()
+    }
+
+    /// The history as comma-separated values, as Keras' `CSVLogger` writes it: the epoch, counted from 0, then the
+    /// other columns in alphabetical order.
+    ///
+    /// ```
+    /// use hhnet::training::History;
+    /// let history = History { loss: vec![2.5], mse: vec![2.25], seconds: vec![0.5], ..History::default() };
+    /// assert_eq!(history.to_csv(), "epoch,loss,mse,seconds\n0,2.5,2.25,0.5\n");
+    /// ```
+    pub fn to_csv(&self) -> String {
+        let columns: Vec<(&str, &[f64])> =
+            self.columns().into_iter().filter(|(_, values)| !values.is_empty()).collect();
+        let mut text = "epoch".to_string();
+        for (name, _) in &columns {
+            text += &format!(",{name}");
+        }
+        text.push('\n');
+        for epoch in 0..self.len() {
+            text += &epoch.to_string();
+            for (_, values) in &columns {
+                text += &values.get(epoch).map_or(",".to_string(), |value| format!(",{value}"));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Writes [`History::to_csv`] to a file, which is complete or absent.
+    ///
+    /// # Errors
+    /// If the file exists and `overwrite` is false, or it cannot be written.
+    pub fn save_csv(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
+        let path = path.as_ref();
+        write_then_rename(path, overwrite, &|part| {
+            std::fs::write(part, self.to_csv()).map_err(Error::io(path, "write the history"))
+        })
+    }
+
+    pub(super) fn push(&mut self, training: Evaluation, validation: Option<Evaluation>, seconds: f64) {
+        self.loss.push(training.loss);
+        self.mse.push(training.mse);
+        if let Some(validation) = validation {
+            self.val_loss.push(validation.loss);
+            self.val_mse.push(validation.mse);
+        }
+        self.seconds.push(seconds);
+    }
+
+    fn columns(&self) -> [(&'static str, &[f64]); 5] {
+        [
+            ("loss", &self.loss),
+            ("mse", &self.mse),
+            ("seconds", &self.seconds),
+            ("val_loss", &self.val_loss),
+            ("val_mse", &self.val_mse),
+        ]
+    }
+
+    /// The line about an epoch, counted from 1.
+    pub(super) fn line(&self, epoch: usize, epochs: usize) -> String {
+        let width = epochs.to_string().len();
+        let seconds = self.seconds.get(epoch - 1).copied().unwrap_or_default();
+        let mut line = format!("Epoch {epoch:>width$}/{epochs} - {seconds:.1}s");
+        for (name, values) in self.columns() {
+            if name != "seconds"
+                && let Some(&value) = values.get(epoch - 1)
+            {
+                line += &format!(" - {name}: {}", number(value));
+            }
+        }
+        line
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, epochs) = (self.len().min(10), self.len());
+        write!(f, "{:>6}", "epoch")?;
+        let columns = self.columns().map(|(name, values)| (name, values, if name == "seconds" { 9 } else { 12 }));
+        let columns = || columns.iter().filter(|(_, values, _)| !values.is_empty());
+        for (name, _, width) in columns() {
+            write!(f, "{name:>width$}")?;
+        }
+        for row in 0..rows {
+            // The first, the last and some between.
+            let epoch = if rows > 1 { row * (epochs - 1) / (rows - 1) } else { 0 };
+            write!(f, "\n{:>6}", epoch + 1)?;
+            for (name, values, width) in columns() {
+                let value = values.get(epoch).copied().unwrap_or(f64::NAN);
+                let text = if *name == "seconds" { format!("{value:.2}") } else { number(value) };
+                write!(f, "{text:>width$}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Four decimals, or an exponent for what they would not show, as Keras writes it.
+fn number(value: f64) -> String {
+    if value.abs() > 1e-3 || value == 0.0 { format!("{value:.4}") } else { format!("{value:.4e}") }
+}
+
+/// `5s`, `2m 47s`, `3h 05m`.
+pub(super) fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}

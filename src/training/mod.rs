@@ -1,0 +1,483 @@
+//! Training, evaluation and prediction: Keras' `fit`, `evaluate` and `predict`.
+//!
+//! The loss is the mean squared error plus the penalty `l2 * sum(w^2)` of the convolutions' weights, the optimiser Adam in
+//! Keras' form, all in 32-bit numbers.
+//!
+//! A batch is cut into shards of about 10 000 time steps, whatever the number of threads; each shard's sums are computed
+//! on one thread and added up in order. So the results are the same bits for any number of threads.
+//!
+//! **libtorch's own threads.** While one of these methods runs on a CPU, its workers set libtorch's number of threads to 1:
+//! a setting of the whole process, in which other code that uses libtorch at that time may see 1. It is put back at the
+//! end.
+
+mod history;
+mod libtorch;
+#[cfg(test)]
+mod reference;
+mod workers;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ndarray::Array3;
+use rand_mt::Mt64;
+
+pub use history::History;
+
+use crate::model::{Device, Model, Variable};
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// Time steps per shard: small enough for a shard's arrays to stay in the cache, large enough to keep libtorch's cost per
+/// call small.
+const SHARD_STEPS: usize = 10_000;
+/// Numbers per shard, which bounds the steps of models with many channels.
+const SHARD_NUMBERS: usize = 1 << 22;
+/// An accelerator needs more work at a time than a CPU's cache holds.
+const ACCELERATOR_SHARDS: usize = 64;
+
+/// How [`Model::fit`] trains. `Default` is Keras' default.
+///
+/// ```
+/// use hhnet::training::FitOptions;
+/// let options = FitOptions { batch_size: 100, epochs: 100, ..FitOptions::default() };
+/// assert!(options.shuffle);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitOptions {
+    /// Series per training step; the last batch of an epoch has what is left.
+    pub batch_size: usize,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Whether the series are put into a new order before each epoch.
+    pub shuffle: bool,
+    /// Seed of the order. The order depends on the seed and the model's count of training steps: training that goes on
+    /// from a weights file has the order that it would have had without the interruption.
+    pub seed: u64,
+    /// Threads, on a CPU; `None` is all that the process may use. The results do not depend on it.
+    pub threads: Option<usize>,
+    /// Where the lines about the epochs go.
+    pub progress: Progress,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        FitOptions { batch_size: 32, epochs: 1, shuffle: true, seed: 1234, threads: None, progress: Progress::Silent }
+    }
+}
+
+/// What [`Model::evaluate`] finds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Mean squared error plus the penalty on the convolutions' weights.
+    pub loss: f64,
+    /// Mean squared error, in the square of `y`'s unit.
+    pub mse: f64,
+}
+
+impl Model {
+    /// Trains the model on `x`, shape (series, steps, channels), and `y`, shape (series, steps, 1), and tests it after each
+    /// epoch on the validation data, if given: a pair of such arrays, of any number of series and steps.
+    ///
+    /// Loss and mse of an epoch are means over its series while the weights change, as in Keras; those of the validation are
+    /// computed at the epoch's end. Repeated calls go on: the optimiser keeps its state.
+    ///
+    /// With [`Progress::Stdout`] or [`Progress::Stderr`] an epoch's line reads
+    /// `Epoch  12/100 - 1.9s - loss: 2807.2612 - mse: 2806.8134 - val_loss: 1579.2211 - val_mse: 1578.7712 - 2m 47s left`.
+    /// Epochs that end within a second of the last line get none, except the first and the last.
+    ///
+    /// # Errors
+    /// If shapes do not fit, a value is not finite, or an option is outside its range. If the loss stops being finite, the
+    /// message names epoch, batch and learning rate, and the model keeps weights and optimiser state of the last epoch that
+    /// ended well.
+    ///
+    /// ```
+    /// use hhnet::model::{ModelOptions, generate_model};
+    /// use hhnet::ndarray::Array3;
+    /// use hhnet::training::FitOptions;
+    /// let x = Array3::from_shape_fn((8, 50, 1), |(i, t, _)| ((i * 50 + t) as f64 * 0.1).sin());
+    /// let y = x.mapv(|x| 2.0 * x - 60.0);
+    /// let mut model = generate_model(&ModelOptions::default())?;
+    /// let history = model.fit(&x, &y, None, &FitOptions { epochs: 2, ..FitOptions::default() })?;
+    /// assert!(history.loss[1] < history.loss[0]);
+    ///
+    /// let error = model.fit(&x, &y, None, &FitOptions { epochs: 0, ..FitOptions::default() }).unwrap_err();
+    /// assert_eq!(error.to_string(), "epochs = 0: give 1 or more");
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn fit(
+        &mut self,
+        x: &Array3<f64>,
+        y: &Array3<f64>,
+        validation: Option<(&Array3<f64>, &Array3<f64>)>,
+        options: &FitOptions,
+    ) -> Result<History> {
+        for (name, value) in [("batch_size", options.batch_size), ("epochs", options.epochs)] {
+            if value == 0 {
+                return Err(Error::parameter(name, value, "give 1 or more"));
+            }
+        }
+        let threads = self.threads(options.threads)?;
+        let train = Samples::new(self, x, Some(y), ["x", "y"])?;
+        let validation = match validation {
+            Some((x, y)) => Some(Samples::new(self, x, Some(y), ["validation x", "validation y"])?),
+            None => None,
+        };
+        let engine = Engine { variables: self.variables(), device: self.options().device };
+        let work = |task: Task| match task {
+            Task::Gradient { weights, rows } => engine.gradient(&weights, &train, &rows),
+            Task::Error { weights, chunk } => match &validation {
+                Some(samples) => Ok((engine.squared_error(&weights, samples, &chunk)?, Vec::new())),
+                None => Ok((0.0, Vec::new())),
+            },
+        };
+        let validation_chunks = validation.as_ref().map_or(Vec::new(), |samples| engine.chunks(samples));
+        let shard = engine.shard_series(train.steps, options.batch_size);
+        workers::with_workers(threads, engine.device, &work, &mut |run| {
+            let mut history = History::default();
+            let mut lines = Lines::new(options);
+            let penalty = Penalty::new(self, &engine.variables);
+            let mut weights = self.values()?;
+            let mut adam = self.adam.clone();
+            for epoch in 1..=options.epochs {
+                let start = Instant::now();
+                let order = order(train.series, options, adam.iterations);
+                let diverged = |what: &str, value: f64, place: String| Error::NotFinite {
+                    what: what.to_string(),
+                    value,
+                    place: format!("epoch {epoch}, {place}, learning rate {}", adam.learning_rate()),
+                    remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
+                };
+                let mut step = adam.clone();
+                let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
+                for (batch, rows) in order.chunks(options.batch_size).enumerate() {
+                    let shared = Arc::new(weights.clone());
+                    let tasks = rows.chunks(shard);
+                    let tasks = tasks.map(|rows| Task::Gradient { weights: shared.clone(), rows: rows.to_vec() });
+                    let mut error = 0.0;
+                    let mut gradient = vec![0.0_f64; weights.len()];
+                    for result in run(tasks.collect()) {
+                        let (shard_error, shard_gradient) = result?;
+                        error += shard_error;
+                        gradient.iter_mut().zip(shard_gradient).for_each(|(sum, part)| *sum += f64::from(part));
+                    }
+                    let count = (rows.len() * train.steps) as f64;
+                    let mse = error / count;
+                    let loss = mse + penalty.value(&weights);
+                    let place = || format!("batch {}", batch + 1);
+                    if !loss.is_finite() {
+                        return Err(diverged("loss", loss, place()));
+                    }
+                    let gradient = penalty.add_gradient(&weights, &gradient, count);
+                    step.step(&mut weights, &gradient);
+                    if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {
+                        return Err(diverged("a weight", f64::from(weight), place()));
+                    }
+                    loss_sum += loss * rows.len() as f64;
+                    mse_sum += mse * rows.len() as f64;
+                }
+                let mut result = None;
+                if let Some(samples) = &validation {
+                    let shared = Arc::new(weights.clone());
+                    let tasks = validation_chunks.iter().cloned();
+                    let tasks = tasks.map(|chunk| Task::Error { weights: shared.clone(), chunk });
+                    let mut error = 0.0;
+                    for part in run(tasks.collect()) {
+                        error += part?.0;
+                    }
+                    let mse = error / samples.y.len() as f64;
+                    let loss = mse + penalty.value(&weights);
+                    if !loss.is_finite() {
+                        return Err(diverged("val_loss", loss, "validation".to_string()));
+                    }
+                    result = Some(Evaluation { loss, mse });
+                }
+                adam = step;
+                self.set_values(&weights)?;
+                self.adam = adam.clone();
+                let series = train.series as f64;
+                let training = Evaluation { loss: loss_sum / series, mse: mse_sum / series };
+                history.push(training, result, start.elapsed().as_secs_f64());
+                lines.epoch(&history);
+            }
+            Ok(history)
+        })
+    }
+
+    /// Loss and mean squared error on `x`, shape (series, steps, channels), and `y`, shape (series, steps, 1), of any
+    /// number of series and steps.
+    ///
+    /// # Errors
+    /// If shapes do not fit or a value is not finite.
+    ///
+    /// ```
+    /// use hhnet::model::{ModelOptions, generate_model};
+    /// use hhnet::ndarray::Array3;
+    /// let model = generate_model(&ModelOptions { l2: 0.0, ..ModelOptions::default() })?;
+    /// let (x, y) = (Array3::zeros((3, 100, 1)), Array3::from_elem((3, 100, 1), 2.0));
+    /// assert_eq!(model.evaluate(&x, &y)?.mse, 4.0);
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn evaluate(&self, x: &Array3<f64>, y: &Array3<f64>) -> Result<Evaluation> {
+        let samples = Samples::new(self, x, Some(y), ["x", "y"])?;
+        let engine = Engine { variables: self.variables(), device: self.options().device };
+        let weights = self.values()?;
+        let work = |chunk: Chunk| engine.squared_error(&weights, &samples, &chunk);
+        let mut error = 0.0;
+        workers::with_workers(self.threads(None)?, engine.device, &work, &mut |run| {
+            run(engine.chunks(&samples)).into_iter().try_for_each(|part| {
+                error += part?;
+                Ok(())
+            })
+        })?;
+        let mse = error / samples.y.len() as f64;
+        Ok(Evaluation { loss: mse + Penalty::new(self, &engine.variables).value(&weights), mse })
+    }
+
+    /// The network's output for `x`, shape (series, steps, channels): shape (series, steps, 1). Any length will do; memory
+    /// is needed for input, output and a few shards.
+    ///
+    /// # Errors
+    /// If the shape does not fit or a value is not finite.
+    ///
+    /// ```
+    /// use hhnet::model::{ModelOptions, generate_model};
+    /// use hhnet::ndarray::Array3;
+    /// let model = generate_model(&ModelOptions::default())?;
+    /// assert_eq!(model.predict(&Array3::zeros((2, 70, 1)))?.dim(), (2, 70, 1));
+    /// assert!(model.predict(&Array3::zeros((2, 70, 3))).is_err());
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn predict(&self, x: &Array3<f64>) -> Result<Array3<f64>> {
+        let samples = Samples::new(self, x, None, ["x", ""])?;
+        let engine = Engine { variables: self.variables(), device: self.options().device };
+        let weights = self.values()?;
+        let work = |chunk: Chunk| engine.predict(&weights, &samples, &chunk);
+        let mut y = Array3::zeros((samples.series, samples.steps, 1));
+        workers::with_workers(self.threads(None)?, engine.device, &work, &mut |run| {
+            // Chunks are in the order of the result, series by series and step by step.
+            let mut values = y.iter_mut();
+            for part in run(engine.chunks(&samples)) {
+                part?.into_iter().zip(&mut values).for_each(|(part, value)| *value = f64::from(part));
+            }
+            Ok(())
+        })?;
+        Ok(y)
+    }
+
+    fn threads(&self, threads: Option<usize>) -> Result<usize> {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        match threads {
+            Some(0) => Err(Error::parameter("threads", 0, "give 1 or more")),
+            // More do not fail, but each costs memory.
+            Some(threads) if threads > 1024 => Err(Error::parameter("threads", threads, "give at most 1024")),
+            _ if self.options().device != Device::Cpu => Ok(1),
+            Some(threads) => Ok(threads),
+            None => Ok(all()),
+        }
+    }
+}
+
+/// A data set in the network's precision, series by series.
+struct Samples {
+    x: Vec<f32>,
+    /// Empty for a prediction.
+    y: Vec<f32>,
+    series: usize,
+    steps: usize,
+    channels: usize,
+}
+
+impl Samples {
+    fn new(model: &Model, x: &Array3<f64>, y: Option<&Array3<f64>>, names: [&str; 2]) -> Result<Self> {
+        let (series, steps, channels) = x.dim();
+        let shape_error = |what: &str, expected: String, found: (usize, usize, usize), remedy: &str| Error::Shape {
+            what: what.to_string(),
+            expected,
+            found: format!("{found:?}"),
+            remedy: remedy.to_string(),
+        };
+        let expected = model.options().input_channels;
+        if channels != expected {
+            let remedy = "the last axis is the values per time step";
+            return Err(shape_error(names[0], format!("(series, steps, {expected})"), x.dim(), remedy));
+        }
+        if series == 0 || steps == 0 {
+            let remedy = "there must be a series and a time step";
+            return Err(shape_error(names[0], format!("(1 or more, 1 or more, {expected})"), x.dim(), remedy));
+        }
+        if let Some(y) = y.filter(|y| y.dim() != (series, steps, 1)) {
+            let remedy = format!("as many series and steps as {}, one value each", names[0]);
+            return Err(shape_error(names[1], format!("({series}, {steps}, 1)"), y.dim(), &remedy));
+        }
+        let floats = |name: &str, values: &Array3<f64>| -> Result<Vec<f32>> {
+            let mut floats = Vec::with_capacity(values.len());
+            for &value in values {
+                let float = value as f32;
+                if !float.is_finite() {
+                    let (channels, index) = (values.dim().2, floats.len());
+                    let (series, step) = (index / channels / steps, index / channels % steps);
+                    return Err(Error::NotFinite {
+                        what: name.to_string(),
+                        value,
+                        place: format!("index [{series}, {step}, {}]", index % channels),
+                        remedy: "give finite 32-bit numbers; repair or drop the series".to_string(),
+                    });
+                }
+                floats.push(float);
+            }
+            Ok(floats)
+        };
+        let x = floats(names[0], x)?;
+        let y = y.map_or(Ok(Vec::new()), |y| floats(names[1], y))?;
+        Ok(Samples { x, y, series, steps, channels })
+    }
+}
+
+/// Consecutive series, or a stretch of one series.
+#[derive(Debug, Clone, PartialEq)]
+struct Chunk {
+    series: Range<usize>,
+    steps: Range<usize>,
+}
+
+/// What a worker does during training.
+enum Task {
+    /// Sum of squared errors of these series, and its gradient.
+    Gradient { weights: Arc<Vec<f32>>, rows: Vec<usize> },
+    /// Sum of squared errors of the validation data's chunk.
+    Error { weights: Arc<Vec<f32>>, chunk: Chunk },
+}
+
+/// The network's arithmetic on a shard, in [`libtorch`].
+struct Engine {
+    variables: Vec<Variable>,
+    device: Device,
+}
+
+impl Engine {
+    /// Time steps of a shard.
+    fn shard_steps(&self) -> usize {
+        let numbers_per_step: usize = self
+            .variables
+            .iter()
+            .map(|variable| match variable.shape[..] {
+                [kernel_size, input, _] => kernel_size.saturating_mul(input),
+                _ => variable.shape[0],
+            })
+            .sum();
+        let steps = SHARD_STEPS.min(SHARD_NUMBERS / numbers_per_step).max(1);
+        if self.device == Device::Cpu { steps } else { ACCELERATOR_SHARDS * steps }
+    }
+
+    /// Series of a training shard. On an accelerator it is the whole batch.
+    fn shard_series(&self, steps: usize, batch_size: usize) -> usize {
+        if self.device == Device::Cpu { (self.shard_steps() / steps).max(1) } else { batch_size }
+    }
+
+    /// The data in shards: several series where they are short, stretches of one where they are long.
+    fn chunks(&self, samples: &Samples) -> Vec<Chunk> {
+        let length = self.shard_steps();
+        let group = (length / samples.steps).max(1);
+        let mut chunks = Vec::new();
+        for first in (0..samples.series).step_by(group) {
+            let series = first..samples.series.min(first + group);
+            for start in (0..samples.steps).step_by(length) {
+                chunks.push(Chunk { series: series.clone(), steps: start..samples.steps.min(start + length) });
+            }
+        }
+        chunks
+    }
+
+    /// Steps before and after a step that its output depends on.
+    fn reach(&self) -> (usize, usize) {
+        let kernels = self.variables.iter().filter(|variable| variable.shape.len() == 3);
+        kernels.map(|kernel| kernel.shape[0] - 1).fold((0, 0), |(left, right), total| {
+            let before = total / 2;
+            (left + before, right + total - before)
+        })
+    }
+
+    fn squared_error(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<f64> {
+        let predicted = self.predict(weights, samples, chunk)?;
+        let mut predicted = predicted.iter();
+        let mut sum = 0.0;
+        for series in chunk.series.clone() {
+            let start = series * samples.steps;
+            let y = &samples.y[start + chunk.steps.start..start + chunk.steps.end];
+            sum += y.iter().zip(&mut predicted).map(|(&y, &p)| f64::from(p - y) * f64::from(p - y)).sum::<f64>();
+        }
+        Ok(sum)
+    }
+}
+
+/// The factor and the extent of the penalty on the convolutions' weights.
+struct Penalty {
+    l2: f64,
+    /// The convolutions' weights are the first so many.
+    count: usize,
+}
+
+impl Penalty {
+    fn new(model: &Model, variables: &[Variable]) -> Self {
+        let count = variables.iter().rev().nth(1).map_or(0, |kernel| kernel.range.start);
+        Penalty { l2: model.options().l2, count }
+    }
+
+    fn value(&self, weights: &[f32]) -> f64 {
+        self.l2 * weights[..self.count].iter().map(|&weight| f64::from(weight) * f64::from(weight)).sum::<f64>()
+    }
+
+    /// The gradient of the loss from that of the sum of squared errors over `count` values.
+    fn add_gradient(&self, weights: &[f32], gradient: &[f64], count: f64) -> Vec<f32> {
+        let parts = weights.iter().zip(gradient).enumerate();
+        parts
+            .map(|(i, (&weight, &part))| {
+                let decay = if i < self.count { 2.0 * self.l2 * f64::from(weight) } else { 0.0 };
+                (part / count + decay) as f32
+            })
+            .collect()
+    }
+}
+
+/// The order of the series in an epoch that starts after so many training steps.
+fn order(series: usize, options: &FitOptions, iterations: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..series).collect();
+    if options.shuffle {
+        // Fisher and Yates' shuffle. The high word of the product is uniform to within series / 2^64.
+        let mut random = Mt64::new_with_key([options.seed, iterations]);
+        for i in (1..series).rev() {
+            let j = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
+            order.swap(i, j as usize);
+        }
+    }
+    order
+}
+
+/// The lines about the epochs.
+struct Lines {
+    progress: Progress,
+    epochs: usize,
+    start: Instant,
+    last: Option<Instant>,
+}
+
+impl Lines {
+    fn new(options: &FitOptions) -> Self {
+        Lines { progress: options.progress, epochs: options.epochs, start: Instant::now(), last: None }
+    }
+
+    /// A line about the last epoch in `history`, unless there was one within a second.
+    fn epoch(&mut self, history: &History) {
+        let epoch = history.len();
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+        if !is_due && epoch < self.epochs {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let left = self.start.elapsed().as_secs_f64() / epoch as f64 * (self.epochs - epoch) as f64;
+        let left = if epoch < self.epochs { format!(" - {} left", history::duration(left)) } else { String::new() };
+        self.progress.line(format_args!("{}{left}", history.line(epoch, self.epochs)));
+    }
+}

@@ -1,0 +1,382 @@
+//! The model: starting weights, summary, Keras' weight files, bad options.
+
+use std::fs;
+use std::path::Path;
+
+use hhnet::Error;
+use hhnet::model::{Device, Model, ModelOptions, device, generate_model};
+use hhnet::ndarray::{Array3, ArrayD};
+use hhnet::training::FitOptions;
+
+const KERAS_WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.weights.h5");
+const KERAS_VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.h5");
+
+fn build(layer_sizes: &[usize], kernel_sizes: &[usize]) -> Model {
+    generate_model(&ModelOptions {
+        layer_sizes: layer_sizes.to_vec(),
+        kernel_sizes: kernel_sizes.to_vec(),
+        ..ModelOptions::default()
+    })
+    .unwrap()
+}
+
+fn waves(series: usize, steps: usize) -> (Array3<f64>, Array3<f64>) {
+    let x = Array3::from_shape_fn((series, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin());
+    let y = x.mapv(|x| x * x - 0.5 * x);
+    (x, y)
+}
+
+/// As Keras 3.15 prints it.
+const SUMMARY: &str = "\
+Model: \"sequential\"
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+│ conv1d (Conv1D)                 │ (None, None, 2)        │            24 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ conv1d_1 (Conv1D)               │ (None, None, 6)        │            66 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ conv1d_2 (Conv1D)               │ (None, None, 16)       │           112 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ time_distributed                │ (None, None, 1)        │            17 │
+│ (TimeDistributed)               │                        │               │
+└─────────────────────────────────┴────────────────────────┴───────────────┘
+ Total params: 219 (876.00 B)
+ Trainable params: 219 (876.00 B)
+ Non-trainable params: 0 (0.00 B)";
+
+#[test]
+fn summary_is_that_of_keras() {
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    assert_eq!(model.summary(), SUMMARY);
+
+    let (x, y) = waves(2, 10);
+    model.fit(&x, &y, None, &FitOptions::default()).unwrap();
+    let totals = " Total params: 659 (2.58 KB)
+ Trainable params: 219 (876.00 B)
+ Non-trainable params: 0 (0.00 B)
+ Optimizer params: 440 (1.72 KB)";
+    assert!(model.summary().ends_with(totals), "{}", model.summary());
+
+    let large = build(&[256, 1000, 1024], &[11, 51, 7]).summary();
+    for line in [
+        "│ conv1d_1 (Conv1D)               │ (None, None, 1000)     │    13,057,000 │",
+        " Total params: 20,230,121 (77.17 MB)",
+    ] {
+        assert!(large.lines().any(|found| found == line), "{large}");
+    }
+}
+
+#[test]
+fn layers_have_the_shapes_of_the_originals_drawing() {
+    let layers = generate_model(&ModelOptions::default()).unwrap().layers();
+    let found: Vec<[&str; 3]> = layers.iter().map(|layer| [&*layer.label, &*layer.input, &*layer.output]).collect();
+    let expected = [
+        ["input_1: InputLayer", "[(?, ?, 1)]", "[(?, ?, 1)]"],
+        ["conv1d: Conv1D", "(?, ?, 1)", "(?, ?, 2)"],
+        ["conv1d_1: Conv1D", "(?, ?, 2)", "(?, ?, 6)"],
+        ["conv1d_2: Conv1D", "(?, ?, 6)", "(?, ?, 16)"],
+        ["time_distributed(dense): TimeDistributed(Dense)", "(?, ?, 16)", "(?, ?, 1)"],
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn kernels_are_glorot_uniform_and_biases_zero() {
+    let options = ModelOptions {
+        layer_sizes: vec![20, 30],
+        kernel_sizes: vec![12, 7],
+        input_channels: 3,
+        ..ModelOptions::default()
+    };
+    let weights = generate_model(&options).unwrap().get_weights().unwrap();
+    let shapes: Vec<&[usize]> = weights.iter().map(|weight| weight.shape()).collect();
+    assert_eq!(shapes, [&[12, 3, 20][..], &[20], &[7, 20, 30], &[30], &[30, 1], &[1]]);
+    for (kernel, fan_sum) in [(0, 12 * (3 + 20)), (2, 7 * (20 + 30)), (4, 30 + 1)] {
+        let limit = (6.0 / fan_sum as f32).sqrt();
+        let largest = weights[kernel].iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+        assert!(largest <= limit && largest > 0.9 * limit, "kernel {kernel}: {largest}, limit {limit}");
+        // The standard error of a mean of n uniform numbers is limit / sqrt(3 n).
+        let mean = weights[kernel].mean().unwrap();
+        assert!(mean.abs() < 4.0 * limit / (3.0 * weights[kernel].len() as f32).sqrt(), "kernel {kernel}: mean {mean}");
+        assert!(weights[kernel + 1].iter().all(|&bias| bias == 0.0));
+    }
+
+    assert_eq!(generate_model(&options).unwrap().get_weights().unwrap(), weights);
+    let other = generate_model(&ModelOptions { seed: 2, ..options }).unwrap().get_weights().unwrap();
+    assert_ne!(other[0], weights[0]);
+}
+
+#[test]
+fn the_seed_alone_decides_the_weights() {
+    let weights = generate_model(&ModelOptions::default()).unwrap().get_weights().unwrap();
+    // From an independent implementation of MT19937-64 and the formula in the documentation.
+    let first: Vec<f32> = weights[0].iter().copied().take(3).collect();
+    assert_eq!(first, FIRST_WEIGHTS);
+}
+
+const FIRST_WEIGHTS: [f32; 3] = [0.3814004, -0.3818652, 0.40449998];
+
+#[test]
+fn a_keras_file_holds_these_weights() {
+    let model = Model::load_weights(KERAS_WEIGHTS).unwrap();
+    assert_eq!(model.options(), &ModelOptions::default());
+    assert_eq!(model.iterations(), 0);
+    assert_eq!(model.learning_rate(), 0.001);
+    let file = hdf5::File::open(KERAS_VALUES).unwrap();
+    for (i, weight) in model.get_weights().unwrap().iter().enumerate() {
+        assert_eq!(weight, &file.dataset(&format!("w0/{i}")).unwrap().read_dyn::<f32>().unwrap());
+    }
+}
+
+#[test]
+fn the_variable_store_has_names_as_in_keras() {
+    let model = generate_model(&ModelOptions::default()).unwrap();
+    let variables = model.var_store().variables();
+    assert_eq!(variables.len(), 8);
+    assert_eq!(variables["conv1d.kernel"].size(), [11, 1, 2]);
+    assert_eq!(variables["conv1d_2.bias"].size(), [16]);
+    assert_eq!(variables["time_distributed.kernel"].size(), [16, 1]);
+}
+
+#[test]
+fn weights_and_optimizer_survive_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("with blank and ü.weights.h5");
+    let (x, y) = waves(6, 40);
+    for (layer_sizes, kernel_sizes) in [(vec![2, 6, 16], vec![11, 5, 1]), (vec![3], vec![4]), (vec![], vec![])] {
+        let options = ModelOptions { layer_sizes, kernel_sizes, lr: 0.003, ..ModelOptions::default() };
+        let fit = FitOptions { batch_size: 4, epochs: 3, ..FitOptions::default() };
+        let mut model = generate_model(&options).unwrap();
+        model.fit(&x, &y, None, &fit).unwrap();
+        model.save_weights(&path, true).unwrap();
+        let mut loaded = Model::load_weights(&path).unwrap();
+        assert_eq!(loaded.options(), &options);
+        assert_eq!(loaded.iterations(), 6);
+        assert_eq!(loaded.get_weights().unwrap(), model.get_weights().unwrap());
+
+        // Training goes on as if nothing had happened.
+        model.fit(&x, &y, None, &fit).unwrap();
+        loaded.fit(&x, &y, None, &fit).unwrap();
+        assert_eq!(loaded.get_weights().unwrap(), model.get_weights().unwrap());
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no file is left beside the weights");
+}
+
+#[test]
+fn files_are_replaced_only_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.weights.h5");
+    let model = build(&[2], &[3]);
+    model.save_weights(&path, false).unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = build(&[4], &[3]).save_weights(&path, false).unwrap_err().to_string();
+    assert!(error.contains("a.weights.h5") && error.contains("exists already"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    build(&[4], &[3]).save_weights(&path, true).unwrap();
+    assert_eq!(Model::load_weights(&path).unwrap().options().layer_sizes, [4]);
+
+    for name in ["a.h5", "a.keras", ".weights.h5", "a.weights.h5.bak"] {
+        let error = model.save_weights(folder.path().join(name), true).unwrap_err().to_string();
+        assert!(error.contains("ends in '.weights.h5'"), "{error}");
+    }
+    let error = model.save_weights(folder.path().join("missing/a.weights.h5"), true).unwrap_err().to_string();
+    assert!(error.contains("missing/a.weights.h5"), "{error}");
+    fs::create_dir(folder.path().join("b.weights.h5")).unwrap();
+    let error = model.save_weights(folder.path().join("b.weights.h5"), true).unwrap_err().to_string();
+    assert!(error.contains("folder"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, link) = (folder.path().join("target.weights.h5"), folder.path().join("link.weights.h5"));
+    build(&[2], &[3]).save_weights(&target, false).unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    build(&[5], &[3]).save_weights(&link, true).unwrap();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(Model::load_weights(&target).unwrap().options().layer_sizes, [5]);
+}
+
+/// Copies Keras' file, changes it, and returns what reading it says.
+fn damaged(change: &dyn Fn(&hdf5::File), path: &Path) -> Result<Model, Error> {
+    fs::copy(KERAS_WEIGHTS, path).unwrap();
+    let file = hdf5::File::open_rw(path).unwrap();
+    change(&file);
+    file.close().unwrap();
+    Model::load_weights(path)
+}
+
+fn replace(file: &hdf5::File, name: &str, values: ArrayD<f32>) {
+    file.unlink(name).unwrap();
+    file.new_dataset_builder().with_data(&values).create(name).unwrap();
+}
+
+#[test]
+fn damaged_files_are_refused_and_the_model_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.weights.h5");
+    let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
+    type Change<'a> = &'a dyn Fn(&hdf5::File);
+    let cases: [(&str, Change, &[&str]); 11] = [
+        ("no bias", &|f| f.unlink("layers/conv1d_1/vars/1").unwrap(), &["missing: layers/conv1d_1/vars/1 [6]"]),
+        (
+            "no layer",
+            &|f| f.unlink("layers/conv1d_1").unwrap(),
+            &["not in the model: layers/conv1d_2/vars/0 [1, 6, 16]", "layers/time_distributed/layer/vars/0"],
+        ),
+        (
+            "another width",
+            &|f| replace(f, "layers/conv1d_1/vars/0", zeros(&[5, 3, 6])),
+            &["other shape: layers/conv1d_1/vars/0 is [5, 3, 6], the model has [5, 2, 6]"],
+        ),
+        ("flat", &|f| replace(f, "layers/conv1d/vars/0", zeros(&[22])), &["layers/conv1d/vars/0", "[22]"]),
+        ("empty", &|f| replace(f, "layers/conv1d/vars/0", zeros(&[0, 1, 2])), &["kernel_sizes[0] = 0"]),
+        (
+            "NaN",
+            &|f| replace(f, "layers/conv1d/vars/1", ArrayD::from_elem(vec![2], f32::NAN)),
+            &["layers/conv1d/vars/1", "NaN", "index 0"],
+        ),
+        (
+            "text",
+            &|f| {
+                f.unlink("layers/conv1d/vars/1").unwrap();
+                let text: hdf5::types::VarLenUnicode = "x".parse().unwrap();
+                let dataset = f.new_dataset::<hdf5::types::VarLenUnicode>().shape(2).create("layers/conv1d/vars/1");
+                dataset.unwrap().write(&[text.clone(), text]).unwrap();
+            },
+            &["layers/conv1d/vars/1"],
+        ),
+        (
+            "a claim of terabytes",
+            &|f| {
+                f.unlink("layers/conv1d/vars/1").unwrap();
+                let builder = f.new_dataset::<f32>().chunk(1000).shape(1_000_000_000_000_usize);
+                builder.create("layers/conv1d/vars/1").unwrap();
+            },
+            &["layers/conv1d/vars/1", "too large"],
+        ),
+        (
+            "half an optimizer",
+            &|f| {
+                f.new_dataset_builder().with_data(&zeros(&[11, 1, 2])).create("optimizer/vars/2").unwrap();
+            },
+            &["missing: optimizer/vars/3 [11, 1, 2]"],
+        ),
+        (
+            "negative steps",
+            &|f| f.dataset("optimizer/vars/0").unwrap().write_scalar(&-1_i64).unwrap(),
+            &["made -1 steps"],
+        ),
+        ("no layers", &|f| f.unlink("layers").unwrap(), &["no model of this kind", "optimizer/vars/0"]),
+    ];
+    let mut model = Model::load_weights(KERAS_WEIGHTS).unwrap();
+    let before = model.get_weights().unwrap();
+    for (name, change, expected) in cases {
+        let error = damaged(change, &path).expect_err(name).to_string();
+        for part in expected {
+            assert!(error.contains(part), "{name}: {error}");
+        }
+        assert!(error.contains("damaged.weights.h5"), "{name}: {error}");
+        model.set_weights_from(&path).expect_err(name);
+        assert_eq!(model.get_weights().unwrap(), before, "{name}");
+    }
+
+    let bytes = fs::read(KERAS_WEIGHTS).unwrap();
+    for (name, bytes) in [("cut", &bytes[..bytes.len() / 2]), ("empty", &[]), ("not HDF5", b"{\"a\": 1}")] {
+        fs::write(&path, bytes).unwrap();
+        let error = Model::load_weights(&path).expect_err(name).to_string();
+        assert!(error.contains("damaged.weights.h5"), "{name}: {error}");
+    }
+    let error = Model::load_weights(folder.path().join("none.weights.h5")).unwrap_err().to_string();
+    assert!(error.contains("none.weights.h5") && error.contains("cannot open"), "{error}");
+    let error = Model::load_weights(KERAS_VALUES).unwrap_err().to_string();
+    assert!(error.contains("ends in '.weights.h5'"), "{error}");
+}
+
+#[test]
+fn weights_of_another_model_are_listed() {
+    let mut model = build(&[2, 7], &[11, 5]);
+    let before = model.get_weights().unwrap();
+    let error = model.set_weights_from(KERAS_WEIGHTS).unwrap_err().to_string();
+    for part in [
+        "other shape: layers/conv1d_1/vars/0 is [5, 2, 6], the model has [5, 2, 7]",
+        "not in the model: layers/conv1d_2/vars/0 [1, 6, 16]",
+        "other shape: layers/time_distributed/layer/vars/0 is [16, 1], the model has [7, 1]",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(model.get_weights().unwrap(), before);
+}
+
+#[test]
+fn the_state_of_another_optimizer_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sgd.weights.h5");
+    let model = damaged(
+        &|file| {
+            file.unlink("optimizer").unwrap();
+            let vars = file.create_group("optimizer").unwrap().create_group("vars").unwrap();
+            let name: hdf5::types::VarLenUnicode = "sgd".parse().unwrap();
+            vars.new_attr::<hdf5::types::VarLenUnicode>().create("name").unwrap().write_scalar(&name).unwrap();
+            vars.new_dataset::<i64>().create("0").unwrap().write_scalar(&17_i64).unwrap();
+        },
+        &path,
+    )
+    .unwrap();
+    assert_eq!(model.iterations(), 0);
+    let without = damaged(&|file| file.unlink("optimizer").unwrap(), &path).unwrap();
+    assert_eq!(without.iterations(), 0);
+    assert_eq!(without.get_weights().unwrap(), model.get_weights().unwrap());
+}
+
+#[test]
+fn options_out_of_range_are_named() {
+    let default = ModelOptions::default();
+    let cases = [
+        (ModelOptions { lr: 0.0, ..default.clone() }, "lr = 0"),
+        (ModelOptions { lr: f64::NAN, ..default.clone() }, "lr = NaN"),
+        (ModelOptions { lr: 1e40, ..default.clone() }, "lr = "),
+        (ModelOptions { lr: 1e-50, ..default.clone() }, "lr = "),
+        (ModelOptions { l2: -1.0, ..default.clone() }, "l2 = -1"),
+        (ModelOptions { l2: f64::INFINITY, ..default.clone() }, "l2 = inf"),
+        (ModelOptions { layer_sizes: vec![2, 6], ..default.clone() }, "kernel_sizes = [11, 5, 1]"),
+        (ModelOptions { layer_sizes: vec![2, 0, 6], ..default.clone() }, "layer_sizes[1] = 0"),
+        (ModelOptions { kernel_sizes: vec![1, 2, usize::MAX], ..default.clone() }, "kernel_sizes[2] = "),
+        (ModelOptions { layer_sizes: vec![65_536; 3], ..default.clone() }, "at most 100000000"),
+        (ModelOptions { input_channels: 0, ..default.clone() }, "input_channels = 0"),
+        (ModelOptions { device: Device::Cuda(99), ..default.clone() }, "device = cuda:99"),
+        (ModelOptions { device: Device::Vulkan, ..default }, "device = vulkan"),
+    ];
+    for (options, expected) in cases {
+        let error = generate_model(&options).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = device("gpu").unwrap_err().to_string();
+    assert_eq!(error, "device = gpu: give cpu, cuda, cuda:1 or mps");
+    assert!(device("cuda:99").unwrap_err().to_string().starts_with("device = cuda:99: this libtorch finds"));
+
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    assert!(model.set_learning_rate(-1.0).is_err());
+    assert_eq!(model.learning_rate(), 0.001);
+    model.set_learning_rate(0.01).unwrap();
+    assert_eq!(model.learning_rate(), 0.01);
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    let before = model.get_weights().unwrap();
+    assert!(model.set_weights(&before[1..]).unwrap_err().to_string().contains("list of weights"));
+    let mut weights = before.clone();
+    weights[2] = ArrayD::zeros(vec![5, 6, 2]);
+    let error = model.set_weights(&weights).unwrap_err().to_string();
+    assert!(error.contains("conv1d_1.kernel: expected shape [5, 2, 6], found [5, 6, 2]"), "{error}");
+    weights[2] = ArrayD::from_elem(vec![5, 2, 6], f32::INFINITY);
+    assert!(model.set_weights(&weights).unwrap_err().to_string().contains("conv1d_1.kernel is inf"));
+    assert_eq!(model.get_weights().unwrap(), before);
+    weights[2] = ArrayD::ones(vec![5, 2, 6]);
+    model.set_weights(&weights).unwrap();
+    assert_eq!(model.get_weights().unwrap(), weights);
+}

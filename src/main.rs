@@ -310,7 +310,11 @@ fn validation_rows(count: usize, x: &H5Matrix) -> Result<isize> {
     let samples = x.shape().0;
     match isize::try_from(count) {
         Ok(rows) if rows > 0 && count < samples => Ok(rows),
-        _ => Err(Error::parameter("validation", count, format!("the file has {samples} samples: give 1 or more, and fewer"))),
+        _ => Err(Error::parameter(
+            "validation",
+            count,
+            format!("the file has {samples} samples: give 1 or more, and fewer"),
+        )),
     }
 }
 

@@ -134,6 +134,17 @@ pub fn device(name: &str) -> Result<Device> {
     Ok(device)
 }
 
+/// The devices that this libtorch can use on this machine, as [`device`] names them, with what is known about each.
+pub fn devices() -> Vec<String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut found = vec![format!("cpu ({cores} cores)")];
+    found.extend((0..tch::Cuda::device_count().max(0)).map(|index| format!("cuda:{index}")));
+    if tch::utils::has_mps() {
+        found.push("mps".to_owned());
+    }
+    found
+}
+
 fn check_device(device: Device) -> Result<()> {
     let remedy = match device {
         Device::Cpu => return Ok(()),

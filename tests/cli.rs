@@ -1,0 +1,122 @@
+//! The command line, as a script uses it.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn hhnet(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hhnet")).current_dir(directory).args(arguments).output().unwrap()
+}
+
+fn json(directory: &Path, arguments: &[&str]) -> Value {
+    let output = hhnet(directory, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn fails(directory: &Path, arguments: &[&str], expected: &str) {
+    let output = hhnet(directory, arguments);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+    let last = message.lines().last().unwrap();
+    assert!(last.starts_with("hhnet: ") && last.contains(expected), "{message}");
+}
+
+#[rustfmt::skip]
+const GENERATE: [&str; 11] = [
+    "generate", "--out", "d.h5", "--samples", "30", "--test-samples", "2", "--duration-ms", "200", "--test-duration-ms", "400",
+];
+
+#[test]
+fn from_data_to_predictions() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let made = json(directory, &[&GENERATE[..], &["--json"]].concat());
+    assert_eq!(made["shape"], serde_json::json!([30, 200, 1]));
+
+    #[rustfmt::skip]
+    let train = [
+        "train", "--data", "d.h5", "--weights", "w.weights.h5", "--history", "h.csv", "--epochs", "3", "--batch-size", "10",
+        "--validation", "5", "--layer-sizes", "3,4", "--kernel-sizes", "4,1", "--json",
+    ];
+    let trained = json(directory, &train);
+    assert_eq!(trained["epochs"], 3);
+    assert_eq!(std::fs::read_to_string(directory.join("h.csv")).unwrap().lines().count(), 4);
+
+    let evaluate = ["evaluate", "--data", "d.h5", "--weights", "w.weights.h5", "--json"];
+    let found = json(directory, &[&evaluate[..], &["--validation", "5"]].concat());
+    assert_eq!(found["samples"], 5);
+    let difference = found["mse"].as_f64().unwrap() / trained["val_mse"].as_f64().unwrap() - 1.0;
+    assert!(difference.abs() < 1e-6, "{difference}");
+    assert_eq!(json(directory, &[&evaluate[..], &["--split", "test"]].concat())["samples"], 2);
+    assert_eq!(json(directory, &[&evaluate[..], &["--x", "X_test", "--y", "Y_test"]].concat())["samples"], 2);
+
+    let predict = ["predict", "--data", "d.h5", "--weights", "w.weights.h5", "--out", "p.h5", "--json"];
+    assert_eq!(json(directory, &predict)["shape"], serde_json::json!([2, 400, 1]));
+    assert_eq!(
+        json(directory, &[&predict[..], &["--force", "--x", "X"]].concat())["shape"],
+        serde_json::json!([30, 200, 1])
+    );
+
+    let data = json(directory, &["info", "d.h5", "--json"]);
+    assert_eq!(data["attributes"]["seed"], "1234");
+    let names: Vec<_> = data["datasets"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["X", "X_test", "Y", "Y_test"]);
+    let weights = json(directory, &["info", "w.weights.h5", "--json"]);
+    assert_eq!(weights["layer_sizes"], serde_json::json!([3, 4]));
+    assert_eq!(weights["kernel_sizes"], serde_json::json!([4, 1]));
+
+    // Nothing existing is replaced without being asked.
+    fails(directory, &GENERATE, "'d.h5': it exists already");
+    fails(directory, &train, "it exists already");
+    fails(directory, &predict, "it exists already");
+    assert!(hhnet(directory, &[&GENERATE[..], &["--force"]].concat()).status.success());
+}
+
+#[test]
+fn failures_are_one_line_and_wrong_usage_is_another_status() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    assert!(hhnet(directory, &GENERATE).status.success());
+    fails(directory, &["generate", "--out", "p.h5", "--stream", "philox"], "not available yet");
+    fails(directory, &["generate", "--out", "none/d.h5"], "directory does not exist");
+    let train = ["train", "--data", "d.h5", "--weights", "w.weights.h5"];
+    fails(directory, &[&train[..], &["--engine", "fused"]].concat(), "not available yet");
+    fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
+    fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "epochs = 0");
+    fails(directory, &["train", "--data", "d.h5", "--weights", "w.h5", "--validation", "5"], ".weights.h5");
+    fails(directory, &["evaluate", "--data", "d.h5", "--weights", "d.h5"], "d.h5");
+    fails(directory, &["info", "absent.h5"], "absent.h5");
+    for wrong in
+        [&["generate"][..], &["fly"], &["generate", "--out", "x.h5", "--samples", "-1"], &["train", "--lr", "x"]]
+    {
+        assert_eq!(hhnet(directory, wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "nothing but the data file is left");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_leaves_the_old_file_and_the_next_run_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    assert!(hhnet(directory, &GENERATE).status.success());
+    let before = std::fs::read(directory.join("d.h5")).unwrap();
+    for delay in [20, 100, 300] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"))
+            .current_dir(directory)
+            .args(["generate", "--out", "d.h5", "--force"])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(std::fs::read(directory.join("d.h5")).unwrap() == before, "killed after {delay} ms");
+    }
+    assert!(directory.join("d.h5.part").exists());
+    let output = hhnet(directory, &[&GENERATE[..], &["--force"]].concat());
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("left unfinished by an earlier run"));
+    assert!(!directory.join("d.h5.part").exists());
+}

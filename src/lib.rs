@@ -1,5 +1,6 @@
 //! crate
 pub mod error;
+pub mod figure;
 pub mod progress;
 pub use error::{Error, Result};
 pub use ndarray;

@@ -84,7 +84,13 @@ pub struct Generated {
 
 impl std::fmt::Display for Generated {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}", self.path.display(), self.shape, self.test_shape)?;
+        writeln!(
+            f,
+            "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}",
+            self.path.display(),
+            self.shape,
+            self.test_shape
+        )?;
         let dropped = self.dropped_trials.len() + self.dropped_test_trials.len();
         write!(f, "{dropped} trials dropped because the neuron spiked; {:.1} s", self.elapsed.as_secs_f64())
     }
@@ -496,7 +502,8 @@ fn list_datasets(
 fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
     use hdf5::types::{TypeDescriptor as T, VarLenAscii, VarLenUnicode};
     let attribute = place.attr(name)?;
-    let list = |items: Vec<String>| if attribute.is_scalar() { items.concat() } else { format!("[{}]", items.join(", ")) };
+    let list =
+        |items: Vec<String>| if attribute.is_scalar() { items.concat() } else { format!("[{}]", items.join(", ")) };
     Ok(match attribute.dtype()?.to_descriptor() {
         Ok(T::VarLenUnicode) => attribute.read_scalar::<VarLenUnicode>()?.to_string(),
         Ok(T::VarLenAscii) => attribute.read_scalar::<VarLenAscii>()?.to_string(),

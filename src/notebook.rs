@@ -4,7 +4,7 @@
 //! notebook as rich output of the given MIME type; of two blocks with the same type in one cell only the last is kept.
 //! This is the only module that knows about that.
 
-use crate::figure::{Figure, LayerNode, Svg, layer_graph};
+use crate::figure::{LayerNode, Svg, layer_graph};
 use crate::model::Model;
 use crate::training::{Evaluation, History};
 use std::io::Write;
@@ -17,23 +17,6 @@ fn show(blocks: &[(&str, &str)]) {
         .collect();
     // A cell whose output is gone has nobody to tell.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
-impl Svg {
-    /// Shows the picture below the notebook cell.
-    pub fn evcxr_display(&self) {
-        show(&[("image/svg+xml", self.as_str()), ("text/plain", "(picture)")]);
-    }
-}
-
-impl Figure {
-    /// Shows the figure below the notebook cell; an error goes to standard error, where the notebook marks it.
-    pub fn evcxr_display(&self) {
-        match self.to_svg() {
-            Ok(svg) => svg.evcxr_display(),
-            Err(error) => eprintln!("{error}"),
-        }
-    }
 }
 
 impl Model {

@@ -1,0 +1,388 @@
+//! Figures as a reader of the SVG sees them.
+
+use std::fs;
+
+use hhnet::figure::{Figure, LayerNode, Share, Svg, layer_graph, subplots};
+use roxmltree::{Document, Node};
+
+fn parse(svg: &Svg) -> Document<'_> {
+    let document = Document::parse(svg.as_str()).expect("well-formed XML");
+    let known = ["svg", "rect", "polyline", "polygon", "circle", "text"];
+    for element in document.descendants().filter(Node::is_element) {
+        assert!(known.contains(&element.tag_name().name()), "{element:?}");
+        assert!(element.attributes().all(|attribute| !attribute.name().starts_with("on")), "{element:?}");
+    }
+    document
+}
+
+fn elements<'a>(document: &'a Document, name: &'a str) -> impl Iterator<Item = Node<'a, 'a>> {
+    document.descendants().filter(move |node| node.has_tag_name(("http://www.w3.org/2000/svg", name)))
+}
+
+fn number(node: Node, attribute: &str) -> f64 {
+    node.attribute(attribute).expect(attribute).parse().expect(attribute)
+}
+
+fn texts(svg: &Svg) -> Vec<String> {
+    elements(&parse(svg), "text").map(|node| node.text().unwrap_or_default().trim().to_owned()).collect()
+}
+
+/// The points of the data lines: polylines of the first colour and of more than the legend's two points.
+fn data_lines(svg: &Svg) -> Vec<Vec<(f64, f64)>> {
+    let document = parse(svg);
+    let coloured = elements(&document, "polyline").filter(|node| node.attribute("stroke") == Some("#0072B2"));
+    let points = coloured.map(|node| {
+        let pairs = node.attribute("points").expect("points").split_whitespace();
+        let pair = |pair: &str| {
+            let (x, y) = pair.split_once(',').expect("x,y");
+            (x.parse().expect("x"), y.parse().expect("y"))
+        };
+        pairs.map(pair).collect()
+    });
+    points.collect()
+}
+
+/// Labels of the y axes, top panel first.
+fn y_labels(svg: &Svg) -> Vec<String> {
+    let document = parse(svg);
+    let ends = elements(&document, "text").filter(|node| node.attribute("text-anchor") == Some("end"));
+    ends.map(|node| node.text().unwrap_or_default().trim().to_owned()).collect()
+}
+
+fn counted(n: i32) -> Vec<f64> {
+    (0..n).map(f64::from).collect()
+}
+
+#[test]
+fn a_figure_is_a_scalable_picture_on_white() {
+    let svg = Figure::new().to_svg().unwrap();
+    let document = parse(&svg);
+    let root = document.root_element();
+    let size = (number(root, "width"), number(root, "height"));
+    assert_eq!(size, (615.0, 461.0));
+    let view: Vec<f64> = root.attribute("viewBox").unwrap().split(' ').map(|part| part.parse().unwrap()).collect();
+    assert_eq!(view[2] / view[3], size.0 / size.1);
+    let background = elements(&document, "rect").next().unwrap();
+    assert_eq!((number(background, "width"), number(background, "height")), (view[2], view[3]));
+    assert_eq!(background.attribute("fill"), Some("#FFFFFF"));
+    assert_eq!(number(background, "opacity"), 1.0);
+}
+
+#[test]
+fn labels_titles_and_ticks_are_in_the_picture() {
+    let epochs = counted(100);
+    let loss: Vec<f64> = epochs.iter().map(|epoch| 2807.0 * (-epoch / 8.0).exp() + 0.05).collect();
+    let mut figure = Figure::new();
+    let axes = figure.axes(0, 0).semilogy(&epochs, &loss, "ŷ(t)").markers().legend();
+    axes.title("training/validation loss").xlabel("epochs").ylabel("loss");
+    let svg = figure.to_svg().unwrap();
+    let texts = texts(&svg);
+    for text in ["training/validation loss", "epochs", "loss", "ŷ(t)", "0.1", "1", "10", "100", "1000", "0", "80"] {
+        assert!(texts.iter().any(|found| found == text), "{text} is not in {texts:?}");
+    }
+    // One marker for each epoch and one in the legend.
+    assert_eq!(elements(&parse(&svg), "circle").count(), 101);
+}
+
+#[test]
+fn markup_in_labels_stays_text() {
+    let evil = "<script>alert('1')</script> ]]> & \"q\"";
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], evil).legend().title(evil).xlabel(evil).ylabel("a\u{0}\u{1b}b");
+    let texts = texts(&figure.to_svg().unwrap());
+    assert_eq!(texts.iter().filter(|text| *text == evil).count(), 3, "{texts:?}");
+    assert!(texts.contains(&"a b".to_owned()), "{texts:?}");
+    let graph = layer_graph(&[LayerNode::new(evil, "\u{7}", "]]>")]);
+    assert!(self::texts(&graph).contains(&evil.to_owned()));
+}
+
+#[test]
+fn thinning_keeps_the_extremes() {
+    let n = 1_000_000;
+    let x = counted(n);
+    let mut y: Vec<f64> = x.iter().map(|i| (i * 0.7).sin()).collect();
+    (y[777_777], y[123_456]) = (10.0, -7.0);
+    let drawn = |x: &[f64], y: &[f64]| {
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(x, y, "");
+        let svg = figure.to_svg().unwrap();
+        assert!(svg.as_str().len() < 500_000, "{} bytes", svg.as_str().len());
+        let mut points = data_lines(&svg).concat();
+        points.sort_by(|a, b| a.1.total_cmp(&b.1));
+        (points.len(), points[0], points[points.len() - 1])
+    };
+    let (count, top, bottom) = drawn(&x, &y);
+    assert!((1000..10_000).contains(&count), "{count} points");
+    // The same range, drawn without thinning.
+    let last = f64::from(n - 1);
+    let exact = drawn(&[0.0, 123_456.0, 777_777.0, last], &[0.0, -7.0, 10.0, 0.0]);
+    assert_eq!((top, bottom), (exact.1, exact.2));
+}
+
+#[test]
+fn no_picture_is_larger_than_500_kb() {
+    let x = counted(100_000);
+    let mut figure = subplots(2, 2, Share::None);
+    for nth in 0..8 {
+        let y: Vec<f64> = x.iter().map(|i| (i * (0.3 + f64::from(nth))).sin()).collect();
+        let axes = figure.axes(nth as usize / 4, nth as usize / 2 % 2);
+        axes.plot(&x, &y, "").markers().vlines(&x, -1.0, 1.0, "");
+    }
+    let size = figure.to_svg().unwrap().as_str().len();
+    assert!((100_000..=500_000).contains(&size), "{size} bytes");
+
+    // Back and forth over the whole panel: nothing can be left out, and the error says so.
+    let zigzag: Vec<f64> = x.iter().map(|i| (i * 7919.0) % 1000.0).collect();
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&zigzag, &x, "");
+    let error = figure.to_svg().unwrap_err().to_string();
+    assert!(error.contains("500 kB"), "{error}");
+}
+
+#[test]
+fn shared_axes_have_the_same_range() {
+    let draw = |share| {
+        let mut figure = subplots(2, 1, share);
+        figure.axes(0, 0).plot(&[0.0, 10.0], &[0.0, 1.0], "");
+        figure.axes(1, 0).plot(&[0.0, 1000.0], &[-300.0, 400.0], "");
+        figure.to_svg().unwrap()
+    };
+    let halves = |svg: &Svg| {
+        let labels = y_labels(svg);
+        let (top, bottom) = labels.split_at(labels.len() / 2);
+        (top.to_vec(), bottom.to_vec())
+    };
+    let both = draw(Share::XAllYColumn);
+    let (top, bottom) = halves(&both);
+    assert_eq!(top, bottom);
+    assert!(top.contains(&"−200".to_owned()), "{top:?}");
+    // The upper line ends at x = 10 of 1000.
+    let widths = |svg: &Svg| -> Vec<f64> { data_lines(svg).iter().map(|line| line[1].0 - line[0].0).collect() };
+    assert!((widths(&both)[0] / widths(&both)[1] - 0.01).abs() < 1e-3, "{:?}", widths(&both));
+    // Tick labels of a shared x axis are below the last panel only.
+    let count = |svg: &Svg| texts(svg).iter().filter(|text| *text == "1000").count();
+    assert_eq!(count(&both), 1);
+
+    let x_only = draw(Share::XAll);
+    assert!(y_labels(&x_only).contains(&"0.2".to_owned()), "{:?}", y_labels(&x_only));
+    assert_eq!(widths(&x_only), widths(&both));
+    let none = draw(Share::None);
+    assert_eq!(widths(&none)[0], widths(&none)[1]);
+}
+
+#[test]
+fn limits_replace_the_range_of_the_data_and_cut_the_line() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&[0.0, 100.0], &[0.0, 100.0], "").xlim(0.0, 10.0).ylim(0.0, 5.0);
+    let line = data_lines(&figure.to_svg().unwrap()).concat();
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&[0.0, 5.0], &[0.0, 5.0], "").xlim(0.0, 10.0).ylim(0.0, 5.0);
+    assert_eq!(line, data_lines(&figure.to_svg().unwrap()).concat());
+}
+
+#[test]
+fn what_cannot_be_drawn_leaves_gaps() {
+    let lines = |y: &[f64], log: bool| {
+        let mut figure = Figure::new();
+        let axes = figure.axes(0, 0);
+        if log {
+            axes.semilogy(&counted(y.len() as i32), y, "")
+        } else {
+            axes.plot(&counted(y.len() as i32), y, "")
+        };
+        data_lines(&figure.to_svg().unwrap()).iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&[1.0, 2.0, f64::NAN, 3.0, 4.0, 5.0, f64::INFINITY], false), [2, 3]);
+    assert_eq!(lines(&[1.0, 2.0, 0.0, 3.0, 4.0, -1.0], true), [2, 2]);
+    assert_eq!(lines(&[1.0, -2.0], false), [2]);
+}
+
+#[test]
+fn vertical_lines_mark_their_times() {
+    let draw = |spikes: &[f64]| {
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(&[0.0, 1000.0], &[-65.0, -60.0], "Vm").vlines(spikes, -95.0, -80.0, "spikes").legend();
+        figure.to_svg().unwrap()
+    };
+    let black = |svg: &Svg| {
+        let document = parse(svg);
+        elements(&document, "polyline").filter(|node| node.attribute("stroke-width") == Some("20")).count()
+    };
+    let none = draw(&[]);
+    // Both legend entries are there without spikes too; the axis is that of the potential alone.
+    assert!(texts(&none).contains(&"spikes".to_owned()));
+    assert!(!texts(&none).contains(&"−90".to_owned()));
+    let some = draw(&[100.0, 500.0, 500.0]);
+    assert!(texts(&some).contains(&"−90".to_owned()));
+    assert_eq!(black(&some) - black(&none), 2);
+}
+
+#[test]
+fn no_text_is_cut_off_or_overlaps_another() {
+    let x = counted(100);
+    for (factor, shift) in [(1.0, 0.0), (1e-9, 0.0), (1e6, 1e12), (-350.0, 65.0), (0.001, -0.05)] {
+        for share in [Share::None, Share::XAll, Share::XAllYColumn] {
+            let mut figure = subplots(3, 2, share);
+            figure.figsize(8.0, 8.0);
+            let y: Vec<f64> = x.iter().map(|i| factor * i.sqrt() + shift).collect();
+            for panel in 0..6 {
+                let axes = figure.axes(panel / 2, panel % 2);
+                axes.plot(&y, &y, "").title("a title that has to be broken into lines to fit its panel, as it is long");
+                axes.xlabel("t (ms)").ylabel("a quantity whose name is long enough for two lines (mV)");
+            }
+            let svg = figure.to_svg().unwrap();
+            let document = parse(&svg);
+            let boxes: Vec<_> = elements(&document, "text").map(bounds).collect();
+            for (nth, a) in boxes.iter().enumerate() {
+                assert!(a[0] >= 0.0 && a[1] >= 0.0 && a[2] <= 7680.0 && a[3] <= 7680.0, "{a:?} {share:?} {factor}");
+                for b in &boxes[..nth] {
+                    let apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
+                    assert!(apart, "{a:?} and {b:?} {share:?} {factor}");
+                }
+            }
+        }
+    }
+}
+
+/// Left, top, right and bottom of a text, with rough widths of narrow and of wide letters.
+fn bounds(node: Node) -> [f64; 4] {
+    let (x, y, size) = (number(node, "x"), number(node, "y"), number(node, "font-size"));
+    let advance = |c| if "iljtfr .,:()[]".contains(c) { 0.3 } else { 0.6 };
+    let width = size * node.text().unwrap_or_default().trim().chars().map(advance).sum::<f64>();
+    let start = match node.attribute("text-anchor") {
+        Some("middle") => -width / 2.0,
+        Some("end") => -width,
+        _ => 0.0,
+    };
+    // Capitals reach from the top to 0.76 of the size below it.
+    match node.attribute("transform") {
+        None => [x + start, y, x + start + width, y + 0.95 * size],
+        Some(turned) => {
+            assert!(turned.starts_with("rotate(270"), "{turned}");
+            [x, y - start - width, x + 0.95 * size, y - start]
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_named_when_the_figure_is_drawn() {
+    let (nan, infinity) = (f64::NAN, f64::INFINITY);
+    type Mistake = fn(&mut Figure, f64, f64);
+    let cases: [(Mistake, &str); 14] = [
+        (|f, _, _| _ = f.axes(0, 1).plot(&[1.0, 2.0], &[1.0], "V_m"), "axes(0, 1): 'V_m': x has 2 values, y has 1"),
+        (|f, _, _| _ = f.axes(0, 1).plot(&[], &[], "V_m"), "axes(0, 1): 'V_m': there are no values"),
+        (|f, nan, inf| _ = f.axes(0, 0).plot(&[1.0, 2.0], &[nan, inf], "V_m"), "'V_m': no value is finite"),
+        (|f, _, _| _ = f.axes(0, 0).plot(&[1.0], &[1e301], "V_m"), "'V_m': no value is finite and within ±1e300"),
+        (|f, _, _| _ = f.axes(0, 0).semilogy(&[1.0], &[0.0], "loss"), "'loss': no value above 0"),
+        (
+            |f, _, _| _ = f.axes(2, 0).plot(&[1.0], &[1.0], ""),
+            "axes(2, 0): the figure has rows 0 to 1 and columns 0 to 1",
+        ),
+        (|f, _, _| _ = f.axes(usize::MAX, usize::MAX).title(""), "the figure has rows 0 to 1"),
+        (|f, _, _| _ = f.axes(0, 0).xlim(1.0, 1.0), "xlim(1, 1): give two finite values, the lower one first"),
+        (|f, nan, _| _ = f.axes(0, 0).ylim(nan, 1.0), "ylim(NaN, 1)"),
+        (
+            |f, _, _| _ = f.axes(0, 0).semilogy(&[1.0], &[1.0], "").ylim(-1.0, 1.0),
+            "logarithmic axis: give values above 0",
+        ),
+        (|f, _, inf| _ = f.axes(0, 0).vlines(&[1.0], 0.0, inf, "spikes"), "'spikes': vertical lines from 0 to inf"),
+        (|f, _, _| _ = f.axes(0, 0).markers(), "markers(): call it after"),
+        (|f, nan, _| _ = f.figsize(nan, 4.0), "figsize(NaN, 4)"),
+        (|f, _, _| _ = f.figsize(1.0, 1.0), "too small; give a larger figsize"),
+    ];
+    for (mistake, message) in cases {
+        let mut figure = subplots(2, 2, Share::None);
+        mistake(&mut figure, nan, infinity);
+        let error = figure.to_svg().unwrap_err().to_string();
+        assert!(error.starts_with("figure: ") && error.contains(message), "{error}");
+    }
+    for (rows, columns) in [(0, 1), (1, 0), (11, 10), (usize::MAX, usize::MAX)] {
+        let error = subplots(rows, columns, Share::None).to_svg().unwrap_err().to_string();
+        assert!(error.contains("give 1 to 100 panels"), "{error}");
+    }
+    let mut figure = Figure::new();
+    for _ in 0..100 {
+        figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "one of many").legend();
+    }
+    let error = figure.to_svg().unwrap_err().to_string();
+    assert!(error.contains("a legend of 100 entries does not fit"), "{error}");
+}
+
+#[test]
+fn values_at_the_limits_of_doubles_can_be_drawn() {
+    for y in
+        [[-1e300, 1e300], [0.0, 5e-324], [1.0, 1.0 + f64::EPSILON], [0.0, 0.0], [-1e-310, 1e-290], [3e15, 3e15 + 1.0]]
+    {
+        for log in [false, true] {
+            let mut figure = Figure::new();
+            let axes = figure.axes(0, 0);
+            let positive = y.iter().any(|y| *y > 1e-300);
+            if log && positive {
+                axes.semilogy(&y, &y, "").markers()
+            } else {
+                axes.plot(&y, &y, "").markers()
+            };
+            let svg = figure.to_svg().unwrap();
+            assert!(elements(&parse(&svg), "circle").count() > 0, "{y:?}");
+            assert!(!svg.as_str().contains("NaN") && !svg.as_str().contains("inf"), "{y:?}");
+        }
+    }
+}
+
+#[test]
+fn files_are_svg_and_replaced_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "I");
+    for name in ["figure.png", "figure", ".svg"] {
+        let error = figure.save(&path(name)).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("ends in .svg"), "{error}");
+    }
+    figure.save(&path("figure.svg")).unwrap();
+    figure.axes(0, 0).title("again");
+    figure.save(&path("figure.svg")).unwrap();
+    assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), figure.to_svg().unwrap().as_str());
+    let error = figure.save(&path("missing/figure.svg")).unwrap_err().to_string();
+    assert!(error.contains("missing"), "{error}");
+    // A mistake in the figure leaves the file as it is.
+    let before = fs::read_to_string(path("figure.svg")).unwrap();
+    figure.axes(0, 0).plot(&[], &[], "");
+    figure.save(&path("figure.svg")).unwrap_err();
+    assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_to_a_file_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("a.svg"), folder.path().join("b.svg"));
+    fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    Figure::new().save(link.to_str().unwrap()).unwrap();
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().starts_with("<svg"));
+}
+
+#[test]
+fn the_graph_has_a_box_for_each_layer_and_arrows_between() {
+    let layers = [
+        LayerNode::new("input_1: InputLayer", "[(?, ?, 1)]", "[(?, ?, 1)]"),
+        LayerNode::new("conv1d: Conv1D", "(?, ?, 1)", "(?, ?, 2)"),
+        LayerNode::new("time_distributed: TimeDistributed(Dense)", "(?, ?, 2)", "(?, ?, 1)"),
+    ];
+    let graph = layer_graph(&layers);
+    let texts = texts(&graph);
+    for layer in &layers {
+        assert!(texts.contains(&layer.name) && texts.contains(&layer.input) && texts.contains(&layer.output));
+    }
+    assert_eq!(texts.iter().filter(|text| *text == "input:").count(), 3);
+    let document = parse(&graph);
+    assert_eq!(elements(&document, "polygon").count(), 2);
+    let width: f64 = document.root_element().attribute("viewBox").unwrap().split(' ').nth(2).unwrap().parse().unwrap();
+    for text in elements(&document, "text").map(bounds) {
+        assert!(text[0] > 0.0 && text[2] < width, "{text:?}");
+    }
+    assert_eq!(self::texts(&layer_graph(&[])).len(), 0);
+}

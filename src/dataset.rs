@@ -477,7 +477,7 @@ pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     let path = path.as_ref();
     let file = open_hdf5(path)?;
     let mut datasets = Vec::new();
-    let read = || -> hdf5::Result<Vec<(String, String)>> {
+    let mut read = || -> hdf5::Result<Vec<(String, String)>> {
         list_datasets(&file, &mut datasets)?;
         file.attr_names()?.into_iter().map(|name| attribute_text(&file, &name).map(|value| (name, value))).collect()
     };

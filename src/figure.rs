@@ -141,18 +141,8 @@ impl Figure {
     ///
     /// # Errors
     /// Those of [`Figure::to_svg`] and [`Svg::save`].
-    pub fn save(&self, path: &str) -> Result<()> {
-        self.to_svg()?.save(path)
-    }
-
-    /// Shows the figure below a notebook cell (the evcxr kernel calls this for a cell's last expression).
-    ///
-    /// An error is printed to standard error.
-    pub fn evcxr_display(&self) {
-        match self.to_svg() {
-            Ok(svg) => svg.evcxr_display(),
-            Err(error) => eprintln!("{error}"),
-        }
+    pub fn save(&self, path: &str, overwrite: bool) -> Result<()> {
+        self.to_svg()?.save(path, overwrite)
     }
 
     fn note(&mut self, problem: String) {

@@ -336,19 +336,20 @@ fn files_are_svg_and_replaced_whole() {
     let mut figure = Figure::new();
     figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "I");
     for name in ["figure.png", "figure", ".svg"] {
-        let error = figure.save(&path(name)).unwrap_err().to_string();
+        let error = figure.save(&path(name), true).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("ends in .svg"), "{error}");
     }
-    figure.save(&path("figure.svg")).unwrap();
+    figure.save(&path("figure.svg"), true).unwrap();
+    assert!(figure.save(&path("figure.svg"), false).unwrap_err().to_string().contains("exists already"));
     figure.axes(0, 0).title("again");
-    figure.save(&path("figure.svg")).unwrap();
+    figure.save(&path("figure.svg"), true).unwrap();
     assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), figure.to_svg().unwrap().as_str());
-    let error = figure.save(&path("missing/figure.svg")).unwrap_err().to_string();
+    let error = figure.save(&path("missing/figure.svg"), true).unwrap_err().to_string();
     assert!(error.contains("missing"), "{error}");
     // A mistake in the figure leaves the file as it is.
     let before = fs::read_to_string(path("figure.svg")).unwrap();
     figure.axes(0, 0).plot(&[], &[], "");
-    figure.save(&path("figure.svg")).unwrap_err();
+    figure.save(&path("figure.svg"), true).unwrap_err();
     assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -360,7 +361,7 @@ fn a_link_to_a_file_stays_a_link() {
     let (file, link) = (folder.path().join("a.svg"), folder.path().join("b.svg"));
     fs::write(&file, "old").unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
-    Figure::new().save(link.to_str().unwrap()).unwrap();
+    Figure::new().save(link.to_str().unwrap(), true).unwrap();
     assert!(link.is_symlink());
     assert!(fs::read_to_string(&file).unwrap().starts_with("<svg"));
 }

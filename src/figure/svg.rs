@@ -1,15 +1,14 @@
 //! A finished picture, and the canvas on which one is drawn.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plotters::backend::{DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle};
 
 use super::trace::Frame;
+use crate::files::write_whole;
 use crate::{Error, Result};
 
 /// A picture in the SVG format: text that browsers, notebooks and vector editors show.
@@ -37,42 +36,15 @@ impl Svg {
 
     /// Writes the picture to the file `path`, whose name must end in `.svg`.
     ///
-    /// An existing file is replaced only once the new one is complete.
-    ///
     /// # Errors
-    /// [`Error::File`] for any other ending, [`Error::Io`] where the file cannot be written.
-    pub fn save(&self, path: &str) -> Result<()> {
+    /// [`Error::File`] for any other ending, or if the file exists and `overwrite` is not set; [`Error::Io`] where it cannot
+    /// be written.
+    pub fn save(&self, path: &str, overwrite: bool) -> Result<()> {
         let path = Path::new(path);
         if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg")) {
             return Err(Error::file(path, "pictures are written as SVG only", "give a file name that ends in .svg"));
         }
-        // A link stays a link: what it leads to is replaced.
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        let (mut file, part) = create_beside(&target).map_err(Error::io(path, "create a file beside it"))?;
-        let written = file.write_all(self.text.as_bytes()).and_then(|()| file.sync_all());
-        drop(file);
-        written.and_then(|()| fs::rename(&part, &target)).map_err(|source| {
-            let _ = fs::remove_file(&part);
-            Error::io(path, "write")(source)
-        })
-    }
-
-    /// Shows the picture below a notebook cell (the evcxr kernel calls this for a cell's last expression).
-    pub fn evcxr_display(&self) {
-        let block = self.cell_block();
-        // One write under one lock: what other threads print cannot land inside the picture.
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(block.as_bytes()).and_then(|()| out.flush());
-    }
-
-    /// What the evcxr kernel reads as rich output.
-    fn cell_block(&self) -> String {
-        // A label could hold the kernel's end marker; as a character reference it reads the same in the picture.
-        let svg = self.text.trim_end().replace("EVCXR_", "&#69;VCXR_");
-        format!(
-            "EVCXR_BEGIN_CONTENT image/svg+xml\n{svg}\nEVCXR_END_CONTENT\n\
-             EVCXR_BEGIN_CONTENT text/plain\n{self:?}\nEVCXR_END_CONTENT\n"
-        )
+        write_whole(path, overwrite, self.text.as_bytes())
     }
 }
 
@@ -80,18 +52,6 @@ impl fmt::Debug for Svg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SVG picture, {} x {} px", self.width, self.height)
     }
-}
-
-fn create_beside(target: &Path) -> io::Result<(File, PathBuf)> {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    for attempt in 0.. {
-        let part = target.with_file_name(format!(".{name}.{}.{attempt}.part", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).open(&part) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            opened => return opened.map(|file| (file, part)),
-        }
-    }
-    unreachable!("the attempts have no end")
 }
 
 /// plotters places everything on whole units: a unit is this part of a pixel, so that lines are smooth.
@@ -207,21 +167,4 @@ fn units((x, y): (f64, f64)) -> (i32, i32) {
 
 fn refused(error: impl fmt::Display) -> Error {
     Error::Figure(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_cannot_end_the_cell_block() {
-        let svg = picture(200.0, 20.0, |canvas| canvas.text("EVCXR_END_CONTENT", 13.0, (0.0, 15.0), Anchor::Start));
-        let block = svg.unwrap().cell_block();
-        let markers: Vec<_> = block.lines().filter(|line| line.starts_with("EVCXR_")).collect();
-        let begin_end = ["EVCXR_BEGIN_CONTENT image/svg+xml", "EVCXR_END_CONTENT"];
-        assert_eq!(markers, [begin_end, ["EVCXR_BEGIN_CONTENT text/plain", "EVCXR_END_CONTENT"]].concat());
-        let svg = block.split_once('\n').unwrap().1.split_once("\nEVCXR_END_CONTENT").unwrap().0;
-        let document = roxmltree::Document::parse(svg).unwrap();
-        assert!(document.descendants().any(|node| node.text().is_some_and(|text| text.trim() == "EVCXR_END_CONTENT")));
-    }
 }

@@ -482,6 +482,7 @@ pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
         file.attr_names()?.into_iter().map(|name| attribute_text(&file, &name).map(|value| (name, value))).collect()
     };
     let attributes = read().map_err(hdf5_error(path, "list the contents"))?;
+    datasets.sort();
     let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
     Ok(Description { bytes, attributes, datasets })
 }

@@ -1,0 +1,2 @@
+//! checks
+pub fn run() -> anyhow::Result<std::process::ExitCode> { todo!() }

@@ -199,7 +199,8 @@ fn dependencies(places: &Places) -> Vec<String> {
 }
 
 fn notebook_of(sources: &[String]) -> Value {
-    let cell = |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
+    let cell =
+        |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
     let cells: Vec<Value> = sources.iter().map(cell).collect();
     json!({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
 }
@@ -207,7 +208,8 @@ fn notebook_of(sources: &[String]) -> Value {
 /// Adds what tells a changed file: its content, and its time, by which cargo decides to compile it again.
 fn describe(path: &Path, inputs: &mut Vec<String>) {
     if path.is_dir() {
-        let mut entries: Vec<PathBuf> = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         entries.sort();
         entries.iter().for_each(|entry| describe(entry, inputs));
     } else if let Ok(content) = fs::read(path) {

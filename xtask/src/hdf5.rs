@@ -96,7 +96,9 @@ fn system() -> Option<Source> {
     let include = PathBuf::from(ask("--variable=includedir")?);
     let lib = PathBuf::from(ask("--variable=libdir")?);
     // Debian keeps its serial HDF5 apart, and names only that directory in the flags.
-    let flag = |query: &str, prefix: &str| Some(PathBuf::from(ask(query)?.split_whitespace().find_map(|f| f.strip_prefix(prefix))?));
+    let flag = |query: &str, prefix: &str| {
+        Some(PathBuf::from(ask(query)?.split_whitespace().find_map(|f| f.strip_prefix(prefix))?))
+    };
     let include = flag("--cflags-only-I", "-I").unwrap_or(include);
     let lib = flag("--libs-only-L", "-L").unwrap_or(lib);
     let shared = if cfg!(target_os = "macos") { "libhdf5.dylib" } else { "libhdf5.so" };
@@ -110,7 +112,9 @@ fn is_usable(include: &Path) -> bool {
     let defined = |name: &str| {
         header.lines().any(|line| {
             let mut words = line.split_whitespace();
-            words.next() == Some("#define") && words.next() == Some(name) && words.next().is_some_and(|value| value != "0")
+            words.next() == Some("#define")
+                && words.next() == Some(name)
+                && words.next().is_some_and(|value| value != "0")
         })
     };
     let version = header.lines().find_map(|line| line.strip_prefix("#define H5_VERSION ")).unwrap_or_default();
@@ -158,7 +162,11 @@ fn build(places: &Places) -> Result<()> {
     for name in ZLIB {
         let object = work.join(format!("{name}.o"));
         let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-fPIC", "-fvisibility=hidden", "-c"]).arg(zlib.join(format!("{name}.c"))).arg("-o").arg(&object);
+        compiler
+            .args(["-O2", "-fPIC", "-fvisibility=hidden", "-c"])
+            .arg(zlib.join(format!("{name}.c")))
+            .arg("-o")
+            .arg(&object);
         run_logged(places, "zlib", &mut compiler, None)?;
         archive.arg(object);
     }
@@ -176,7 +184,9 @@ fn build(places: &Places) -> Result<()> {
     ninja.arg("-C").arg(work.join("build")).arg("install");
     run_logged(places, "hdf5-build", &mut ninja, None)?;
     if !is_usable(&part.join("include")) {
-        bail!("the HDF5 that was built lacks deflate or is of another version than expected; see .hhnet/log/hdf5-configure.log");
+        bail!(
+            "the HDF5 that was built lacks deflate or is of another version than expected; see .hhnet/log/hdf5-configure.log"
+        );
     }
     put_in_place(&part, &places.hdf5())?;
     remove(&work)
@@ -195,7 +205,9 @@ fn sources(places: &Places) -> Result<(PathBuf, PathBuf)> {
     let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
     let directory = |crate_name: &str, below: &str| {
         let packages = metadata["packages"].as_array().into_iter().flatten();
-        let manifest = packages.filter(|package| package["name"] == crate_name).find_map(|package| package["manifest_path"].as_str());
+        let manifest = packages
+            .filter(|package| package["name"] == crate_name)
+            .find_map(|package| package["manifest_path"].as_str());
         let directory = Path::new(manifest.unwrap_or_default()).parent().map(|path| path.join(below));
         directory.filter(|path| path.is_dir()).with_context(|| format!("the crate {crate_name} has no `{below}`"))
     };

@@ -11,7 +11,8 @@ use crate::places::Places;
 pub fn run(connection_file: &str) -> Result<ExitCode> {
     let places = Places::find()?;
     let mut evcxr = Command::new(places.evcxr());
-    evcxr.args(["--control_file", connection_file]);
+    // What it prints to its standard output is for a terminal; cells print over the connection.
+    evcxr.args(["--control_file", connection_file]).stdout(Stdio::null());
     places.with_libraries(&mut evcxr);
     if env::var_os("EVCXR_TMPDIR").is_some() {
         // Somebody has chosen a directory: set-up does, to prepare the cells.

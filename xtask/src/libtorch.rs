@@ -44,7 +44,10 @@ pub fn install(places: &Places, own: Option<&Path>) -> Result<()> {
 
 fn link(places: &Places, directory: &Path) -> Result<()> {
     if !directory.join("include").is_dir() || !directory.join("lib").is_dir() {
-        bail!("LIBTORCH is {}, which has no `include` and `lib`: unset it, or let it name a libtorch", directory.display());
+        bail!(
+            "LIBTORCH is {}, which has no `include` and `lib`: unset it, or let it name a libtorch",
+            directory.display()
+        );
     }
     if let Ok(found) = fs::read_to_string(directory.join("build-version"))
         && !found.trim().starts_with(VERSION)
@@ -95,7 +98,9 @@ fn download(places: &Places) -> Result<()> {
 /// An empty `libtorch.so` (the build asks for it, everything is in libtorch_cpu) and the name by which a linker looks for libgomp.
 fn complete_linux(places: &Places, libraries: &Path) -> Result<()> {
     let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"]).arg(libraries.join("libtorch.so"));
+    compiler
+        .args(["-shared", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"])
+        .arg(libraries.join("libtorch.so"));
     run_logged(places, "libtorch-empty", &mut compiler, None)?;
     if libraries.join("libgomp.so.1").exists() {
         symlink("libgomp.so.1", libraries.join("libgomp.so")).context("cannot link libgomp.so")?;

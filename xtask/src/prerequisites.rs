@@ -57,9 +57,13 @@ fn platform() -> Result<(), String> {
     match (system, processor) {
         ("linux", "x86_64" | "aarch64") | ("macos", "aarch64") => {}
         ("windows", _) => {
-            return Err("on Windows, use WSL2: install a Linux distribution in it and run this command there".to_string());
+            return Err(
+                "on Windows, use WSL2: install a Linux distribution in it and run this command there".to_string()
+            );
         }
-        _ => return Err(format!("there is no libtorch for {system} on {processor}; Linux and macOS on arm64 have one")),
+        _ => {
+            return Err(format!("there is no libtorch for {system} on {processor}; Linux and macOS on arm64 have one"));
+        }
     }
     if system == "linux" {
         let found = first_line(Command::new("getconf").arg("GNU_LIBC_VERSION"));
@@ -71,7 +75,11 @@ fn platform() -> Result<(), String> {
                     GLIBC.0, GLIBC.1
                 ));
             }
-            None => return Err("the C library is not glibc, for which libtorch is built: use another distribution".to_string()),
+            None => {
+                return Err(
+                    "the C library is not glibc, for which libtorch is built: use another distribution".to_string()
+                );
+            }
         }
     }
     Ok(())
@@ -82,10 +90,8 @@ fn check_rust(missing: &mut Vec<String>) -> Option<String> {
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     match text.as_deref().and_then(version) {
         Some(version) if version >= RUST => return text,
-        Some((major, minor)) => missing.push(format!(
-            "rustc is {major}.{minor}, {}.{} or newer is needed: rustup update stable",
-            RUST.0, RUST.1
-        )),
+        Some((major, minor)) => missing
+            .push(format!("rustc is {major}.{minor}, {}.{} or newer is needed: rustup update stable", RUST.0, RUST.1)),
         None => missing.push("rustc does not run: install Rust with rustup".to_string()),
     }
     None
@@ -121,7 +127,8 @@ fn check_python(missing: &mut Vec<String>) -> Option<PathBuf> {
     let command = install(["python3 python3-venv", "python3", "python", "brew install python@3.13"]);
     missing.push(match (without_venv, best) {
         (Some((major, minor)), _) => {
-            let package = install([&format!("python{major}.{minor}-venv"), "python3", "python", "brew install python@3.13"]);
+            let package =
+                install([&format!("python{major}.{minor}-venv"), "python3", "python", "brew install python@3.13"]);
             format!("Python {major}.{minor} lacks the modules venv and ensurepip: {package}")
         }
         (None, Some((major, minor))) => {
@@ -135,7 +142,8 @@ fn check_python(missing: &mut Vec<String>) -> Option<PathBuf> {
 fn check_disk(places: &Places, missing: &mut Vec<String>) {
     let output = Command::new("df").arg("-Pk").arg(&places.root).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let Some(free_kb) = text.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).and_then(|kb| kb.parse::<f64>().ok())
+    let Some(free_kb) =
+        text.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).and_then(|kb| kb.parse::<f64>().ok())
     else {
         return;
     };

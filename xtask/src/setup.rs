@@ -125,8 +125,8 @@ fn kernelspec<'a>(places: &'a Places, found: &Found, python: &Step) -> Step<'a> 
         "HDF5_DIR": places.hdf5(),
         // Jupyter puts the search path in here; one that was started from the desktop may lack cargo's directory.
         "PATH": format!("{}:${{PATH}}", found.cargo_directory.display()),
-        // A panic is one line in the notebook, not a page of stack frames.
-        "RUST_BACKTRACE": "0",
+        // An error that carries a backtrace shows in the notebook without it.
+        "RUST_LIB_BACKTRACE": "0",
     });
     for variable in ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         if let Ok(value) = std::env::var(variable) {

@@ -38,12 +38,20 @@ impl Step<'_> {
         println!("* {}", self.title);
         let begin = Instant::now();
         remove(&self.stamp())?;
-        work().with_context(|| format!("set-up could not finish `{}`; run it again once the cause is gone", self.title))?;
+        work().with_context(|| {
+            format!("set-up could not finish `{}`; run it again once the cause is gone", self.title)
+        })?;
         fs::create_dir_all(self.places.home.join("stamps"))?;
         fs::write(self.stamp(), self.hash())?;
-        let size = size_text(size_of(&self.product));
+        let size = size_text(size_of(&self.folder()));
         println!("  done in {:.0} s, {size}", begin.elapsed().as_secs_f64());
         Ok(true)
+    }
+
+    /// The folder directly below `.hhnet` in which the product lies.
+    fn folder(&self) -> PathBuf {
+        let below = self.product.strip_prefix(&self.places.home).unwrap_or(&self.product);
+        self.places.home.join(below.iter().next().unwrap_or_default())
     }
 
     fn stamp(&self) -> PathBuf {

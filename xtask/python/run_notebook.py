@@ -22,7 +22,7 @@ class Client(NotebookClient):
     """Passes on the lines that cells print, as they come."""
 
     def process_message(self, msg, cell, cell_index):
-        if msg["msg_type"] == "stream":
+        if msg["msg_type"] == "stream" and msg["content"]["name"] == "stdout":
             for line in msg["content"]["text"].splitlines():
                 print(f"      | {line}", flush=True)
         return super().process_message(msg, cell, cell_index)
@@ -45,8 +45,9 @@ def failure(cell):
             stderr += output.text
     if not stderr.strip():
         return None
-    panicked = re.search(r"^thread .* panicked at", stderr, re.MULTILINE)
-    return "a panic" if panicked else "text on standard error", ANSI.sub("", stderr).strip()
+    if re.search(r"^thread .* panicked at", stderr, re.MULTILINE):
+        return "a panic", stderr.split("stack backtrace:")[0].strip()
+    return "text on standard error", ANSI.sub("", stderr).strip()
 
 
 def tidy(notebook):

@@ -75,7 +75,7 @@ pub fn prepare(places: &Places) -> Result<()> {
     put_in_place(&part, &prepared(places))
 }
 
-/// A kernel's directory. It goes when this value is dropped, or, after a crash, when a later kernel starts.
+/// A kernel's directory. When the kernel has ended, the next kernel or set-up that starts removes it.
 pub struct OwnDirectory {
     pub path: PathBuf,
     /// Held as long as the kernel lives: a directory whose lock is free belongs to nobody.
@@ -107,15 +107,17 @@ impl OwnDirectory {
     }
 }
 
-impl Drop for OwnDirectory {
-    fn drop(&mut self) {
-        let _ = remove(&self.path);
-        let _ = remove(&self.path.with_extension("lock"));
-    }
-}
-
 fn prepared(places: &Places) -> PathBuf {
     places.cells().join("prepared")
+}
+
+/// Removes the directories of kernels that have ended.
+pub fn clean(places: &Places) -> Result<()> {
+    fs::create_dir_all(places.cells())?;
+    let all = lock_file(places)?;
+    all.lock()?;
+    remove_abandoned(places);
+    Ok(())
 }
 
 fn lock_file(places: &Places) -> Result<File> {
@@ -123,7 +125,7 @@ fn lock_file(places: &Places) -> Result<File> {
     File::create(&path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Removes what kernels left that were killed.
+/// Removes the directories whose lock is free.
 fn remove_abandoned(places: &Places) {
     let Ok(entries) = fs::read_dir(places.cells()) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -261,6 +263,7 @@ mod tests {
         assert!(living.path.exists() && second.path.exists() && !dead.exists());
         let path = living.path.clone();
         drop(living);
+        clean(&places).unwrap();
         assert!(!path.exists() && second.path.exists() && prepared(&places).exists());
     }
 }

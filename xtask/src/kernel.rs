@@ -1,6 +1,7 @@
-//! The launcher that the kernelspec names: gives evcxr's kernel a directory of its own and waits for its end.
+//! The launcher that the kernelspec names: gives evcxr's kernel a directory of its own, then becomes that kernel.
 
 use std::env;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
@@ -14,19 +15,15 @@ pub fn run(connection_file: &str) -> Result<ExitCode> {
     // What it prints to its standard output is for a terminal; cells print over the connection.
     evcxr.args(["--control_file", connection_file]).stdout(Stdio::null());
     places.with_libraries(&mut evcxr);
-    if env::var_os("EVCXR_TMPDIR").is_some() {
-        // Somebody has chosen a directory: set-up does, to prepare the cells.
-        return wait(&mut evcxr);
+    let mut own = None;
+    // A directory that somebody has chosen is used as it is: set-up does so, to prepare the cells.
+    if env::var_os("EVCXR_TMPDIR").is_none() {
+        let directory = own.insert(OwnDirectory::new(&places)?);
+        evcxr.env("EVCXR_TMPDIR", &directory.path);
+        // The kernel reads nothing from its standard input. With the lock in that place it owns the directory until its end.
+        evcxr.stdin(Stdio::from(directory.lock.try_clone()?));
     }
-    let own = OwnDirectory::new(&places)?;
-    evcxr.env("EVCXR_TMPDIR", &own.path);
-    // The kernel reads nothing from its standard input. With the lock in that place it keeps its directory even if this
-    // launcher is killed before it.
-    evcxr.stdin(Stdio::from(own.lock.try_clone()?));
-    wait(&mut evcxr)
-}
-
-fn wait(evcxr: &mut Command) -> Result<ExitCode> {
-    let status = evcxr.status().context("evcxr_jupyter does not start: run `cargo xtask setup`")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // Not a child process: whoever kills the kernel kills the right one.
+    let error = evcxr.exec();
+    Err(error).context("evcxr_jupyter does not start: run `cargo xtask setup`")
 }

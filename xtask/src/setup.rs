@@ -24,6 +24,7 @@ pub fn run() -> Result<Places> {
     let begin = Instant::now();
     let places = Places::find()?;
     fs::create_dir_all(&places.home).with_context(|| format!("cannot create {}", places.home.display()))?;
+    fs::create_dir_all(places.home.join("jupyter"))?;
     // Two set-ups at once would overwrite each other's work.
     let lock = fs::File::create(places.home.join("setup.lock"))?;
     if lock.try_lock().is_err() {
@@ -46,6 +47,7 @@ pub fn run() -> Result<Places> {
     worked |= kernelspec.ensure(|| install_kernelspec(&places, &kernelspec))?;
     let cells = cells::step(&places, &found.rustc, &[&libtorch, &hdf5, &evcxr]);
     worked |= cells.ensure(|| cells::prepare(&places))?;
+    cells::clean(&places)?;
 
     let state = if worked { "everything is there now" } else { "everything is there" };
     println!("set-up: {state} ({:.1} s)", begin.elapsed().as_secs_f64());

@@ -1,1 +1,54 @@
-fn main() {}
+//! Everything that is done with the checkout as a whole: set-up, notebooks, JupyterLab, checks. `cargo xtask help` lists it.
+
+mod cells;
+mod checks;
+mod examine;
+mod hdf5;
+mod kernel;
+mod lab;
+mod libtorch;
+mod notebooks;
+mod places;
+mod prerequisites;
+mod process;
+mod setup;
+mod stamp;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+hhnet's tasks: cargo xtask <task>
+
+  setup       Puts all that the notebooks need below .hhnet/ in this checkout. Does only what is missing.
+  notebooks   Set-up, then runs both notebooks from a clean kernel and keeps the result in notebooks/,
+              with an HTML copy of each in target/notebooks/.
+  lab         Set-up, then opens JupyterLab in notebooks/. Further arguments go to JupyterLab.
+  test        Set-up, then every check: formatting, lints, documentation, Rust tests, both notebooks.
+  help        This text.
+
+The first set-up downloads about 1 GB and takes about 15 minutes on two cores. environment.md describes what it installs.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        ["setup"] => setup::run().map(|_| ExitCode::SUCCESS),
+        ["notebooks"] => notebooks::run(),
+        ["test"] => checks::run(),
+        ["lab", further @ ..] => lab::run(further),
+        // Jupyter calls this one: the kernelspec names it.
+        ["kernel", connection_file] => kernel::run(connection_file),
+        _ => {
+            eprintln!("unknown arguments: {}\n\n{HELP}", arguments.join(" "));
+            Ok(ExitCode::from(2))
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,227 @@
+//! Examines an executed notebook: is it complete, did every cell succeed, are the figures sound, does it tell nothing about
+//! the machine it ran on?
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+const MAX_BYTES: usize = 5_000_000;
+const SVG: &str = "image/svg+xml";
+
+/// What a notebook must hold. The original's cells are mirrored by cells with the tags `orig-00` and so on.
+struct Expected {
+    name: &'static str,
+    last_tag: usize,
+    figures: &'static [usize],
+}
+
+const EXPECTED: [Expected; 2] = [
+    Expected { name: "HodkinHuxleyDataGeneration.ipynb", last_tag: 12, figures: &[7, 9] },
+    Expected { name: "HodkinHuxleyConvNet.ipynb", last_tag: 14, figures: &[10, 12, 13, 14] },
+];
+
+/// The faults of the notebook in a file; `name` tells which notebook it should be.
+pub fn file(path: &Path, name: &str) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let expected = EXPECTED.iter().find(|expected| expected.name == name).context("an unknown notebook")?;
+    Ok(faults(&text, expected, &machine_directories()))
+}
+
+/// Text that a notebook holds as one string or as a list of lines.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
+        other => other.as_str().unwrap_or_default().to_string(),
+    }
+}
+
+fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
+    let mut faults = Vec::new();
+    if text.len() > MAX_BYTES {
+        faults.push(format!("the notebook has {} bytes, {MAX_BYTES} are allowed", text.len()));
+    }
+    let notebook: Value = match serde_json::from_str(text) {
+        Ok(notebook) => notebook,
+        Err(error) => return vec![format!("no valid JSON: {error}")],
+    };
+    if notebook["metadata"]["kernelspec"]["name"] != "rust" {
+        faults.push("the notebook does not name the kernel `rust`".to_string());
+    }
+    let cells: &[Value] = notebook["cells"].as_array().map_or(&[], Vec::as_slice);
+    for number in 0..=expected.last_tag {
+        if !cells.iter().any(|cell| has_tag(cell, number)) {
+            faults.push(format!("no cell has the tag orig-{number:02}"));
+        }
+    }
+    let mut count = 0;
+    for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| cell["cell_type"] == "code") {
+        count += 1;
+        let place = format!("cell {} `{}`", index + 1, first_line(cell));
+        match &cell["execution_count"] {
+            Value::Number(found) if found.as_u64() == Some(count) => {}
+            Value::Null => faults.push(format!("{place} was not executed")),
+            found => faults.push(format!("{place} has execution count {found}, {count} is next in order")),
+        }
+        for output in cell["outputs"].as_array().into_iter().flatten() {
+            faults.extend(output_faults(output, machine).into_iter().map(|fault| format!("{place}: {fault}")));
+        }
+    }
+    for &number in expected.figures {
+        let with_tag = cells.iter().filter(|cell| has_tag(cell, number));
+        let mut outputs = with_tag.flat_map(|cell| cell["outputs"].as_array().into_iter().flatten());
+        if !outputs.any(|output| !output["data"][SVG].is_null()) {
+            faults.push(format!("the cell with the tag orig-{number:02} shows no figure ({SVG})"));
+        }
+    }
+    faults
+}
+
+fn has_tag(cell: &Value, number: usize) -> bool {
+    let tag = format!("orig-{number:02}");
+    cell["metadata"]["tags"].as_array().into_iter().flatten().any(|found| found == tag.as_str())
+}
+
+fn first_line(cell: &Value) -> String {
+    let source = text(&cell["source"]);
+    source.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(60).collect()
+}
+
+fn output_faults(output: &Value, machine: &[String]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let start = |text: String| text.trim().chars().take(200).collect::<String>();
+    if output["output_type"] == "error" {
+        faults.push(format!("an error: {}", start(text(&output["evalue"]))));
+    }
+    // A panic and an `Err` met by `?` are not reported as errors by the kernel: they only show here.
+    if output["output_type"] == "stream" && output["name"] == "stderr" && !text(&output["text"]).trim().is_empty() {
+        faults.push(format!("text on standard error: {}", start(text(&output["text"]))));
+    }
+    if !output["data"][SVG].is_null() {
+        faults.extend(svg_faults(&text(&output["data"][SVG])));
+    }
+    let mut texts = vec![text(&output["text"])];
+    texts.extend(output["data"].as_object().into_iter().flatten().map(|(_, data)| text(data)));
+    texts.push(text(&output["traceback"]));
+    for directory in machine {
+        if texts.iter().any(|text| text.contains(directory.as_str())) {
+            faults.push(format!("the output names a directory of the machine: {directory}"));
+        }
+    }
+    faults
+}
+
+fn svg_faults(svg: &str) -> Vec<String> {
+    let document = match roxmltree::Document::parse(svg) {
+        Ok(document) => document,
+        Err(error) => return vec![format!("the figure is no well-formed XML: {error}")],
+    };
+    let mut faults = Vec::new();
+    if document.root_element().tag_name().name() != "svg" {
+        faults.push("the figure's outermost element is not `svg`".to_string());
+    }
+    for element in document.descendants().filter(|node| node.is_element()) {
+        let name = element.tag_name().name();
+        if ["script", "foreignObject", "iframe"].contains(&name) {
+            faults.push(format!("the figure has an element `{name}`"));
+        }
+        for attribute in element.attributes() {
+            if attribute.name().to_lowercase().starts_with("on") {
+                faults.push(format!("the figure has an attribute `{}`", attribute.name()));
+            }
+            if attribute.name() == "href" && !attribute.value().starts_with('#') {
+                faults.push(format!("the figure refers to `{}`", attribute.value()));
+            }
+        }
+    }
+    faults
+}
+
+/// Directories that must not show: of this machine, and of the usual machines on which a notebook may have been run.
+fn machine_directories() -> Vec<String> {
+    let mut directories: Vec<String> =
+        ["/home/", "/Users/", "/root/", "/tmp/", "/.cargo/"].map(str::to_string).to_vec();
+    let mut add = |path: Option<String>| {
+        // A bare `/` is in every text.
+        directories.extend(path.map(|path| path.trim_end_matches('/').to_string()).filter(|path| path.len() > 3));
+    };
+    add(crate::places::Places::find().ok().map(|places| places.root.display().to_string()));
+    add(std::env::var("HOME").ok());
+    add(std::env::var("CARGO_HOME").ok());
+    add(Some(std::env::temp_dir().display().to_string()));
+    directories
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TWO_CELLS: Expected = Expected { name: "test", last_tag: 2, figures: &[2] };
+
+    fn sound() -> Value {
+        json!({"metadata": {"kernelspec": {"name": "rust"}}, "cells": [
+            {"cell_type": "markdown", "metadata": {"tags": ["orig-00"]}, "source": ["text"]},
+            {"cell_type": "code", "metadata": {"tags": ["orig-01"]}, "source": "1 + 1", "execution_count": 1, "outputs": [
+                {"output_type": "execute_result", "data": {"text/plain": ["2"]}},
+                {"output_type": "stream", "name": "stdout", "text": ["a line\n"]}]},
+            {"cell_type": "code", "metadata": {"tags": ["orig-02", "own"]}, "source": ["draw()\n"], "execution_count": 2, "outputs": [
+                {"output_type": "execute_result", "data": {SVG: "<svg xmlns='http://www.w3.org/2000/svg'><g href='#a'/></svg>"}}]},
+        ]})
+    }
+
+    fn faults_of(notebook: &Value) -> Vec<String> {
+        faults(&notebook.to_string(), &TWO_CELLS, &["/home/".to_string()])
+    }
+
+    #[test]
+    fn a_sound_notebook_has_no_faults() {
+        assert_eq!(faults_of(&sound()), Vec::<String>::new());
+    }
+
+    /// Plants a fault at a place (a JSON pointer) and expects one message that holds all of `words`.
+    fn planted(pointer: &str, value: Value, words: &[&str]) {
+        let mut notebook = sound();
+        *notebook.pointer_mut(pointer).unwrap() = value;
+        let found = faults_of(&notebook);
+        assert!(found.iter().any(|fault| words.iter().all(|word| fault.contains(word))), "{words:?} not in {found:?}");
+    }
+
+    #[test]
+    fn each_planted_fault_is_found() {
+        let svg = |inner: &str| {
+            json!(format!(
+                "<svg xmlns='http://www.w3.org/2000/svg' xmlns:x='http://www.w3.org/1999/xlink'>{inner}</svg>"
+            ))
+        };
+        let figure = "/cells/2/outputs/0/data/image~1svg+xml";
+        planted("/metadata/kernelspec/name", json!("python3"), &["kernel `rust`"]);
+        planted("/cells/0/metadata/tags", json!([]), &["orig-00"]);
+        planted("/cells/1/execution_count", json!(3), &["cell 2", "`1 + 1`", "count 3"]);
+        planted("/cells/2/execution_count", json!(null), &["cell 3", "not executed"]);
+        planted(
+            "/cells/1/outputs/0",
+            json!({"output_type": "error", "evalue": "mismatched types"}),
+            &["mismatched types"],
+        );
+        planted("/cells/1/outputs/1/name", json!("stderr"), &["standard error", "a line"]);
+        planted("/cells/2/outputs", json!([]), &["orig-02", "no figure"]);
+        planted("/cells/1/outputs/1/text", json!(["Compiling hhnet (/home/", "me)"]), &["cell 2", "/home/"]);
+        planted(figure, json!("<svg><g></svg>"), &["well-formed"]);
+        planted(figure, json!("<html/>"), &["outermost"]);
+        planted(figure, svg("<script>1</script>"), &["`script`"]);
+        planted(figure, svg("<g onclick='1'/>"), &["`onclick`"]);
+        planted(figure, svg("<image x:href='http://example.org/a.png'/>"), &["refers to"]);
+        planted(figure, svg("<text>/home/me</text>"), &["/home/"]);
+    }
+
+    #[test]
+    fn a_notebook_that_is_too_big_or_no_notebook_is_refused() {
+        let mut notebook = sound();
+        notebook["cells"][0]["source"] = json!("x".repeat(MAX_BYTES));
+        assert!(faults_of(&notebook)[0].contains("bytes"));
+        assert!(faults("no JSON", &TWO_CELLS, &[])[0].contains("JSON"));
+        assert!(faults("{}", &TWO_CELLS, &[]).len() > 3);
+    }
+}

@@ -1,0 +1,254 @@
+//! HDF5 as a shared library: the user's own or the system's by links, or one built from the source that cargo brings.
+//!
+//! It must be shared: each notebook cell is a library of its own, and with a static HDF5 a file opened in one cell would mean
+//! nothing to the next.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::places::{Places, own_directory};
+use crate::process::{first_line, run_logged};
+use crate::stamp::{Step, put_in_place, remove};
+
+/// The parts of zlib that HDF5 calls; its file functions are not among them.
+const ZLIB: [&str; 10] =
+    ["adler32", "compress", "crc32", "deflate", "inffast", "inflate", "inftrees", "trees", "uncompr", "zutil"];
+const OPTIONS: [&str; 16] = [
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DBUILD_SHARED_LIBS=ON",
+    "-DBUILD_STATIC_LIBS=OFF",
+    "-DBUILD_TESTING=OFF",
+    "-DHDF5_BUILD_TOOLS=OFF",
+    "-DHDF5_BUILD_UTILS=OFF",
+    "-DHDF5_BUILD_EXAMPLES=OFF",
+    "-DHDF5_BUILD_HL_LIB=OFF",
+    "-DHDF5_BUILD_CPP_LIB=OFF",
+    "-DHDF5_BUILD_FORTRAN=OFF",
+    "-DHDF5_BUILD_JAVA=OFF",
+    "-DHDF5_ENABLE_PARALLEL=OFF",
+    "-DHDF5_ENABLE_SZIP_SUPPORT=OFF",
+    "-DHDF5_ENABLE_ZLIB_SUPPORT=ON",
+    "-DHDF5_NO_PACKAGES=ON",
+    "-DCMAKE_INSTALL_LIBDIR=lib",
+];
+
+/// Where HDF5 comes from.
+#[derive(Debug, PartialEq)]
+pub enum Source {
+    /// The directory that HDF5_DIR names.
+    Own(PathBuf),
+    /// Directories of headers and libraries.
+    System { include: PathBuf, lib: PathBuf },
+    /// The source in the crate that Cargo.lock pins.
+    Crate,
+}
+
+pub fn step(places: &Places) -> (Step<'_>, Source) {
+    let source = match own_directory("HDF5_DIR", &places.hdf5()) {
+        Some(directory) => Source::Own(directory),
+        None => system().unwrap_or(Source::Crate),
+    };
+    let lock = fs::read_to_string(places.root.join("Cargo.lock")).unwrap_or_default();
+    let step = Step {
+        places,
+        name: "hdf5",
+        title: match source {
+            Source::Own(_) => "HDF5: a link to the one that HDF5_DIR names",
+            Source::System { .. } => "HDF5: links to the system's",
+            Source::Crate => "HDF5 2.2, the file library, built from the source that cargo brings (a minute or two)",
+        },
+        product: places.hdf5().join("lib"),
+        inputs: vec![
+            format!("{source:?} {OPTIONS:?} {ZLIB:?}"),
+            locked(&lock, "hdf5-metno-src").to_string(),
+            locked(&lock, "libz-sys").to_string(),
+        ],
+    };
+    (step, source)
+}
+
+pub fn install(places: &Places, source: &Source) -> Result<()> {
+    match source {
+        Source::Own(directory) => {
+            if !is_usable(&directory.join("include")) {
+                bail!(
+                    "HDF5_DIR is {}, which is no serial HDF5 with deflate: unset it, or let it name one",
+                    directory.display()
+                );
+            }
+            remove(&places.hdf5())?;
+            symlink(directory, places.hdf5())?;
+            Ok(())
+        }
+        Source::System { include, lib } => link_system(places, include, lib),
+        Source::Crate => build(places),
+    }
+}
+
+/// The system's HDF5, if pkg-config finds one that the crate accepts: serial, shared, with deflate.
+fn system() -> Option<Source> {
+    let ask = |query: &str| first_line(Command::new("pkg-config").args([query, "hdf5"]));
+    let include = PathBuf::from(ask("--variable=includedir")?);
+    let lib = PathBuf::from(ask("--variable=libdir")?);
+    // Debian keeps its serial HDF5 apart, and names only that directory in the flags.
+    let flag = |query: &str, prefix: &str| {
+        Some(PathBuf::from(ask(query)?.split_whitespace().find_map(|f| f.strip_prefix(prefix))?))
+    };
+    let include = flag("--cflags-only-I", "-I").unwrap_or(include);
+    let lib = flag("--libs-only-L", "-L").unwrap_or(lib);
+    let shared = if cfg!(target_os = "macos") { "libhdf5.dylib" } else { "libhdf5.so" };
+    (is_usable(&include) && lib.join(shared).exists()).then_some(Source::System { include, lib })
+}
+
+/// Whether the headers belong to a serial HDF5 with deflate, of a version that hdf5-metno-sys 0.12.5 knows.
+fn is_usable(include: &Path) -> bool {
+    let read = |name| fs::read_to_string(include.join(name)).ok();
+    let Some(header) = read("H5pubconf.h").or_else(|| read("H5pubconf-64.h")) else { return false };
+    let defined = |name: &str| {
+        header.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some("#define")
+                && words.next() == Some(name)
+                && words.next().is_some_and(|value| value != "0")
+        })
+    };
+    let version = header.lines().find_map(|line| line.strip_prefix("#define H5_VERSION ")).unwrap_or_default();
+    is_known(version.trim_matches(['"', ' '])) && defined("H5_HAVE_FILTER_DEFLATE") && !defined("H5_HAVE_PARALLEL")
+}
+
+fn is_known(version: &str) -> bool {
+    let numbers: Vec<u32> = version.split(['.', '-', '_']).map_while(|part| part.parse().ok()).collect();
+    match numbers[..] {
+        [2, 0 | 2, micro, ..] => micro == 0,
+        [2, 1, micro, ..] => micro <= 1,
+        [1, 10, micro, ..] => micro <= 10,
+        [1, 12, micro, ..] => micro <= 2,
+        [1, 14, micro, ..] => micro <= 6,
+        _ => false,
+    }
+}
+
+fn link_system(places: &Places, include: &Path, lib: &Path) -> Result<()> {
+    let part = places.home.join("hdf5.part");
+    remove(&part)?;
+    fs::create_dir_all(part.join("lib"))?;
+    symlink(include, part.join("include"))?;
+    // Not the whole directory: it comes first on the search path, and would bring all of the system's libraries with it.
+    for entry in fs::read_dir(lib)?.flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("libhdf5") && !name.to_string_lossy().ends_with(".a") {
+            symlink(entry.path(), part.join("lib").join(name))?;
+        }
+    }
+    put_in_place(&part, &places.hdf5())
+}
+
+fn build(places: &Places) -> Result<()> {
+    let (hdf5, zlib) = sources(places)?;
+    let work = places.home.join("hdf5-build");
+    let part = places.home.join("hdf5.part");
+    remove(&work)?;
+    remove(&part)?;
+    fs::create_dir_all(&work)?;
+
+    // zlib becomes part of libhdf5: so that compressed data can be read without a package of the system.
+    let mut archive = Command::new("ar");
+    archive.arg("rcs").arg(work.join("libz.a"));
+    for name in ZLIB {
+        let object = work.join(format!("{name}.o"));
+        let mut compiler = Command::new("cc");
+        compiler
+            .args(["-O2", "-fPIC", "-fvisibility=hidden", "-c"])
+            .arg(zlib.join(format!("{name}.c")))
+            .arg("-o")
+            .arg(&object);
+        run_logged(places, "zlib", &mut compiler, None)?;
+        archive.arg(object);
+    }
+    run_logged(places, "zlib", &mut archive, None)?;
+
+    let define = |name: &str, value: &Path| format!("-D{name}={}", value.display());
+    let rpath = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
+    let mut configure = Command::new(places.python_program("cmake"));
+    configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
+    configure.arg(define("CMAKE_MAKE_PROGRAM", &places.python_program("ninja")));
+    configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
+    configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
+    run_logged(places, "hdf5-configure", &mut configure, None)?;
+    let mut ninja = Command::new(places.python_program("ninja"));
+    ninja.arg("-C").arg(work.join("build")).arg("install");
+    run_logged(places, "hdf5-build", &mut ninja, None)?;
+    if !is_usable(&part.join("include")) {
+        bail!(
+            "the HDF5 that was built lacks deflate or is of another version than expected; see .hhnet/log/hdf5-configure.log"
+        );
+    }
+    put_in_place(&part, &places.hdf5())?;
+    remove(&work)
+}
+
+/// The directories of HDF5's and zlib's source. Cargo downloads the crates and checks them against Cargo.lock.
+fn sources(places: &Places) -> Result<(PathBuf, PathBuf)> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", &host()?])
+        .current_dir(&places.root)
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    let directory = |crate_name: &str, below: &str| {
+        let packages = metadata["packages"].as_array().into_iter().flatten();
+        let manifest = packages
+            .filter(|package| package["name"] == crate_name)
+            .find_map(|package| package["manifest_path"].as_str());
+        let directory = Path::new(manifest.unwrap_or_default()).parent().map(|path| path.join(below));
+        directory.filter(|path| path.is_dir()).with_context(|| format!("the crate {crate_name} has no `{below}`"))
+    };
+    Ok((directory("hdf5-metno-src", "ext/hdf5")?, directory("libz-sys", "src/zlib")?))
+}
+
+fn host() -> Result<String> {
+    first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc does not name its host")
+}
+
+/// A package's entry in Cargo.lock.
+fn locked<'a>(lock: &'a str, name: &str) -> &'a str {
+    lock.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{name}\"\n"))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_serial_hdf5_with_deflate_of_a_known_version_is_usable() {
+        let directory = tempfile::tempdir().unwrap();
+        let with = |text: &str| {
+            fs::write(directory.path().join("H5pubconf.h"), text).unwrap();
+            is_usable(directory.path())
+        };
+        let good = "#define H5_HAVE_FILTER_DEFLATE 1\n/* #undef H5_HAVE_PARALLEL */\n#define H5_VERSION \"1.14.6\"\n";
+        assert!(with(good));
+        assert!(!with(&good.replace("1.14.6", "1.16.0")));
+        assert!(!with(&good.replace("/* #undef H5_HAVE_PARALLEL */", "#define H5_HAVE_PARALLEL 1")));
+        assert!(!with(&good.replace("#define H5_HAVE_FILTER_DEFLATE 1", "")));
+        assert!(!is_usable(&directory.path().join("nowhere")));
+    }
+
+    #[test]
+    fn versions_that_the_crate_knows() {
+        for version in ["2.2.0", "2.1.1", "1.10.8", "1.14.4-3"] {
+            assert!(is_known(version), "{version}");
+        }
+        for version in ["2.3.0", "2.0.1", "1.14.7", "1.8.4", ""] {
+            assert!(!is_known(version), "{version}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Runs the notebooks from a clean kernel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::examine;
+use crate::places::{Places, short};
+use crate::process::run_logged;
+use crate::setup;
+
+/// In this order: the second reads the data that the first writes.
+pub const NOTEBOOKS: [&str; 2] = ["HodkinHuxleyDataGeneration.ipynb", "HodkinHuxleyConvNet.ipynb"];
+pub const RUNNER: &str = include_str!("../python/run_notebook.py");
+
+/// Runs both notebooks where they are and keeps them executed. A notebook that fails stays as it was.
+pub fn run() -> Result<ExitCode> {
+    let places = setup::run()?;
+    for name in NOTEBOOKS {
+        let executed = execute(&places, name, &places.notebooks())?;
+        let faults = examine::file(&executed, name)?;
+        if !faults.is_empty() {
+            bail!(
+                "{name} ran to its end, but:\n  - {}\n  the notebook stays as it was; the executed one is {}",
+                faults.join("\n  - "),
+                short(&executed, &places)
+            );
+        }
+        let html = to_html(&places, &executed)?;
+        let part = places.notebooks().join(format!(".{name}.part"));
+        fs::copy(&executed, &part).with_context(|| format!("cannot write {}", part.display()))?;
+        fs::rename(&part, places.notebooks().join(name)).with_context(|| format!("cannot replace notebooks/{name}"))?;
+        println!("  kept in notebooks/{name}; HTML copy: {}", short(&html, &places));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a committed notebook with `directory` as its working directory; returns the executed copy.
+pub fn execute(places: &Places, name: &str, directory: &Path) -> Result<PathBuf> {
+    let notebook = places.notebooks().join(name);
+    if !notebook.is_file() {
+        bail!("there is no notebooks/{name}");
+    }
+    println!("* notebooks/{name}");
+    let results = places.scratch().join("notebooks");
+    fs::create_dir_all(&results).with_context(|| format!("cannot create {}", results.display()))?;
+    let executed = results.join(name);
+    crate::stamp::remove(&executed)?;
+    let runner = places.home.join("run_notebook.py");
+    fs::write(&runner, RUNNER)?;
+    let mut python = Command::new(places.python_program("python"));
+    python.arg(&runner).args([&notebook, &executed, directory]).stdin(Stdio::null()).current_dir(directory);
+    python.env_remove("EVCXR_TMPDIR");
+    let status = places.with_jupyter(&mut python).status().context("cannot start the notebook runner")?;
+    if !status.success() {
+        bail!("notebooks/{name} did not run to its end: see the lines above");
+    }
+    Ok(executed)
+}
+
+fn to_html(places: &Places, executed: &Path) -> Result<PathBuf> {
+    let mut nbconvert = Command::new(places.python_program("jupyter"));
+    nbconvert.args(["nbconvert", "--to", "html", "--log-level", "WARN"]).arg(executed);
+    run_logged(places, "nbconvert", places.with_jupyter(&mut nbconvert), None)?;
+    Ok(executed.with_extension("html"))
+}

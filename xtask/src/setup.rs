@@ -1,0 +1,158 @@
+//! Set-up: puts everything below `.hhnet/`, step by step, each only when it is missing or out of date.
+
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::places::Places;
+use crate::prerequisites::{self, Found};
+use crate::process::run_logged;
+use crate::stamp::{Step, remove};
+use crate::{cells, hdf5, libtorch};
+
+const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
+const EVCXR: &str = "=0.22.0";
+/// Less optimisation: less than half the time to compile it, and the kernel is as quick but for its first cell.
+const EVCXR_PROFILE: [(&str, &str); 2] =
+    [("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256")];
+
+/// Does what is missing. Returns where everything is.
+pub fn run() -> Result<Places> {
+    let begin = Instant::now();
+    let places = Places::find()?;
+    fs::create_dir_all(&places.home).with_context(|| format!("cannot create {}", places.home.display()))?;
+    fs::create_dir_all(places.home.join("jupyter"))?;
+    // Two set-ups at once would overwrite each other's work.
+    let lock = fs::File::create(places.home.join("setup.lock"))?;
+    if lock.try_lock().is_err() {
+        println!("another set-up is running in this checkout: waiting for it");
+        lock.lock()?;
+    }
+    let found = prerequisites::check(&places)?;
+
+    let mut worked = false;
+    let python = python(&places, &found);
+    worked |= python.ensure(|| install_python(&places, &found))?;
+    let (libtorch, own) = libtorch::step(&places);
+    worked |= libtorch.ensure(|| libtorch::install(&places, own.as_deref()))?;
+    let (hdf5, source) = hdf5::step(&places);
+    worked |= hdf5.ensure(|| hdf5::install(&places, &source))?;
+    let evcxr = evcxr(&places);
+    worked |= evcxr.ensure(|| install_evcxr(&places))?;
+    worked |= install_launcher(&places)?;
+    let kernelspec = kernelspec(&places, &found, &python);
+    worked |= kernelspec.ensure(|| install_kernelspec(&places, &kernelspec))?;
+    let cells = cells::step(&places, &found.rustc, &[&libtorch, &hdf5, &evcxr]);
+    worked |= cells.ensure(|| cells::prepare(&places))?;
+    cells::clean(&places)?;
+
+    let state = if worked { "everything is there now" } else { "everything is there" };
+    println!("set-up: {state} ({:.1} s)", begin.elapsed().as_secs_f64());
+    Ok(places)
+}
+
+fn python<'a>(places: &'a Places, found: &Found) -> Step<'a> {
+    Step {
+        places,
+        name: "python",
+        title: "Python packages: JupyterLab, nbclient, nbconvert, cmake, ninja (download about 110 MB)",
+        product: places.python_program("python"),
+        inputs: vec![
+            REQUIREMENTS.to_string(),
+            found.python.display().to_string(),
+            // Programs of a virtual environment name its directory.
+            places.root.display().to_string(),
+        ],
+    }
+}
+
+fn install_python(places: &Places, found: &Found) -> Result<()> {
+    // Not built aside and renamed: a virtual environment works only where it was made. Without its stamp it does not count.
+    let environment = places.python_environment();
+    remove(&environment)?;
+    remove(&places.home.join("stamps/kernelspec"))?;
+    let mut venv = Command::new(&found.python);
+    venv.args(["-m", "venv"]).arg(&environment);
+    run_logged(places, "python-venv", &mut venv, None)?;
+    let list = places.home.join("requirements.txt");
+    fs::write(&list, REQUIREMENTS)?;
+    let mut pip = Command::new(places.python_program("python"));
+    pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir", "-r"]).arg(&list);
+    run_logged(places, "python-packages", &mut pip, Some(&environment))?;
+    remove(&list)
+}
+
+fn evcxr(places: &Places) -> Step<'_> {
+    Step {
+        places,
+        name: "evcxr",
+        title: "evcxr_jupyter 0.22.0, the Rust kernel for Jupyter, compiled by cargo (about 5 minutes on two cores)",
+        product: places.evcxr(),
+        inputs: vec![EVCXR.to_string(), format!("{EVCXR_PROFILE:?}")],
+    }
+}
+
+fn install_evcxr(places: &Places) -> Result<()> {
+    // Kept until success: an interrupted build goes on where it was.
+    let work = places.home.join("evcxr-build");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["install", "--locked", "--force", "--version", EVCXR, "evcxr_jupyter", "--root"]);
+    cargo.arg(places.home.join("evcxr")).current_dir(&places.home);
+    cargo.env("CARGO_TARGET_DIR", &work).envs(EVCXR_PROFILE);
+    run_logged(places, "evcxr", &mut cargo, None)?;
+    remove(&work)
+}
+
+/// A copy of this program: kernels then need no cargo to start, and `cargo clean` leaves them alone.
+fn install_launcher(places: &Places) -> Result<bool> {
+    let this = fs::read(std::env::current_exe()?)?;
+    let launcher = places.launcher();
+    if fs::read(&launcher).is_ok_and(|there| there == this) {
+        return Ok(false);
+    }
+    fs::create_dir_all(places.home.join("bin"))?;
+    // Renamed into place: a running kernel's launcher cannot be written to.
+    let part = launcher.with_extension("part");
+    fs::copy(std::env::current_exe()?, &part)?;
+    fs::rename(&part, &launcher).with_context(|| format!("cannot write {}", launcher.display()))?;
+    Ok(true)
+}
+
+fn kernelspec<'a>(places: &'a Places, found: &Found, python: &Step) -> Step<'a> {
+    let mut environment = json!({
+        "LIBTORCH": places.libtorch(),
+        "HDF5_DIR": places.hdf5(),
+        // Jupyter puts the search path in here; one that was started from the desktop may lack cargo's directory.
+        "PATH": format!("{}:${{PATH}}", found.cargo_directory.display()),
+        // An error that carries a backtrace shows in the notebook without it.
+        "RUST_LIB_BACKTRACE": "0",
+    });
+    for variable in ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+        if let Ok(value) = std::env::var(variable) {
+            environment[variable] = value.into();
+        }
+    }
+    let specification = json!({
+        "argv": [places.launcher(), "kernel", "{connection_file}"],
+        "display_name": "Rust",
+        "language": "rust",
+        "interrupt_mode": "message",
+        "env": environment,
+    });
+    Step {
+        places,
+        name: "kernelspec",
+        title: "the kernelspec `rust`, by which Jupyter finds the kernel",
+        product: places.kernelspec().join("kernel.json"),
+        inputs: [vec![format!("{specification:#}")], python.inputs.clone()].concat(),
+    }
+}
+
+fn install_kernelspec(places: &Places, step: &Step) -> Result<()> {
+    fs::create_dir_all(places.kernelspec())?;
+    fs::write(places.kernelspec().join("kernel.json"), &step.inputs[0])?;
+    Ok(())
+}

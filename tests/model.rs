@@ -129,6 +129,14 @@ fn a_keras_file_holds_these_weights() {
     }
 }
 
+/// A model can be trained on a thread of its own.
+#[test]
+fn a_model_can_move_to_another_thread() {
+    let model = generate_model(&ModelOptions::default()).unwrap();
+    let params = std::thread::spawn(move || model.count_params()).join().unwrap();
+    assert_eq!(params, 219);
+}
+
 #[test]
 fn the_variable_store_has_names_as_in_keras() {
     let model = generate_model(&ModelOptions::default()).unwrap();

@@ -215,7 +215,8 @@ fn bad_data_is_named() {
     };
     let no_series = Array3::zeros((0, 20, 1));
     let no_steps = Array3::zeros((4, 0, 1));
-    let cases: [(&str, Array3<f64>, Array3<f64>, &[&str]); 9] = [
+    type Case<'a> = (&'a str, Array3<f64>, Array3<f64>, &'a [&'a str]);
+    let cases: [Case; 9] = [
         ("channels", Array3::zeros((4, 20, 2)), y.clone(), &["x: expected shape (series, steps, 1)", "(4, 20, 2)"]),
         ("fewer series", x.clone(), Array3::zeros((3, 20, 1)), &["y: expected shape (4, 20, 1)", "(3, 20, 1)"]),
         ("fewer steps", x.clone(), Array3::zeros((4, 19, 1)), &["y: expected shape (4, 20, 1)", "(4, 19, 1)"]),

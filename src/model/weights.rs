@@ -43,6 +43,9 @@ impl ModelOptions {
 impl Model {
     /// Writes weights and optimiser state as Keras 3's `model.save_weights` does, so that Keras' `load_weights` reads them.
     ///
+    /// Keras takes the optimiser state only into an optimiser that has its variables already: in Python, call
+    /// `model.optimizer.build(model.trainable_variables)` before `model.load_weights(path)`.
+    ///
     /// The file is complete or absent: it is written beside its place as `<name>.part` and then renamed.
     ///
     /// # Errors

@@ -199,7 +199,9 @@ impl Model {
                 let series = train.series as f64;
                 let training = Evaluation { loss: loss_sum / series, mse: mse_sum / series };
                 history.push(training, result, start.elapsed().as_secs_f64());
-                lines.epoch(&history);
+                if let Some(line) = lines.epoch(&history) {
+                    options.progress.line(format_args!("{line}"));
+                }
             }
             Ok(history)
         })
@@ -457,7 +459,6 @@ fn order(series: usize, options: &FitOptions, iterations: u64) -> Vec<usize> {
 
 /// The lines about the epochs.
 struct Lines {
-    progress: Progress,
     epochs: usize,
     start: Instant,
     last: Option<Instant>,
@@ -465,19 +466,64 @@ struct Lines {
 
 impl Lines {
     fn new(options: &FitOptions) -> Self {
-        Lines { progress: options.progress, epochs: options.epochs, start: Instant::now(), last: None }
+        Lines { epochs: options.epochs, start: Instant::now(), last: None }
     }
 
-    /// A line about the last epoch in `history`, unless there was one within a second.
-    fn epoch(&mut self, history: &History) {
+    /// The line about the last epoch in `history`, unless there was one within a second.
+    fn epoch(&mut self, history: &History) -> Option<String> {
         let epoch = history.len();
         let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
         if !is_due && epoch < self.epochs {
-            return;
+            return None;
         }
         self.last = Some(Instant::now());
+        let line = history.line(epoch, self.epochs);
+        if epoch == self.epochs {
+            return Some(line);
+        }
         let left = self.start.elapsed().as_secs_f64() / epoch as f64 * (self.epochs - epoch) as f64;
-        let left = if epoch < self.epochs { format!(" - {} left", history::duration(left)) } else { String::new() };
-        self.progress.line(format_args!("{}{left}", history.line(epoch, self.epochs)));
+        Some(format!("{line} - {} left", history::duration(left)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_the_first_the_last_and_one_a_second() {
+        let options = FitOptions { epochs: 100, ..FitOptions::default() };
+        let mut lines = Lines::new(&options);
+        let mut history = History::default();
+        let mut printed = Vec::new();
+        for epoch in 1..=100 {
+            if epoch == 50 {
+                // As if the last line had been printed a while ago.
+                lines.last = Instant::now().checked_sub(Duration::from_secs(2));
+            }
+            let result = Evaluation { loss: 2807.26123, mse: 0.0004 };
+            history.push(result, Some(result), 1.94);
+            printed.extend(lines.epoch(&history));
+        }
+        let end = "100 - 1.9s - loss: 2807.2612 - mse: 4.0000e-4 - val_loss: 2807.2612 - val_mse: 4.0000e-4";
+        let expected =
+            [format!("Epoch   1/{end} - 0s left"), format!("Epoch  50/{end} - 0s left"), format!("Epoch 100/{end}")];
+        assert_eq!(printed, expected);
+    }
+
+    #[test]
+    fn an_order_holds_each_series_once() {
+        for series in [1, 2, 3, 100] {
+            let mut order = order(series, &FitOptions::default(), 5);
+            order.sort_unstable();
+            assert!(order.into_iter().eq(0..series));
+        }
+        // Each of the 6 orders of 3 comes up about 1000 times.
+        let mut counts = std::collections::BTreeMap::new();
+        for iterations in 0..6000 {
+            *counts.entry(order(3, &FitOptions::default(), iterations)).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::places::{Places, own_directory};
-use crate::process::{first_line, run_logged};
+use crate::process::{first_line, name_by_path, run_logged};
 use crate::stamp::{Step, put_in_place, remove};
 
 /// The parts of zlib that HDF5 calls; its file functions are not among them.
@@ -65,6 +65,8 @@ pub fn step(places: &Places) -> (Step<'_>, Source) {
         product: places.hdf5().join("lib"),
         inputs: vec![
             format!("{source:?} {OPTIONS:?} {ZLIB:?}"),
+            // The library's own name holds it.
+            places.root.display().to_string(),
             locked(&lock, "hdf5-metno-src").to_string(),
             locked(&lock, "libz-sys").to_string(),
         ],
@@ -177,6 +179,8 @@ fn build(places: &Places) -> Result<()> {
     let mut configure = Command::new(places.python_program("cmake"));
     configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
     configure.arg(define("CMAKE_MAKE_PROGRAM", &places.python_program("ninja")));
+    // On macOS the same as `name_by_path` on Linux.
+    configure.arg(define("CMAKE_INSTALL_NAME_DIR", &places.hdf5().join("lib")));
     configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
     configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
     run_logged(places, "hdf5-configure", &mut configure, None)?;
@@ -187,6 +191,11 @@ fn build(places: &Places) -> Result<()> {
         bail!(
             "the HDF5 that was built lacks deflate or is of another version than expected; see .hhnet/log/hdf5-configure.log"
         );
+    }
+    if cfg!(target_os = "linux") {
+        let library = part.join("lib/libhdf5.so").canonicalize()?;
+        let name = library.file_name().context("libhdf5.so has no name")?;
+        name_by_path(places, &library, &places.hdf5().join("lib").join(name))?;
     }
     put_in_place(&part, &places.hdf5())?;
     remove(&work)

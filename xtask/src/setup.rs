@@ -46,8 +46,8 @@ pub fn run() -> Result<Places> {
     let kernelspec = kernelspec(&places, &found, &python);
     worked |= kernelspec.ensure(|| install_kernelspec(&places, &kernelspec))?;
     let cells = cells::step(&places, &found.rustc, &[&libtorch, &hdf5, &evcxr]);
-    worked |= cells.ensure(|| cells::prepare(&places))?;
     cells::clean(&places)?;
+    worked |= cells.ensure(|| cells::prepare(&places))?;
 
     let state = if worked { "everything is there now" } else { "everything is there" };
     println!("set-up: {state} ({:.1} s)", begin.elapsed().as_secs_f64());
@@ -58,7 +58,7 @@ fn python<'a>(places: &'a Places, found: &Found) -> Step<'a> {
     Step {
         places,
         name: "python",
-        title: "Python packages: JupyterLab, nbclient, nbconvert, cmake, ninja (download about 110 MB)",
+        title: "Python packages: JupyterLab, nbclient, nbconvert and tools (download about 110 MB)",
         product: places.python_program("python"),
         inputs: vec![
             REQUIREMENTS.to_string(),

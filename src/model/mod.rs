@@ -25,7 +25,6 @@ use tch::{Kind, TchError, Tensor};
 pub use tch::Device;
 
 pub(crate) use adam::Adam;
-pub(crate) use weights::write_then_rename;
 
 use crate::{Error, Result};
 

@@ -12,8 +12,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hdf5::types::VarLenUnicode;
 use ndarray::ArrayView;
@@ -21,6 +20,7 @@ use ndarray::ArrayView;
 use super::{
     Adam, MAX_PARAMS, Model, ModelOptions, Variable, check_weight, convolution_name, generate_model, variables,
 };
+use crate::files::{PartFile, hdf5_error, open_hdf5};
 use crate::{Error, Result};
 
 const EXTENSION: &str = ".weights.h5";
@@ -54,10 +54,11 @@ impl Model {
         let path = path.as_ref();
         check_extension(path)?;
         let values = self.values()?;
-        write_then_rename(path, overwrite, &|part| {
-            write(part, &self.variables(), &values, &self.adam)
-                .map_err(|error| Error::file(path, format!("cannot write: {error}"), "check free space and the folder"))
-        })
+        let (part, file) = PartFile::new(path, overwrite)?.create_hdf5()?;
+        write(&file, &self.variables(), &values, &self.adam)
+            .and_then(|()| file.close())
+            .map_err(hdf5_error(part.path(), "write the weights"))?;
+        part.finish()
     }
 
     /// The model in a Keras `.weights.h5` file, on the CPU. Layer and kernel sizes are those of the weights, the
@@ -272,18 +273,14 @@ fn check_extension(path: &Path) -> Result<()> {
 
 fn read(path: &Path) -> Result<Contents> {
     check_extension(path)?;
-    let kind = fs::metadata(path).map_err(Error::io(path, "open the weights file"))?;
-    if !kind.is_file() {
-        return Err(Error::file(path, "not a file", REMEDY));
-    }
-    read_hdf5(path).map_err(|error| Error::file(path, format!("cannot read: {error}"), REMEDY))
+    let file = open_hdf5(path)?;
+    read_contents(&file).map_err(|error| Error::file(path, format!("cannot read: {error}"), REMEDY))
 }
 
-fn read_hdf5(path: &Path) -> hdf5::Result<Contents> {
-    let file = hdf5::File::open(path)?;
+fn read_contents(file: &hdf5::File) -> hdf5::Result<Contents> {
     let mut datasets = BTreeMap::new();
     let mut size = 0;
-    read_group(&file, "", MAX_DEPTH, &mut size, &mut datasets)?;
+    read_group(file, "", MAX_DEPTH, &mut size, &mut datasets)?;
     let optimizer = match file.group("optimizer/vars") {
         Ok(group) if group.attr_names()?.iter().any(|name| name == "name") => {
             Some(group.attr("name")?.read_scalar::<VarLenUnicode>()?.to_string())
@@ -325,8 +322,7 @@ fn read_group(
     Ok(())
 }
 
-fn write(path: &Path, variables: &[Variable], values: &[f32], adam: &Adam) -> hdf5::Result<()> {
-    let file = hdf5::File::create(path)?;
+fn write(file: &hdf5::File, variables: &[Variable], values: &[f32], adam: &Adam) -> hdf5::Result<()> {
     let group = |path: &str, name: Option<&str>| -> hdf5::Result<hdf5::Group> {
         let group = file.create_group(path)?;
         if let Some(name) = name {
@@ -365,36 +361,5 @@ fn write(path: &Path, variables: &[Variable], values: &[f32], adam: &Adam) -> hd
             array(&velocity, variable, &adam.velocity)?;
         }
     }
-    drop(optimizer);
-    file.close()
-}
-
-/// Calls `write` with a path beside `path` and renames the result, so that a reader never meets half a file.
-///
-/// A symbolic link stays: what it points to is replaced.
-pub(crate) fn write_then_rename(path: &Path, overwrite: bool, write: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
-    if !overwrite && path.symlink_metadata().is_ok() {
-        return Err(Error::file(path, "it exists already", "allow overwriting, or choose another name"));
-    }
-    let target: PathBuf = if path.exists() {
-        fs::canonicalize(path).map_err(Error::io(path, "resolve the name"))?
-    } else {
-        path.to_path_buf()
-    };
-    if target.is_dir() {
-        return Err(Error::file(path, "it is a folder", "choose another name"));
-    }
-    let mut part = target.clone().into_os_string();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let result = write(&part)
-        .and_then(|()| {
-            // The data must be on the disk before the name points to it.
-            fs::File::open(&part).and_then(|file| file.sync_all()).map_err(Error::io(path, "write to the disk"))
-        })
-        .and_then(|()| fs::rename(&part, &target).map_err(Error::io(path, "put in place")));
-    if result.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    result
+    Ok(())
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::Evaluation;
-use crate::model::write_then_rename;
-use crate::{Error, Result};
+use crate::Result;
+use crate::files::write_whole;
 
 /// Loss and mean squared error of each epoch, as [`Model::fit`](crate::model::Model::fit) returns them.
 ///
@@ -66,10 +66,7 @@ impl History {
     /// # Errors
     /// If the file exists and `overwrite` is false, or it cannot be written.
     pub fn save_csv(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
-        let path = path.as_ref();
-        write_then_rename(path, overwrite, &|part| {
-            std::fs::write(part, self.to_csv()).map_err(Error::io(path, "write the history"))
-        })
+        write_whole(path.as_ref(), overwrite, self.to_csv().as_bytes())
     }
 
     pub(super) fn push(&mut self, training: Evaluation, validation: Option<Evaluation>, seconds: f64) {

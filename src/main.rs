@@ -105,7 +105,7 @@ struct Train {
     #[arg(long, value_delimiter = ',', default_value = "11,5,1")]
     kernel_sizes: Vec<usize>,
     /// Seed of the starting weights and of the order of the samples
-    #[arg(long, default_value_t = 1234)]
+    #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What does the arithmetic
     #[arg(long, value_enum, default_value_t = Engine::Auto)]

@@ -67,7 +67,7 @@ impl Default for ModelOptions {
             kernel_sizes: vec![11, 5, 1],
             input_channels: 1,
             l2: 0.01,
-            seed: 1234,
+            seed: 1,
             device: Device::Cpu,
         }
     }

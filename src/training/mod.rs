@@ -63,7 +63,7 @@ pub struct FitOptions {
 
 impl Default for FitOptions {
     fn default() -> Self {
-        FitOptions { batch_size: 32, epochs: 1, shuffle: true, seed: 1234, threads: None, progress: Progress::Silent }
+        FitOptions { batch_size: 32, epochs: 1, shuffle: true, seed: 1, threads: None, progress: Progress::Silent }
     }
 }
 

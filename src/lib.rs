@@ -34,3 +34,7 @@ pub mod training;
 
 pub use error::{Error, Result};
 pub use ndarray;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -15,11 +15,13 @@ struct Expected {
     name: &'static str,
     last_tag: usize,
     figures: &'static [usize],
+    /// The cell that trains, and the mean squared validation error (mV²) below which its last epoch must end.
+    training: Option<(usize, f64)>,
 }
 
 const EXPECTED: [Expected; 2] = [
-    Expected { name: "HodkinHuxleyDataGeneration.ipynb", last_tag: 12, figures: &[7, 9] },
-    Expected { name: "HodkinHuxleyConvNet.ipynb", last_tag: 14, figures: &[10, 12, 13, 14] },
+    Expected { name: "HodkinHuxleyDataGeneration.ipynb", last_tag: 12, figures: &[7, 9], training: None },
+    Expected { name: "HodkinHuxleyConvNet.ipynb", last_tag: 14, figures: &[10, 12, 13, 14], training: Some((11, 0.3)) },
 ];
 
 /// The faults of the notebook in a file; `name` tells which notebook it should be.
@@ -75,7 +77,21 @@ fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
             faults.push(format!("the cell with the tag orig-{number:02} shows no figure ({SVG})"));
         }
     }
+    if let Some((number, bound)) = expected.training {
+        match cells.iter().filter(|cell| has_tag(cell, number)).find_map(last_validation_error) {
+            Some(error) if error < bound => {}
+            Some(error) => faults.push(format!("the training ended at val_mse {error}, it should be below {bound}")),
+            None => faults.push(format!("the cell with the tag orig-{number:02} does not tell a val_mse")),
+        }
+    }
     faults
+}
+
+/// The last `val_mse` that a cell printed.
+fn last_validation_error(cell: &Value) -> Option<f64> {
+    let printed: String =
+        cell["outputs"].as_array().into_iter().flatten().map(|output| text(&output["text"])).collect();
+    printed.rsplit_once("val_mse: ")?.1.split_whitespace().next()?.parse().ok()
 }
 
 fn has_tag(cell: &Value, number: usize) -> bool {
@@ -158,14 +174,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const TWO_CELLS: Expected = Expected { name: "test", last_tag: 2, figures: &[2] };
+    const TWO_CELLS: Expected = Expected { name: "test", last_tag: 2, figures: &[2], training: Some((1, 0.3)) };
 
     fn sound() -> Value {
         json!({"metadata": {"kernelspec": {"name": "rust"}}, "cells": [
             {"cell_type": "markdown", "metadata": {"tags": ["orig-00"]}, "source": ["text"]},
             {"cell_type": "code", "metadata": {"tags": ["orig-01"]}, "source": "1 + 1", "execution_count": 1, "outputs": [
                 {"output_type": "execute_result", "data": {"text/plain": ["2"]}},
-                {"output_type": "stream", "name": "stdout", "text": ["a line\n"]}]},
+                {"output_type": "stream", "name": "stdout", "text": ["val_mse: 1.5\n", "Epoch 2/2 - val_mse: 0.25 - 3s\n"]}]},
             {"cell_type": "code", "metadata": {"tags": ["orig-02", "own"]}, "source": ["draw()\n"], "execution_count": 2, "outputs": [
                 {"output_type": "execute_result", "data": {SVG: "<svg xmlns='http://www.w3.org/2000/svg'><g href='#a'/></svg>"}}]},
         ]})
@@ -205,7 +221,9 @@ mod tests {
             json!({"output_type": "error", "evalue": "mismatched types"}),
             &["mismatched types"],
         );
-        planted("/cells/1/outputs/1/name", json!("stderr"), &["standard error", "a line"]);
+        planted("/cells/1/outputs/1/name", json!("stderr"), &["standard error", "Epoch 2/2"]);
+        planted("/cells/1/outputs/1/text", json!("val_mse: 0.31\n"), &["ended at val_mse 0.31"]);
+        planted("/cells/1/outputs/1/text", json!("a line\n"), &["orig-01", "does not tell a val_mse"]);
         planted("/cells/2/outputs", json!([]), &["orig-02", "no figure"]);
         planted("/cells/1/outputs/1/text", json!(["Compiling hhnet (/home/", "me)"]), &["cell 2", "/home/"]);
         planted(figure, json!("<svg><g></svg>"), &["well-formed"]);

@@ -54,7 +54,6 @@ fn cargo(places: &Places, arguments: &[&str]) -> Result<()> {
     if arguments[0] == "doc" {
         cargo.env("RUSTDOCFLAGS", "-D warnings");
     }
-    // Doc tests are linked without the library path that build.rs gives to other programs.
     let status = places.with_libraries(&mut cargo).status().context("cannot start cargo")?;
     if !status.success() {
         bail!("`cargo {}` failed: see above", arguments.join(" "));

@@ -85,7 +85,7 @@ impl Model {
     ///
     /// With [`Progress::Stdout`] or [`Progress::Stderr`] an epoch's line reads
     /// `Epoch  12/100 - 1.9s - loss: 2807.2612 - mse: 2806.8134 - val_loss: 1579.2211 - val_mse: 1578.7712 - 2m 47s left`.
-    /// Epochs that end within a second of the last line get none, except the first and the last.
+    /// Epochs that end within half a second of the last line get none, except the first and the last.
     ///
     /// # Errors
     /// If shapes do not fit, a value is not finite, or an option is outside its range. If the loss stops being finite, the
@@ -469,10 +469,10 @@ impl Lines {
         Lines { epochs: options.epochs, start: Instant::now(), last: None }
     }
 
-    /// The line about the last epoch in `history`, unless there was one within a second.
+    /// The line about the last epoch in `history`, unless there was one within half a second.
     fn epoch(&mut self, history: &History) -> Option<String> {
         let epoch = history.len();
-        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_millis(500));
         if !is_due && epoch < self.epochs {
             return None;
         }
@@ -491,7 +491,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_the_first_the_last_and_one_a_second() {
+    fn lines_are_the_first_the_last_and_few_a_second() {
         let options = FitOptions { epochs: 100, ..FitOptions::default() };
         let mut lines = Lines::new(&options);
         let mut history = History::default();

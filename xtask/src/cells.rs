@@ -3,6 +3,17 @@
 //! evcxr builds a notebook's cells as a cargo package. In a new directory it would compile every dependency again, for
 //! minutes; two kernels in one directory would overwrite each other's source. So set-up builds one directory, `prepared`, by
 //! really running a kernel in it, and each kernel gets a copy of its own that lives as long as the kernel.
+//!
+//! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
+//!
+//! ```text
+//! prepared/Cargo.toml, Cargo.lock    the workspace; the lock starts as a copy of the checkout's
+//! prepared/anchor/                   keeps the crate's dependencies in the lock
+//! prepared/cells/                    evcxr's package, with its target directory
+//! ```
+//!
+//! A kernel starts with a package without dependencies, and cargo would then drop all versions from its lock, to choose
+//! anew, over the network, once the notebook's first cell names the crate.
 
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
@@ -17,13 +28,33 @@ use crate::places::Places;
 use crate::process::run_logged;
 use crate::stamp::{Step, put_in_place, remove};
 
+/// evcxr's package in a kernel's directory.
+const CELLS: &str = "cells";
 /// How a notebook loads the crate.
 const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
+/// evcxr's own settings, but checks of arithmetic only in the cells themselves: the crate and its dependencies are tested.
+const WORKSPACE: &str = r#"[workspace]
+resolver = "3"
+members = ["cells", "anchor"]
+
+[profile.dev]
+opt-level = 2
+debug = false
+strip = "debuginfo"
+rpath = true
+codegen-units = 16
+incremental = true
+
+[profile.dev.package."*"]
+debug-assertions = false
+overflow-checks = false
+"#;
 /// Smaller files are copied: a link saves nothing there.
 const LINK_FROM_BYTES: u64 = 64 * 1024;
 
 pub fn step<'a>(places: &'a Places, rustc: &str, earlier: &[&Step]) -> Step<'a> {
-    let mut inputs = vec![rustc.to_string(), places.root.display().to_string(), RUNNER.to_string()];
+    let mut inputs =
+        vec![rustc.to_string(), places.root.display().to_string(), RUNNER.to_string(), WORKSPACE.to_string()];
     inputs.extend(dependencies(places));
     inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
@@ -45,11 +76,8 @@ pub fn prepare(places: &Places) -> Result<()> {
     fs::create_dir_all(places.cells())?;
     if prepared(places).exists() {
         copy(&prepared(places), &part, Incremental::Keep)?;
-    } else {
-        fs::create_dir_all(&part)?;
     }
-    // With the versions of the checkout's own lock file, so that cells use what the tests have tested.
-    fs::copy(places.root.join("Cargo.lock"), part.join("Cargo.lock"))?;
+    write_workspace(places, &part)?;
     fs::create_dir_all(places.notebooks())?;
 
     let notebook = places.home.join("prepare.ipynb");
@@ -63,7 +91,7 @@ pub fn prepare(places: &Places) -> Result<()> {
     let mut python = Command::new(places.python_program("python"));
     python.arg(&runner).args([&notebook, &executed, &places.notebooks()]).current_dir(places.notebooks());
     // Tells the launcher to work in this directory, without a copy.
-    python.env("EVCXR_TMPDIR", &part);
+    python.env("EVCXR_TMPDIR", part.join(CELLS));
     run_logged(places, "cells", places.with_jupyter(&mut python), None)?;
     for left in [&notebook, &executed] {
         remove(left)?;
@@ -75,9 +103,26 @@ pub fn prepare(places: &Places) -> Result<()> {
     put_in_place(&part, &prepared(places))
 }
 
+/// Writes the workspace around evcxr's package.
+fn write_workspace(places: &Places, directory: &Path) -> Result<()> {
+    let anchor = directory.join("anchor");
+    fs::create_dir_all(anchor.join("src"))?;
+    fs::create_dir_all(directory.join(CELLS))?;
+    fs::write(directory.join("Cargo.toml"), WORKSPACE)?;
+    // The versions of the checkout's own lock file: cells use what the tests have tested.
+    fs::copy(places.root.join("Cargo.lock"), directory.join("Cargo.lock"))?;
+    let package = format!(
+        "[package]\nname = \"anchor\"\nedition = \"2024\"\n\n[dependencies]\nhhnet = {{ path = {:?} }}\n",
+        places.root.display().to_string()
+    );
+    fs::write(anchor.join("Cargo.toml"), package)?;
+    fs::write(anchor.join("src/lib.rs"), "")?;
+    Ok(())
+}
+
 /// A kernel's directory. When the kernel has ended, the next kernel or set-up that starts removes it.
 pub struct OwnDirectory {
-    pub path: PathBuf,
+    path: PathBuf,
     /// Held as long as the kernel lives: a directory whose lock is free belongs to nobody.
     pub lock: File,
 }
@@ -101,9 +146,14 @@ impl OwnDirectory {
             copy(&prepared(places), &own.path, Incremental::Drop)
                 .with_context(|| format!("cannot copy the prepared cells to {}", own.path.display()))?;
         } else {
-            fs::create_dir_all(&own.path)?;
+            write_workspace(places, &own.path)?;
         }
         Ok(own)
+    }
+
+    /// Where evcxr works.
+    pub fn cells(&self) -> PathBuf {
+        self.path.join(CELLS)
     }
 }
 

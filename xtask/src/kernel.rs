@@ -19,7 +19,7 @@ pub fn run(connection_file: &str) -> Result<ExitCode> {
     // A directory that somebody has chosen is used as it is: set-up does so, to prepare the cells.
     if env::var_os("EVCXR_TMPDIR").is_none() {
         let directory = own.insert(OwnDirectory::new(&places)?);
-        evcxr.env("EVCXR_TMPDIR", &directory.path);
+        evcxr.env("EVCXR_TMPDIR", directory.cells());
         // The kernel reads nothing from its standard input. With the lock in that place it owns the directory until its end.
         evcxr.stdin(Stdio::from(directory.lock.try_clone()?));
     }

@@ -32,7 +32,8 @@ use crate::stamp::{Step, put_in_place, remove};
 const CELLS: &str = "cells";
 /// How a notebook loads the crate.
 const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
-/// evcxr's own settings, but checks of arithmetic only in the cells themselves: the crate and its dependencies are tested.
+/// evcxr's own settings for the cells; the crate is optimised fully, its dependencies as little as does no harm, and both go
+/// without the checks of arithmetic that cells have.
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "anchor"]
@@ -46,6 +47,12 @@ codegen-units = 16
 incremental = true
 
 [profile.dev.package."*"]
+opt-level = 1
+debug-assertions = false
+overflow-checks = false
+
+[profile.dev.package.hhnet]
+opt-level = 3
 debug-assertions = false
 overflow-checks = false
 "#;

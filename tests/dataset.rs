@@ -183,6 +183,14 @@ fn files_of_other_programs_are_read() {
         .unwrap()
         .write(&expected)
         .unwrap();
+    file.new_dataset::<f64>()
+        .chunk((7, 25, 1))
+        .lzf()
+        .shape((7, 50, 1))
+        .create("lzf")
+        .unwrap()
+        .write(&expected)
+        .unwrap();
     let single = expected.mapv(|v| v as f32);
     file.new_dataset::<f32>()
         .shuffle()
@@ -194,7 +202,7 @@ fn files_of_other_programs_are_read() {
         .write(&single)
         .unwrap();
     file.close().unwrap();
-    for name in ["zipped", "single"] {
+    for name in ["zipped", "lzf", "single"] {
         assert_eq!(H5Matrix::open(&path, name).unwrap().read(..).unwrap(), expected, "{name}");
     }
 }

@@ -20,6 +20,9 @@ const CHUNK: usize = 256;
 /// So many trials in a row with a spike end the attempt: nothing subthreshold is to be had from these parameters.
 const HOPELESS: usize = 1000;
 
+/// How many groups deep [`describe`] looks.
+const MAX_DEPTH: usize = 16;
+
 /// What to generate. The default is the original study's data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
@@ -465,8 +468,21 @@ pub struct Description {
     pub bytes: u64,
     /// Attributes of the file: name and value.
     pub attributes: Vec<(String, String)>,
-    /// Datasets in all groups: path in the file, shape, type and, where the file says so, units.
-    pub datasets: Vec<(String, Vec<usize>, String, Option<String>)>,
+    /// Datasets in all groups, in the order of their names.
+    pub datasets: Vec<DatasetInfo>,
+}
+
+/// One dataset of a [`Description`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetInfo {
+    /// Name, with the groups it is in.
+    pub name: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Type of its elements.
+    pub dtype: String,
+    /// Units, where the file says so.
+    pub units: Option<String>,
 }
 
 /// Lists what is in an HDF5 file, be it data or weights.
@@ -478,25 +494,29 @@ pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     let file = open_hdf5(path)?;
     let mut datasets = Vec::new();
     let mut read = || -> hdf5::Result<Vec<(String, String)>> {
-        list_datasets(&file, &mut datasets)?;
+        list_datasets(&file, MAX_DEPTH, &mut datasets)?;
         file.attr_names()?.into_iter().map(|name| attribute_text(&file, &name).map(|value| (name, value))).collect()
     };
     let attributes = read().map_err(hdf5_error(path, "list the contents"))?;
-    datasets.sort();
+    datasets.sort_by(|a, b| a.name.cmp(&b.name));
     let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
     Ok(Description { bytes, attributes, datasets })
 }
 
-fn list_datasets(
-    group: &hdf5::Group,
-    found: &mut Vec<(String, Vec<usize>, String, Option<String>)>,
-) -> hdf5::Result<()> {
+/// Goes `depth` groups deep and no deeper: a group can hold itself.
+fn list_datasets(group: &hdf5::Group, depth: usize, found: &mut Vec<DatasetInfo>) -> hdf5::Result<()> {
     for dataset in group.datasets()? {
-        let dtype = dataset.dtype()?.to_descriptor().map_or("other type".to_owned(), |t| t.to_string());
-        let units = attribute_text(&dataset, "units").ok();
-        found.push((dataset.name().trim_start_matches('/').to_owned(), dataset.shape(), dtype, units));
+        found.push(DatasetInfo {
+            name: dataset.name().trim_start_matches('/').to_owned(),
+            shape: dataset.shape(),
+            dtype: dataset.dtype()?.to_descriptor().map_or("other type".to_owned(), |t| t.to_string()),
+            units: attribute_text(&dataset, "units").ok(),
+        });
     }
-    group.groups()?.iter().try_for_each(|group| list_datasets(group, found))
+    if depth > 0 {
+        group.groups()?.iter().try_for_each(|group| list_datasets(group, depth - 1, found))?;
+    }
+    Ok(())
 }
 
 /// An attribute's value as text: numbers, lists of numbers and strings of the kinds that this crate and h5py write.
@@ -519,7 +539,7 @@ fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
 impl std::fmt::Display for Description {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{} bytes", self.bytes)?;
-        for (name, shape, dtype, units) in &self.datasets {
+        for DatasetInfo { name, shape, dtype, units } in &self.datasets {
             let units = units.as_ref().map_or(String::new(), |units| format!(", {units}"));
             writeln!(f, "  {name}: {shape:?} {dtype}{units}")?;
         }

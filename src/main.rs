@@ -334,7 +334,7 @@ fn info(file: &PathBuf) -> Output {
     let datasets: Vec<Value> = description
         .datasets
         .iter()
-        .map(|(name, shape, dtype, units)| json!({ "name": name, "shape": shape, "dtype": dtype, "units": units }))
+        .map(|d| json!({ "name": d.name, "shape": d.shape, "dtype": d.dtype, "units": d.units }))
         .collect();
     let attributes: Value = description.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let mut json = json!({ "file": file, "bytes": description.bytes, "datasets": datasets, "attributes": attributes });

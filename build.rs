@@ -2,7 +2,6 @@
 //! library path in the environment.
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
     for variable in ["LIBTORCH", "HDF5_DIR"] {
         println!("cargo:rerun-if-env-changed={variable}");
         if let Ok(directory) = std::env::var(variable) {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// Hodgkin-Huxley data and a convolutional network that learns them.
 #[derive(Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(name = "hhnet", version, about, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

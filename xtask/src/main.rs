@@ -26,7 +26,7 @@ hhnet's tasks: cargo xtask <task>
   test        Set-up, then every check: formatting, lints, documentation, Rust tests, both notebooks.
   help        This text.
 
-The first set-up downloads about 1 GB and takes about 15 minutes on two cores. environment.md describes what it installs.";
+The first set-up downloads about 0.7 GB and takes about 16 minutes on two cores. environment.md describes what it installs.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

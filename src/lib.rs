@@ -29,6 +29,7 @@ pub mod neuron;
 pub mod notebook;
 pub mod prelude;
 pub mod progress;
+pub mod simd;
 pub mod stimulus;
 pub mod training;
 

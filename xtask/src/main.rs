@@ -1,5 +1,6 @@
 //! Everything that is done with the checkout as a whole: set-up, notebooks, JupyterLab, checks. `cargo xtask help` lists it.
 
+mod bench;
 mod cells;
 mod checks;
 mod examine;
@@ -24,6 +25,7 @@ hhnet's tasks: cargo xtask <task>
               with an HTML copy of each in target/notebooks/.
   lab         Set-up, then opens JupyterLab in notebooks/. Further arguments go to JupyterLab.
   test        Set-up, then every check: formatting, lints, documentation, Rust tests, both notebooks.
+  bench NAME  Measures `generator` or `training`. `bench NAME --peers` times other programs on the same work.
   help        This text.
 
 The first set-up downloads about 0.7 GB and takes about 16 minutes on two cores. environment.md describes what it installs.";
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         ["notebooks"] => notebooks::run(),
         ["test"] => checks::run(),
         ["lab", further @ ..] => lab::run(further),
+        ["bench", name, "--peers", further @ ..] if bench::BENCHES.contains(name) => bench::peers(name, further),
+        ["bench", name, further @ ..] if bench::BENCHES.contains(name) => bench::run(name, further),
         // Jupyter calls this one: the kernelspec names it.
         ["kernel", connection_file] => kernel::run(connection_file),
         _ => {

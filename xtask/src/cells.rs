@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! prepared/Cargo.toml, Cargo.lock    the workspace; the lock starts as a copy of the checkout's
-//! prepared/anchor/                   keeps the crate's dependencies in the lock
+//! prepared/anchor/                   keeps the crate's dependencies in the lock (optional: only there, not in what is built)
 //! prepared/cells/                    evcxr's package, with its target directory
 //! ```
 //!
@@ -119,7 +119,7 @@ fn write_workspace(places: &Places, directory: &Path) -> Result<()> {
     // The versions of the checkout's own lock file: cells use what the tests have tested.
     fs::copy(places.root.join("Cargo.lock"), directory.join("Cargo.lock"))?;
     let package = format!(
-        "[package]\nname = \"anchor\"\nedition = \"2024\"\n\n[dependencies]\nhhnet = {{ path = {:?} }}\n",
+        "[package]\nname = \"anchor\"\nedition = \"2024\"\n\n[dependencies]\nhhnet = {{ path = {:?}, optional = true }}\n",
         places.root.display().to_string()
     );
     fs::write(anchor.join("Cargo.toml"), package)?;

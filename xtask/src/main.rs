@@ -1,5 +1,6 @@
 //! Everything that is done with the checkout as a whole: set-up, notebooks, JupyterLab, checks. `cargo xtask help` lists it.
 
+mod analyzer;
 mod bench;
 mod cells;
 mod checks;
@@ -15,6 +16,7 @@ mod process;
 mod setup;
 mod stamp;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -33,7 +35,11 @@ The first set-up downloads about 0.7 GB and takes about 16 minutes on two cores.
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Under this name the kernel calls it instead of cargo.
+    let is_cargo =
+        std::env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some("cargo".as_ref()));
     let result = match arguments.as_slice() {
+        arguments if is_cargo => places::Places::find().and_then(|places| analyzer::cargo(&places, arguments)),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -80,6 +80,11 @@ impl Places {
         self.home.join("bin/xtask")
     }
 
+    /// The kernel's `cargo` and `rustc`, see `analyzer`.
+    pub fn kernel_toolchain(&self) -> PathBuf {
+        self.home.join("analyzer/toolchain")
+    }
+
     pub fn cells(&self) -> PathBuf {
         self.home.join("cells")
     }

@@ -1,7 +1,7 @@
 //! What must be there before set-up starts. All that is missing is named at once, with the command that installs it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -24,8 +24,6 @@ pub struct Found {
     pub python: PathBuf,
     /// The compiler's full version, on which prepared cells depend.
     pub rustc: String,
-    /// The directory of `cargo`, which a Jupyter started from the desktop may not have on its search path.
-    pub cargo_directory: PathBuf,
 }
 
 /// Looks for everything.
@@ -35,19 +33,15 @@ pub fn check(places: &Places) -> Result<Found> {
         bail!("{reason}");
     }
     let rustc = check_rust(&mut missing);
-    let cargo = which("cargo");
-    if cargo.is_none() {
+    if which("cargo").is_none() {
         missing.push("cargo is not on the search path: install Rust with rustup".to_string());
     }
     check_compiler("C", &["cc", "gcc", "clang"], &mut missing);
     check_compiler("C++", &["c++", "g++", "clang++"], &mut missing);
     let python = check_python(&mut missing);
     check_disk(places, &mut missing);
-    match (missing.is_empty(), rustc, cargo, python) {
-        (true, Some(rustc), Some(cargo), Some(python)) => {
-            let cargo_directory = cargo.parent().unwrap_or(Path::new("/")).to_path_buf();
-            Ok(Found { python, rustc, cargo_directory })
-        }
+    match (missing.is_empty(), rustc, python) {
+        (true, Some(rustc), Some(python)) => Ok(Found { python, rustc }),
         _ => bail!("set-up needs what is not there yet:\n  - {}", missing.join("\n  - ")),
     }
 }

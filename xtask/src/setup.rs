@@ -11,7 +11,7 @@ use crate::places::Places;
 use crate::prerequisites::{self, Found};
 use crate::process::run_logged;
 use crate::stamp::{Step, remove};
-use crate::{cells, hdf5, libtorch};
+use crate::{analyzer, cells, hdf5, libtorch};
 
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 const EVCXR: &str = "=0.22.0";
@@ -44,9 +44,11 @@ pub fn run() -> Result<Places> {
     let evcxr = evcxr(&places);
     worked |= evcxr.ensure(|| install_evcxr(&places))?;
     worked |= install_launcher(&places)?;
-    let kernelspec = kernelspec(&places, &found, &python);
+    let analyzer = analyzer::step(&places, &found.rustc);
+    worked |= analyzer.ensure(|| analyzer::install(&places))?;
+    let kernelspec = kernelspec(&places, &python);
     worked |= kernelspec.ensure(|| install_kernelspec(&places, &kernelspec))?;
-    let cells = cells::step(&places, &found.rustc, &[&libtorch, &hdf5, &evcxr]);
+    let cells = cells::step(&places, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
     cells::clean(&places)?;
     worked |= cells.ensure(|| cells::prepare(&places))?;
 
@@ -122,16 +124,20 @@ fn install_launcher(places: &Places) -> Result<bool> {
     Ok(true)
 }
 
-fn kernelspec<'a>(places: &'a Places, found: &Found, python: &Step) -> Step<'a> {
+fn kernelspec<'a>(places: &'a Places, python: &Step) -> Step<'a> {
+    let toolchain = places.kernel_toolchain();
     let mut environment = json!({
         "LIBTORCH": places.libtorch(),
         "HDF5_DIR": places.hdf5(),
         // Jupyter puts the search path in here; one that was started from the desktop may lack cargo's directory.
-        "PATH": format!("{}:${{PATH}}", found.cargo_directory.display()),
+        "PATH": format!("{}:${{PATH}}", toolchain.join("bin").display()),
+        // evcxr and rust-analyzer ask rustup where cargo is.
+        "RUSTUP_TOOLCHAIN": toolchain,
+        "RUST_SRC_PATH": places.home.join("analyzer/library"),
         // An error that carries a backtrace shows in the notebook without it.
         "RUST_LIB_BACKTRACE": "0",
     });
-    for variable in ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+    for variable in ["CARGO_HOME", "RUSTUP_HOME"] {
         if let Ok(value) = std::env::var(variable) {
             environment[variable] = value.into();
         }

@@ -1,0 +1,245 @@
+//! What the rust-analyzer inside of evcxr gets to see.
+//!
+//! evcxr asks rust-analyzer for the type of every variable of a cell. Before the first answer it reads all crates that cargo
+//! names, and the standard library: with everything that this crate depends on, for 15 seconds. Types need little of that, so:
+//!
+//! - the standard library's sources are a copy of `core`, `alloc` and `std` without the processors' intrinsics;
+//! - the kernel's `cargo` is this program. Where rust-analyzer asks it for the packages (`cargo metadata` with
+//!   `--filter-platform`), it leaves out those that no cell can name: build dependencies, procedural macros, and the
+//!   dependencies of a package that lists in its manifest, under `[package.metadata.cells]`, in which dependencies the types of
+//!   its interface are (`types-from`). All other calls go to the real cargo unchanged.
+//!
+//! ```text
+//! .hhnet/analyzer/library/{core,alloc,std}/src
+//! .hhnet/analyzer/toolchain/bin/cargo          this program
+//! .hhnet/analyzer/toolchain/bin/rustc          the real one
+//! .hhnet/analyzer/toolchain/real/cargo         the real one
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::places::{Places, which};
+use crate::process::run_logged;
+use crate::stamp::{Step, put_in_place, remove};
+
+const CRATES: [&str; 3] = ["core", "alloc", "std"];
+
+pub fn step<'a>(places: &'a Places, rustc: &str) -> Step<'a> {
+    Step {
+        places,
+        name: "analyzer",
+        title: "what the kernel needs to tell types: sources of the standard library, the kernel's cargo",
+        product: places.kernel_toolchain(),
+        inputs: vec![rustc.to_string(), format!("{CRATES:?}"), places.root.display().to_string()],
+    }
+}
+
+pub fn install(places: &Places) -> Result<()> {
+    let home = places.home.join("analyzer");
+    let part = places.home.join("analyzer.part");
+    remove(&part)?;
+    let sysroot = PathBuf::from(
+        crate::process::first_line(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&places.root))
+            .context("`rustc --print sysroot` does not answer")?,
+    );
+    let sources = standard_library(places, &sysroot)?;
+    for name in CRATES {
+        copy_sources(&sources.join(name).join("src"), &part.join("library").join(name).join("src"))?;
+    }
+    let real = |name: &str| Some(sysroot.join("bin").join(name)).filter(|path| path.exists()).or_else(|| which(name));
+    for folder in ["bin", "real"] {
+        fs::create_dir_all(part.join("toolchain").join(folder))?;
+    }
+    let toolchain = part.join("toolchain");
+    symlink(real("rustc").context("rustc is not on the search path")?, toolchain.join("bin/rustc"))?;
+    symlink(real("cargo").context("cargo is not on the search path")?, toolchain.join("real/cargo"))?;
+    symlink(places.launcher(), toolchain.join("bin/cargo"))?;
+    put_in_place(&part, &home)
+}
+
+/// The standard library's sources, which rustup installs as a component of the toolchain.
+fn standard_library(places: &Places, sysroot: &Path) -> Result<PathBuf> {
+    let sources = sysroot.join("lib/rustlib/src/rust/library");
+    if !sources.join("core/src/lib.rs").exists() {
+        if which("rustup").is_none() {
+            bail!(
+                "the standard library's sources are not in {}: install your distribution's package of them (Debian, \
+                 Ubuntu: rust-src), or Rust with rustup",
+                sources.display()
+            );
+        }
+        let mut rustup = Command::new("rustup");
+        rustup.args(["component", "add", "rust-src"]).current_dir(&places.root);
+        run_logged(places, "rust-src", &mut rustup, None)?;
+    }
+    Ok(sources)
+}
+
+/// Copies a folder's Rust sources.
+fn copy_sources(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let entries = fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy_sources(&path, &target)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            fs::copy(&path, &target).with_context(|| format!("cannot copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's cargo.
+pub fn cargo(places: &Places, arguments: &[&str]) -> Result<ExitCode> {
+    let mut real = Command::new(places.kernel_toolchain().join("real/cargo"));
+    real.args(arguments);
+    if !is_question_of_analyzer(arguments) {
+        return Err(real.exec()).context("the real cargo does not start: run `cargo xtask setup`");
+    }
+    let output = real.stderr(Stdio::inherit()).output().context("the real cargo does not start")?;
+    let text = match serde_json::from_slice::<Value>(&output.stdout) {
+        Ok(mut metadata) if output.status.success() => {
+            prune(&mut metadata);
+            metadata.to_string().into_bytes()
+        }
+        _ => output.stdout,
+    };
+    std::io::Write::write_all(&mut std::io::stdout(), &text)?;
+    Ok(ExitCode::from(output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+fn is_question_of_analyzer(arguments: &[&str]) -> bool {
+    arguments.first() == Some(&"metadata")
+        && arguments.contains(&"--filter-platform")
+        && !arguments.contains(&"--no-deps")
+}
+
+/// Leaves those packages in the answer of `cargo metadata` in which types of cells can be.
+fn prune(metadata: &mut Value) {
+    let Some(needed) = needed(metadata) else { return };
+    let keep = |value: &Value| value.as_str().is_some_and(|id| needed.contains(id));
+    if let Some(packages) = metadata["packages"].as_array_mut() {
+        packages.retain(|package| keep(&package["id"]));
+    }
+    if let Some(nodes) = metadata["resolve"]["nodes"].as_array_mut() {
+        nodes.retain(|node| keep(&node["id"]));
+        for node in nodes {
+            for (list, field) in [("dependencies", ""), ("deps", "pkg")] {
+                if let Some(list) = node[list].as_array_mut() {
+                    list.retain(|item| keep(if field.is_empty() { item } else { &item[field] }));
+                }
+            }
+        }
+    }
+}
+
+/// The packages that can be reached from the workspace's own; None if the answer is not as expected.
+fn needed(metadata: &Value) -> Option<HashSet<String>> {
+    let packages: HashMap<&str, &Value> = metadata["packages"]
+        .as_array()?
+        .iter()
+        .filter_map(|package| Some((package["id"].as_str()?, package)))
+        .collect();
+    let nodes: HashMap<&str, &Value> =
+        metadata["resolve"]["nodes"].as_array()?.iter().filter_map(|node| Some((node["id"].as_str()?, node))).collect();
+    let mut needed = HashSet::new();
+    // Each package with whether its own dependencies count.
+    let mut open: Vec<(&str, bool)> =
+        metadata["workspace_members"].as_array()?.iter().filter_map(|id| Some((id.as_str()?, true))).collect();
+    while let Some((id, with_dependencies)) = open.pop() {
+        if !needed.insert(id.to_string()) || !with_dependencies {
+            continue;
+        }
+        let types_from = packages.get(id)?["metadata"]["cells"]["types-from"].as_array();
+        for dependency in nodes.get(id)?["deps"].as_array()? {
+            let id = dependency["pkg"].as_str()?;
+            let package = packages.get(id)?;
+            let listed = types_from.is_none_or(|names| names.contains(&package["name"]));
+            let for_code = dependency["dep_kinds"].as_array()?.iter().any(|kind| kind["kind"].is_null());
+            let is_macro = package["targets"].as_array()?.iter().any(|target| target["kind"][0] == "proc-macro");
+            if listed && for_code && !is_macro {
+                open.push((id, types_from.is_none()));
+            }
+        }
+    }
+    Some(needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_packages_with_types_for_cells_stay() {
+        let package = |name: &str, kind: &str, metadata: Value| json!({"id": name, "name": name, "targets": [{"kind": [kind]}], "metadata": metadata});
+        let node = |name: &str, deps: &[(&str, Value)]| {
+            let deps: Vec<Value> =
+                deps.iter().map(|(name, kind)| json!({"pkg": name, "dep_kinds": [{"kind": kind}]})).collect();
+            let names: Vec<&Value> = deps.iter().map(|dep| &dep["pkg"]).collect();
+            json!({"id": name, "dependencies": names, "deps": deps})
+        };
+        let normal = Value::Null;
+        let mut metadata = json!({
+            "workspace_members": ["ctx"],
+            "packages": [
+                package("ctx", "cdylib", Value::Null),
+                package("lab", "lib", json!({"cells": {"types-from": ["arrays"]}})),
+                package("arrays", "lib", Value::Null),
+                package("numbers", "lib", Value::Null),
+                package("files", "lib", Value::Null),
+                package("random", "lib", Value::Null),
+                package("core-of-random", "lib", Value::Null),
+                package("derive", "proc-macro", Value::Null),
+                package("compiler", "lib", Value::Null),
+            ],
+            "resolve": {"nodes": [
+                node("ctx", &[("lab", normal.clone()), ("random", normal.clone())]),
+                node("lab", &[("arrays", normal.clone()), ("files", normal.clone())]),
+                node("arrays", &[("numbers", normal.clone())]),
+                node("numbers", &[]),
+                node("files", &[]),
+                node("random", &[("core-of-random", normal.clone()), ("derive", normal), ("compiler", json!("build"))]),
+                node("core-of-random", &[]),
+                node("derive", &[]),
+                node("compiler", &[]),
+            ]},
+        });
+        prune(&mut metadata);
+        let left = ["ctx", "lab", "arrays", "random", "core-of-random"];
+        let names: Vec<&Value> =
+            metadata["packages"].as_array().unwrap().iter().map(|package| &package["name"]).collect();
+        assert_eq!(names, left);
+        let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), left.len());
+        assert_eq!(nodes[1]["dependencies"], json!(["arrays"]));
+        assert_eq!(nodes[2]["deps"], json!([]));
+    }
+
+    #[test]
+    fn an_unknown_answer_stays_as_it_is() {
+        for answer in [json!({}), json!({"packages": [], "resolve": null}), json!([1])] {
+            let mut pruned = answer.clone();
+            prune(&mut pruned);
+            assert_eq!(pruned, answer);
+        }
+    }
+
+    #[test]
+    fn only_the_question_for_all_packages_is_meant() {
+        assert!(is_question_of_analyzer(&["metadata", "--format-version", "1", "--filter-platform", "x"]));
+        assert!(!is_question_of_analyzer(&["metadata", "--no-deps", "--filter-platform", "x"]));
+        assert!(!is_question_of_analyzer(&["metadata", "--format-version", "1"]));
+        assert!(!is_question_of_analyzer(&["build", "--filter-platform"]));
+    }
+}

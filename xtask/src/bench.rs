@@ -1,10 +1,15 @@
 //! Benches, and the same work done by other programs: each bench's peers have a Python environment of their own.
+//!
+//! The bench of the notebooks runs all their cells in fresh kernels, as JupyterLab would.
 
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
+use crate::notebooks::NOTEBOOKS;
+use crate::places::Places;
 use crate::prerequisites;
 use crate::process::run_logged;
 use crate::setup;
@@ -53,6 +58,78 @@ pub fn peers(name: &str, arguments: &[&str]) -> Result<ExitCode> {
     let mut script = Command::new(&python);
     script.arg(scripts.join(name).with_extension("py")).arg(places.root.join("target/release/hhnet")).args(arguments);
     finish(script.current_dir(places.scratch()))
+}
+
+const TIMER: &str = include_str!("../python/time_notebook.py");
+
+/// Runs every cell of both notebooks in several fresh kernels, and prints medians.
+pub fn notebooks(starts: &str) -> Result<ExitCode> {
+    let places = setup::run()?;
+    if !starts.parse().is_ok_and(|starts: usize| starts > 0) {
+        bail!("starts = {starts}: give how often each notebook is to be run, 1 or more");
+    }
+    let timer = places.home.join("time_notebook.py");
+    fs::write(&timer, TIMER)?;
+    fs::create_dir_all(places.scratch())?;
+    let mut tables = String::new();
+    for name in NOTEBOOKS {
+        println!("* notebooks/{name}, {starts} times");
+        let mut python = Command::new(places.python_program("python"));
+        python.arg(&timer).arg(places.notebooks().join(name)).arg(places.scratch()).arg(starts);
+        let output = places.with_jupyter(&mut python).stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            bail!("notebooks/{name} did not run to its end: see the lines above");
+        }
+        let runs: Vec<Value> = serde_json::from_slice(&output.stdout).context("the timer's answer is not JSON")?;
+        tables += &format!("\n{name}, medians of {} starts\n{}", runs.len(), table(&runs));
+    }
+    println!("{tables}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is measured, and how it follows from a run.
+type Row<'a> = (&'a str, &'a dyn Fn(&Value) -> f64);
+
+/// What a person waits for.
+fn table(runs: &[Value]) -> String {
+    let seconds = |cell: &Value| cell["seconds"].as_f64().unwrap_or(f64::NAN);
+    let cells = |run: &Value| run["cells"].as_array().cloned().unwrap_or_default();
+    let ready = |run: &Value| run["ready"].as_f64().unwrap_or(f64::NAN);
+    let is_let = |cell: &Value| cell["source"].as_str().is_some_and(|source| source.starts_with("let "));
+    let rows: [Row; 7] = [
+        ("kernel ready", &ready),
+        ("first cell (`:dep`)", &|run| cells(run).first().map_or(f64::NAN, seconds)),
+        ("first `let`", &|run| cells(run).iter().find(|cell| is_let(cell)).map_or(f64::NAN, seconds)),
+        ("start to first figure", &|run| {
+            let cells = cells(run);
+            let last = cells.iter().position(|cell| cell["figure"] == true).unwrap_or(cells.len());
+            ready(run) + cells.iter().take(last + 1).map(seconds).sum::<f64>()
+        }),
+        ("later cells, median", &|run| median(later(&cells(run), seconds))),
+        ("later cells, slowest but the longest", &|run| {
+            let mut later = later(&cells(run), seconds);
+            later.sort_by(f64::total_cmp);
+            later.iter().rev().nth(1).copied().unwrap_or(f64::NAN)
+        }),
+        ("all cells, start included", &|run| ready(run) + cells(run).iter().map(seconds).sum::<f64>()),
+    ];
+    let mut text = String::new();
+    for (what, value) in rows {
+        text += &format!("{:>8.2} s  {what}\n", median(runs.iter().map(value).collect()));
+    }
+    let slowest = cells(&runs[0]).into_iter().skip(2).max_by(|a, b| seconds(a).total_cmp(&seconds(b)));
+    let source = slowest.as_ref().and_then(|cell| cell["source"].as_str()).unwrap_or_default();
+    text + &format!("            the longest cell: {}\n", source.lines().last().unwrap_or_default())
+}
+
+/// The times of the cells after the first `let`.
+fn later(cells: &[Value], seconds: impl Fn(&Value) -> f64) -> Vec<f64> {
+    cells.iter().skip(2).map(seconds).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn finish(command: &mut Command) -> Result<ExitCode> {

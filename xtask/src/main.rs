@@ -27,7 +27,8 @@ hhnet's tasks: cargo xtask <task>
               with an HTML copy of each in target/notebooks/.
   lab         Set-up, then opens JupyterLab in notebooks/. Further arguments go to JupyterLab.
   test        Set-up, then every check: formatting, lints, documentation, Rust tests, both notebooks.
-  bench NAME  Measures `generator` or `training`. `bench NAME --peers` times other programs on the same work.
+  bench NAME  Measures `generator` or `training`; with --peers, times other programs on the same work.
+              `bench notebooks [5]` times every cell of both notebooks, in that many fresh kernels.
   help        This text.
 
 The first set-up downloads about 0.7 GB and takes about 16 minutes on two cores. environment.md describes what it installs.";
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
         ["notebooks"] => notebooks::run(),
         ["test"] => checks::run(),
         ["lab", further @ ..] => lab::run(further),
+        ["bench", "notebooks"] => bench::notebooks("5"),
+        ["bench", "notebooks", starts] => bench::notebooks(starts),
         ["bench", name, "--peers", further @ ..] if bench::BENCHES.contains(name) => bench::peers(name, further),
         ["bench", name, further @ ..] if bench::BENCHES.contains(name) => bench::run(name, further),
         // Jupyter calls this one: the kernelspec names it.

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::notebooks::NOTEBOOKS;
-use crate::places::Places;
 use crate::prerequisites;
 use crate::process::run_logged;
 use crate::setup;

@@ -4,8 +4,10 @@ Prints a line for each cell and passes on what cells print while they run. Write
 exit status is 1, with the reason on standard error, when a cell or the kernel failed.
 """
 
+import os
 import re
 import sys
+import threading
 import time
 
 import nbformat
@@ -26,6 +28,22 @@ class Client(NotebookClient):
             for line in msg["content"]["text"].splitlines():
                 print(f"      | {line}", flush=True)
         return super().process_message(msg, cell, cell_index)
+
+
+class KernelMessages:
+    """Passes on what the kernel itself writes to its standard error, up to its end: evcxr then reports the connection that it
+    has just been told to close."""
+
+    def __init__(self):
+        reader, self.writer = os.pipe()
+        self.are_wanted = True
+        threading.Thread(target=self.pass_on, args=[reader], daemon=True).start()
+
+    def pass_on(self, reader):
+        with os.fdopen(reader, errors="replace") as lines:
+            for line in lines:
+                if self.are_wanted:
+                    print(line, end="", file=sys.stderr, flush=True)
 
 
 def first_line(source):
@@ -92,8 +110,9 @@ def main():
     total = sum(cell.cell_type == "code" for cell in notebook.cells)
     begin = time.monotonic()
     count, source = 0, "(starting the kernel)"
+    messages = KernelMessages()
     try:
-        with client.setup_kernel():
+        with client.setup_kernel(stderr=messages.writer):
             for index, cell in enumerate(notebook.cells):
                 if cell.cell_type != "code":
                     continue
@@ -104,7 +123,9 @@ def main():
                 print(f"      {time.monotonic() - start:.1f} s", flush=True)
                 failed = failure(cell)
                 if failed:
+                    messages.are_wanted = False
                     return stop(path, count, index, source, *failed)
+            messages.are_wanted = False
     except DeadKernelError:
         return stop(path, count, None, source, "the kernel died", "")
     except CellTimeoutError:

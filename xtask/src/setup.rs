@@ -111,7 +111,10 @@ fn install_evcxr(places: &Places) -> Result<()> {
 
 /// A copy of this program: kernels then need no cargo to start, and `cargo clean` leaves them alone.
 fn install_launcher(places: &Places) -> Result<bool> {
-    let this = fs::read(std::env::current_exe()?)?;
+    let program = std::env::current_exe()?;
+    let this = fs::read(&program).with_context(|| {
+        format!("cannot read {}: was it compiled anew meanwhile? Run set-up again", program.display())
+    })?;
     let launcher = places.launcher();
     if fs::read(&launcher).is_ok_and(|there| there == this) {
         return Ok(false);
@@ -119,7 +122,7 @@ fn install_launcher(places: &Places) -> Result<bool> {
     fs::create_dir_all(places.home.join("bin"))?;
     // Renamed into place: a running kernel's launcher cannot be written to.
     let part = launcher.with_extension("part");
-    fs::copy(std::env::current_exe()?, &part)?;
+    fs::copy(&program, &part)?;
     fs::rename(&part, &launcher).with_context(|| format!("cannot write {}", launcher.display()))?;
     Ok(true)
 }

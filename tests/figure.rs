@@ -536,13 +536,14 @@ fn markup_in_a_slider_stays_text() {
 
 #[test]
 fn a_slider_names_the_figure_that_does_not_fit() {
-    let figure = |change: fn(&mut Figure)| {
+    type Change = fn(&mut Figure);
+    let figure = |change: Change| {
         let mut figure = Figure::new();
         figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "I").legend().title("current");
         change(&mut figure);
         figure
     };
-    let cases: [(fn(&mut Figure), &str); 5] = [
+    let cases: [(Change, &str); 5] = [
         (|f| *f = subplots(2, 1, Share::None), "slider at '2': its panels or its size are not like"),
         (|f| _ = f.figsize(3.0, 3.0), "slider at '2': its panels or its size are not like"),
         (|f| _ = f.axes(0, 0).title("other"), "slider at '2': its titles and labels are not like"),

@@ -262,24 +262,30 @@ fn vertical_lines_mark_their_times() {
 #[test]
 fn no_text_is_cut_off_or_overlaps_another() {
     let x = counted(100);
-    for (factor, shift) in [(1.0, 0.0), (1e-9, 0.0), (1e6, 1e12), (-350.0, 65.0), (0.001, -0.05)] {
-        for share in [Share::None, Share::XAll, Share::XAllYColumn] {
-            let mut figure = subplots(3, 2, share);
-            figure.figsize(8.0, 8.0);
-            let y: Vec<f64> = x.iter().map(|i| factor * i.sqrt() + shift).collect();
-            for panel in 0..6 {
-                let axes = figure.axes(panel / 2, panel % 2);
-                axes.plot(&y, &y, "").title("a title that has to be broken into lines to fit its panel, as it is long");
-                axes.xlabel("t (ms)").ylabel("a quantity whose name is long enough for two lines (mV)");
-            }
-            let svg = figure.to_svg().unwrap();
-            let document = parse(&svg);
-            let boxes: Vec<_> = elements(&document, "text").map(bounds).collect();
-            for (nth, a) in boxes.iter().enumerate() {
-                assert!(a[0] >= 0.0 && a[1] >= 0.0 && a[2] <= 7680.0 && a[3] <= 7680.0, "{a:?} {share:?} {factor}");
-                for b in &boxes[..nth] {
-                    let apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
-                    assert!(apart, "{a:?} and {b:?} {share:?} {factor}");
+    let layouts = [(3, 2, (8.0, 8.0)), (1, 1, (6.4, 4.8)), (1, 1, (4.0, 3.0)), (2, 1, (6.4, 4.8)), (1, 3, (12.0, 4.0))];
+    for (rows, columns, size) in layouts {
+        for (factor, shift) in [(1.0, 0.0), (1e-9, 0.0), (1e6, 1e12), (-350.0, 65.0), (0.001, -0.05)] {
+            for share in [Share::None, Share::XAll, Share::XAllYColumn] {
+                let mut figure = subplots(rows, columns, share);
+                figure.figsize(size.0, size.1);
+                let y: Vec<f64> = x.iter().map(|i| factor * i.sqrt() + shift).collect();
+                for panel in 0..rows * columns {
+                    let axes = figure.axes(panel / columns, panel % columns);
+                    axes.plot(&y, &y, "")
+                        .title("a title that has to be broken into lines to fit its panel, as it is long");
+                    axes.xlabel("t (ms)").ylabel("a quantity whose name is long enough for two lines (mV)");
+                }
+                let what = format!("{rows} x {columns}, {size:?}, {share:?}, {factor}");
+                let svg = figure.to_svg().expect(&what);
+                let document = parse(&svg);
+                let boxes: Vec<_> = elements(&document, "text").map(bounds).collect();
+                for (nth, a) in boxes.iter().enumerate() {
+                    let inside = a[0] >= 0.0 && a[1] >= 0.0 && a[2] <= 960.0 * size.0 && a[3] <= 960.0 * size.1;
+                    assert!(inside, "{a:?} {what}");
+                    for b in &boxes[..nth] {
+                        let apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
+                        assert!(apart, "{a:?} and {b:?} {what}");
+                    }
                 }
             }
         }

@@ -467,6 +467,7 @@ mod tests {
     fn has(shown: &(impl Show + ?Sized), mime: &str, part: &str) {
         let blocks = shown.blocks().unwrap();
         let content = &blocks.iter().find(|(found, _)| *found == mime).expect(mime).1;
+        let content = content.replace(" style=\"text-align: left\"", "");
         assert!(content.contains(part), "{content}");
     }
 

@@ -95,7 +95,7 @@ impl Slider {
                  <input type=\"range\" min=\"0\" max=\"{last}\" value=\"{middle}\" step=\"1\" style=\"flex: 1\" \
                  autocomplete=\"off\" disabled=\"\" data-lm-suppress-shortcuts=\"true\"/>\n\
                  <output style=\"min-width: 6em\">{value}</output></label>\n\
-                 <p>To move the slider, let this page run scripts; in JupyterLab, trust the notebook or run the cell.</p>\n\
+                 <p>This figure needs scripts: in JupyterLab, trust the notebook or run the cell.</p>\n\
                  <script>\n{SCRIPT}\n</script>\n</div>\n",
                 escape(&self.label),
             );

@@ -8,10 +8,11 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Without colours of its own, so that it takes those of the page.
+    /// Without colours of its own, so that it takes those of the page. JupyterLab would put text at the right.
     pub(super) fn html(&self) -> String {
         let row = |cells: &mut dyn Iterator<Item = &str>, tag: &str| {
-            let cells: String = cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+            let cells: String =
+                cells.map(|cell| format!("<{tag} style=\"text-align: left\">{}</{tag}>", escape(cell))).collect();
             format!("<tr>{cells}</tr>\n")
         };
         let mut html = format!("<table>\n<caption>{}</caption>\n", escape(&self.caption));

@@ -5,17 +5,22 @@
 //! attributes.
 
 use crate::files::{PartFile, hdf5_error, open_hdf5};
-use crate::neuron::{HhPscAlpha, Response, whole_steps};
+use crate::neuron::{HhPscAlpha, Spikes, whole_steps};
 use crate::progress::Progress;
+use crate::simd::Level;
 use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayView3, s};
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many trials are drawn and simulated before their kept ones are written.
-const CHUNK: usize = 256;
+/// Values of the current that are drawn and simulated while those before are written: 8 MB, and as much for the potentials.
+const CHUNK_VALUES: usize = 1 << 20;
+
+/// Trials that a thread takes at a time: a multiple of the lanes of every vector.
+const TRIALS_AT_A_TIME: usize = 16;
 
 /// So many trials in a row with a spike end the attempt: nothing subthreshold is to be had from these parameters.
 const HOPELESS: usize = 1000;
@@ -81,6 +86,8 @@ pub struct Generated {
     pub dropped_trials: Vec<usize>,
     /// The same for the test trials.
     pub dropped_test_trials: Vec<usize>,
+    /// Simulated time of all neurons together, s, with dropped trials.
+    pub neuron_seconds: f64,
     /// Time it took.
     pub elapsed: Duration,
 }
@@ -95,7 +102,12 @@ impl std::fmt::Display for Generated {
             self.test_shape
         )?;
         let dropped = self.dropped_trials.len() + self.dropped_test_trials.len();
-        write!(f, "{dropped} trials dropped because the neuron spiked; {:.1} s", self.elapsed.as_secs_f64())
+        let seconds = self.elapsed.as_secs_f64();
+        write!(
+            f,
+            "{dropped} trials dropped because the neuron spiked; {seconds:.1} s, {:.0} neuron-seconds per second",
+            self.neuron_seconds / seconds
+        )
     }
 }
 
@@ -146,8 +158,17 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
         .and_then(|()| file.close())
         .map_err(hdf5_error(part.path(), "finish the file"))?;
     part.finish()?;
-    let elapsed = started.elapsed();
-    Ok(Generated { path: path.to_path_buf(), shape, test_shape, dropped_trials, dropped_test_trials, elapsed })
+    let values =
+        (shape[0] + dropped_trials.len()) * shape[1] + (test_shape[0] + dropped_test_trials.len()) * test_shape[1];
+    Ok(Generated {
+        path: path.to_path_buf(),
+        shape,
+        test_shape,
+        dropped_trials,
+        dropped_test_trials,
+        neuron_seconds: values as f64 * options.current.dt_ms / 1000.0,
+        elapsed: started.elapsed(),
+    })
 }
 
 /// (samples, steps, 1), if there is something in it and it can be addressed.
@@ -181,42 +202,49 @@ fn write_trials(
     let y = create(y_name, "membrane potential", "mV").map_err(hdf5_error(path, format!("create {y_name}")))?;
 
     let [samples, steps, _] = shape;
+    let write = |chunk: &Chunk, kept: usize| -> Result<()> {
+        let new = chunk.kept();
+        for (dataset, values, name) in [(&x, &chunk.currents, x_name), (&y, &chunk.potentials, y_name)] {
+            let values = ArrayView3::from_shape((new, steps, 1), &values[..new * steps]).expect("kept trials fit in");
+            dataset
+                .write_slice(values, s![kept..kept + new, .., ..])
+                .map_err(hdf5_error(path, format!("write samples {kept} to {} of {name}", kept + new)))?;
+        }
+        Ok(())
+    };
     let (mut kept, mut drawn, mut dropped_in_a_row) = (0, 0, 0);
     let mut dropped = Vec::new();
     let (started, mut last_line) = (Instant::now(), Instant::now());
+    // One is written while the other one is simulated.
+    let (mut simulated, mut written) = (Chunk::new(steps), Chunk::new(steps));
     while kept < samples {
+        std::mem::swap(&mut simulated, &mut written);
+        let to_write = written.kept();
         // Never more trials than samples are missing: the stream ends where it would if they were drawn one by one.
-        let count = CHUNK.min(samples - kept);
-        let currents: Vec<Vec<f64>> = (0..count).map(|_| options.current.trace(steps, random)).collect();
-        let responses = simulate_all(&currents, options);
-
-        let (mut x_kept, mut y_kept) = (Vec::with_capacity(count * steps), Vec::with_capacity(count * steps));
-        for (i, (current, response)) in currents.iter().zip(responses).enumerate() {
+        let count = (samples - kept).min((CHUNK_VALUES / steps).max(TRIALS_AT_A_TIME));
+        let result = simulated.simulate(count, random, options, || {
+            if to_write > 0 { write(&written, kept - to_write) } else { Ok(()) }
+        })?;
+        result?;
+        for (i, spikes) in simulated.spikes.iter().enumerate() {
             let trial = drawn + i;
-            let response = response.map_err(|error| in_trial(error, x_name, trial))?;
-            if response.spike_times_ms.is_empty() {
-                x_kept.extend_from_slice(current);
-                y_kept.extend_from_slice(&response.potential_mv);
-                dropped_in_a_row = 0;
-            } else {
-                dropped.push(trial);
-                dropped_in_a_row += 1;
+            match spikes {
+                Ok(false) => dropped_in_a_row = 0,
+                Ok(true) => {
+                    dropped.push(trial);
+                    dropped_in_a_row += 1;
+                }
+                Err(_) => {}
             }
         }
+        simulated.drop_spiking().map_err(|(i, error)| in_trial(error, x_name, drawn + i))?;
         if dropped_in_a_row >= HOPELESS {
             let remedy =
                 format!("the neuron spiked in {HOPELESS} trials in a row: give a weaker current or shorter trials");
             return Err(Error::parameter("OrnsteinUhlenbeck::sigma", options.current.sigma, remedy));
         }
-        let new = x_kept.len() / steps;
-        for (dataset, values, name) in [(&x, x_kept, x_name), (&y, y_kept, y_name)] {
-            let values = ArrayView3::from_shape((new, steps, 1), &values).expect("as many values as the shape holds");
-            dataset
-                .write_slice(values, s![kept..kept + new, .., ..])
-                .map_err(hdf5_error(path, format!("write samples {kept} to {} of {name}", kept + new)))?;
-        }
         drawn += count;
-        kept += new;
+        kept += simulated.kept();
         if kept == samples || last_line.elapsed() >= Duration::from_secs(1) {
             last_line = Instant::now();
             let seconds = started.elapsed().as_secs_f64();
@@ -228,21 +256,95 @@ fn write_trials(
             ));
         }
     }
+    write(&simulated, kept - simulated.kept())?;
     Ok(dropped)
 }
 
-/// Simulates every current, on several threads, and returns the responses in order.
-fn simulate_all(currents: &[Vec<f64>], options: &GenerateOptions) -> Vec<Result<Response>> {
-    let simulate = |current: &Vec<f64>| options.neuron.simulate(current, options.current.dt_ms, options.dt_ms);
-    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let share = currents.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = currents
-            .chunks(share)
-            .map(|currents| scope.spawn(move || currents.iter().map(simulate).collect::<Vec<_>>()))
-            .collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a simulation does not panic")).collect()
-    })
+/// Trials that are simulated together, one after the other in memory.
+struct Chunk {
+    steps: usize,
+    currents: Vec<f64>,
+    potentials: Vec<f64>,
+    /// For each trial whether the neuron spiked.
+    spikes: Vec<Result<bool>>,
+}
+
+/// Trials that a thread takes: their currents, potentials and spikes, to be filled in.
+type Share<'a> = (&'a mut [f64], &'a mut [f64], &'a mut [Result<bool>]);
+
+impl Chunk {
+    fn new(steps: usize) -> Self {
+        Chunk { steps, currents: Vec::new(), potentials: Vec::new(), spikes: Vec::new() }
+    }
+
+    /// Number of trials that are left.
+    fn kept(&self) -> usize {
+        self.spikes.len()
+    }
+
+    /// Draws and simulates trials on several threads, while this one does something else, whose result is returned.
+    fn simulate<R>(
+        &mut self,
+        count: usize,
+        random: &mut NumpyRandom,
+        options: &GenerateOptions,
+        meanwhile: impl FnOnce() -> R,
+    ) -> Result<R> {
+        let steps = self.steps;
+        let timing = options.neuron.check(options.current.dt_ms, options.dt_ms)?;
+        self.currents.resize(count * steps, 0.0);
+        self.potentials.resize(count * steps, 0.0);
+        self.spikes = (0..count).map(|_| Ok(false)).collect();
+        let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let at_a_time = count.div_ceil(threads).min(TRIALS_AT_A_TIME);
+        let shares = self.currents.chunks_mut(at_a_time * steps).zip(self.potentials.chunks_mut(at_a_time * steps));
+        let shares = shares.zip(self.spikes.chunks_mut(at_a_time)).map(|((x, y), spikes)| (x, y, spikes));
+        // The stream is one: whoever takes trials draws their currents before the next one may.
+        let source = Mutex::new((shares, random));
+        let take = || -> Option<Share> {
+            let (shares, random) = &mut *source.lock().unwrap_or_else(PoisonError::into_inner);
+            let share = shares.next()?;
+            share.0.chunks_mut(steps).for_each(|trace| options.current.fill(trace, random));
+            Some(share)
+        };
+        Ok(std::thread::scope(|scope| {
+            for _ in 0..threads.min(count.div_ceil(at_a_time)) {
+                scope.spawn(|| {
+                    while let Some((currents, potentials, spikes)) = take() {
+                        let currents: Vec<&[f64]> = currents.chunks(steps).collect();
+                        let mut potentials: Vec<&mut [f64]> = potentials.chunks_mut(steps).collect();
+                        let found = options.neuron.batch(
+                            Level::best(),
+                            timing,
+                            &currents,
+                            &mut potentials,
+                            Spikes::StopAtFirst,
+                        );
+                        for (spikes, found) in spikes.iter_mut().zip(found) {
+                            *spikes = found.map(|times| !times.is_empty());
+                        }
+                    }
+                });
+            }
+            meanwhile()
+        }))
+    }
+
+    /// Moves the trials without a spike together. Fails with the first trial that could not be simulated.
+    fn drop_spiking(&mut self) -> std::result::Result<(), (usize, Error)> {
+        let mut kept = 0;
+        for (trial, spikes) in std::mem::take(&mut self.spikes).into_iter().enumerate() {
+            if spikes.map_err(|error| (trial, error))? {
+                continue;
+            }
+            for values in [&mut self.currents, &mut self.potentials] {
+                values.copy_within(trial * self.steps..(trial + 1) * self.steps, kept * self.steps);
+            }
+            kept += 1;
+        }
+        self.spikes.resize_with(kept, || Ok(false));
+        Ok(())
+    }
 }
 
 /// Adds the trial to an error that came up in it.

@@ -29,6 +29,8 @@ pub trait Vector:
     fn store(self, to: &mut [Self::Element]);
     /// `self * factor + addend`, in one rounding where the set has it.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `addend - self * factor`, in one rounding where the set has it.
+    fn neg_mul_add(self, factor: Self, addend: Self) -> Self;
     /// The larger number in each lane.
     fn max(self, other: Self) -> Self;
     /// The smaller number in each lane.
@@ -38,9 +40,84 @@ pub trait Vector:
     /// Whether `self > other` in any lane.
     fn any_greater(self, other: Self) -> bool;
 
-    /// The sum of all lanes, added from the first to the last.
+    /// The sum of all lanes, in an order that depends on the set of instructions alone.
     fn sum(self) -> Self::Element;
 }
+
+/// Two vectors that are worked on in turn, as one of twice the length: while one waits for a result, the processor computes
+/// the other's.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<V>(V, V);
+
+impl<V: Vector> Vector for Pair<V> {
+    type Element = V::Element;
+    const LANES: usize = 2 * V::LANES;
+
+    #[inline(always)]
+    fn splat(value: V::Element) -> Self {
+        Pair(V::splat(value), V::splat(value))
+    }
+    #[inline(always)]
+    fn load(from: &[V::Element]) -> Self {
+        Pair(V::load(from), V::load(&from[V::LANES..]))
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [V::Element]) {
+        self.0.store(to);
+        self.1.store(&mut to[V::LANES..]);
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Pair(self.0.mul_add(factor.0, addend.0), self.1.mul_add(factor.1, addend.1))
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+        Pair(self.0.neg_mul_add(factor.0, addend.0), self.1.neg_mul_add(factor.1, addend.1))
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Pair(self.0.max(other.0), self.1.max(other.1))
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Pair(self.0.min(other.0), self.1.min(other.1))
+    }
+    #[inline(always)]
+    fn where_greater(self, a: Self, b: Self) -> Self {
+        Pair(self.0.where_greater(a.0, b.0), self.1.where_greater(a.1, b.1))
+    }
+    #[inline(always)]
+    fn any_greater(self, other: Self) -> bool {
+        self.0.any_greater(other.0) | self.1.any_greater(other.1)
+    }
+    #[inline(always)]
+    fn sum(self) -> V::Element {
+        (self.0 + self.1).sum()
+    }
+}
+
+impl<V: Exp2> Exp2 for Pair<V> {
+    #[inline(always)]
+    fn exp2_whole(self) -> Self {
+        Pair(self.0.exp2_whole(), self.1.exp2_whole())
+    }
+}
+
+macro_rules! pair {
+    ($operator:ident, $method:ident) => {
+        impl<V: Vector> $operator for Pair<V> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Pair(self.0.$method(other.0), self.1.$method(other.1))
+            }
+        }
+    };
+}
+pair!(Add, add);
+pair!(Sub, sub);
+pair!(Mul, mul);
+pair!(Div, div);
 
 /// What an exponential needs beside arithmetic.
 pub trait Exp2: Vector {
@@ -174,6 +251,10 @@ macro_rules! portable {
                 self * factor + addend
             }
             #[inline(always)]
+            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+                addend - self * factor
+            }
+            #[inline(always)]
             fn max(self, other: Self) -> Self {
                 Lanes(std::array::from_fn(|i| if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] }))
             }
@@ -233,7 +314,7 @@ macro_rules! register {
     (
         $(#[$doc:meta])* $name:ident($register:ty) of $element:ty, $lanes:literal;
         $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident;
-        mul_add: |$a:ident, $b:ident, $c:ident| $mul_add:expr;
+        mul_add: |$a:ident, $b:ident, $c:ident| $mul_add:expr, $neg_mul_add:expr;
         where_greater: |$x:ident, $g:ident, $h:ident| $where_greater:expr;
         any_greater: |$p:ident, $q:ident| $any_greater:expr;
     ) => {
@@ -267,6 +348,12 @@ macro_rules! register {
                 let ($a, $b, $c) = (self.0, factor.0, addend.0);
                 // SAFETY: see the macro.
                 Self(unsafe { $mul_add })
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+                let ($a, $b, $c) = (self.0, factor.0, addend.0);
+                // SAFETY: see the macro.
+                Self(unsafe { $neg_mul_add })
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
@@ -348,7 +435,7 @@ mod x86 {
     register! {
         Avx2F32(__m256) of f32, 8;
         _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_max_ps, _mm256_min_ps;
-        mul_add: |a, b, c| _mm256_fmadd_ps(a, b, c);
+        mul_add: |a, b, c| _mm256_fmadd_ps(a, b, c), _mm256_fnmadd_ps(a, b, c);
         where_greater: |x, a, b| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b));
         any_greater: |a, b| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) != 0;
     }
@@ -356,7 +443,7 @@ mod x86 {
     register! {
         Avx2F64(__m256d) of f64, 4;
         _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd, _mm256_max_pd, _mm256_min_pd;
-        mul_add: |a, b, c| _mm256_fmadd_pd(a, b, c);
+        mul_add: |a, b, c| _mm256_fmadd_pd(a, b, c), _mm256_fnmadd_pd(a, b, c);
         where_greater: |x, a, b| _mm256_and_pd(x, _mm256_cmp_pd::<_CMP_GT_OQ>(a, b));
         any_greater: |a, b| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(a, b)) != 0;
     }
@@ -373,7 +460,7 @@ mod x86 {
     register! {
         Avx512F32(__m512) of f32, 16;
         _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps, _mm512_max_ps, _mm512_min_ps;
-        mul_add: |a, b, c| _mm512_fmadd_ps(a, b, c);
+        mul_add: |a, b, c| _mm512_fmadd_ps(a, b, c), _mm512_fnmadd_ps(a, b, c);
         where_greater: |x, a, b| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), x);
         any_greater: |a, b| _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) != 0;
     }
@@ -381,7 +468,7 @@ mod x86 {
     register! {
         Avx512F64(__m512d) of f64, 8;
         _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd, _mm512_max_pd, _mm512_min_pd;
-        mul_add: |a, b, c| _mm512_fmadd_pd(a, b, c);
+        mul_add: |a, b, c| _mm512_fmadd_pd(a, b, c), _mm512_fnmadd_pd(a, b, c);
         where_greater: |x, a, b| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(a, b), x);
         any_greater: |a, b| _mm512_cmp_pd_mask::<_CMP_GT_OQ>(a, b) != 0;
     }
@@ -412,7 +499,7 @@ mod arm {
     register! {
         NeonF32(float32x4_t) of f32, 4;
         vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32, vmaxq_f32, vminq_f32;
-        mul_add: |a, b, c| vfmaq_f32(c, a, b);
+        mul_add: |a, b, c| vfmaq_f32(c, a, b), vfmsq_f32(c, a, b);
         where_greater: |x, a, b| vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vcgtq_f32(a, b)));
         any_greater: |a, b| vmaxvq_u32(vcgtq_f32(a, b)) != 0;
     }
@@ -420,7 +507,7 @@ mod arm {
     register! {
         NeonF64(float64x2_t) of f64, 2;
         vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, vsubq_f64, vmulq_f64, vdivq_f64, vmaxq_f64, vminq_f64;
-        mul_add: |a, b, c| vfmaq_f64(c, a, b);
+        mul_add: |a, b, c| vfmaq_f64(c, a, b), vfmsq_f64(c, a, b);
         where_greater: |x, a, b| vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(x), vcgtq_f64(a, b)));
         any_greater: |a, b| vmaxvq_u32(vreinterpretq_u32_u64(vcgtq_f64(a, b))) != 0;
     }
@@ -461,6 +548,7 @@ mod tests {
                 keep(1, single_a.where_greater(single_a, single_b));
                 keep(2, I::F32::splat(single_a.sum() / I::F32::LANES as f32));
                 keep(3, single_a.mul_add(single_b, single_a) / single_b);
+                keep(9, single_a.neg_mul_add(single_b, single_a));
             }
             for (a, b) in a_list.chunks_exact(I::F64::LANES).zip(b_list.chunks_exact(I::F64::LANES)) {
                 let (a, b) = (I::F64::load(a), I::F64::load(b));
@@ -472,6 +560,7 @@ mod tests {
                 keep(4, a.max(b) - a.min(b));
                 keep(5, a.where_greater(a, b));
                 keep(6, a.mul_add(b, a) / b);
+                keep(10, a.neg_mul_add(b, a));
                 keep(7, (a * I::F64::splat(0.0) + b).exp2_whole());
                 keep(8, I::F64::splat(f64::from(u8::from(a.any_greater(b)))));
             }
@@ -499,6 +588,9 @@ mod tests {
                 let expected = pairs().map(|(a, b)| (a * b + a) / b);
                 let worst = expected.zip(&found[i]).map(|(e, f)| (e - f).abs()).fold(0.0, f64::max);
                 assert!(worst < 1e-5, "{level:?} {i}: {worst}");
+            }
+            for i in [9, 10] {
+                assert!(pairs().map(|(a, b)| a - a * b).eq(found[i].iter().copied()), "{level:?} {i}");
             }
             assert_eq!(found[2].len(), 64);
             assert!(b.iter().map(|&b| b.exp2()).eq(found[7].iter().copied()), "{level:?}");

@@ -91,14 +91,23 @@ impl OrnsteinUhlenbeck {
     /// assert_eq!(current_pa[..2], [0.0, 25.0 * 0.47143516373249306]);
     /// ```
     pub fn trace(&self, n: usize, random: &mut NumpyRandom) -> Vec<f64> {
-        let mut trace = vec![self.x0; n];
-        for i in 1..n {
-            let x = trace[i - 1];
-            // Left to right, as the original evaluates it: another order of the operations changes the last bits.
-            trace[i] =
-                x + self.theta * (self.mu - x) * self.dt_ms + self.sigma * self.dt_ms.sqrt() * random.standard_normal();
-        }
+        let mut trace = vec![0.0; n];
+        self.fill(&mut trace, random);
         trace
+    }
+
+    /// Draws as many values as there is room for.
+    pub(crate) fn fill(&self, trace: &mut [f64], random: &mut NumpyRandom) {
+        let mut x = self.x0;
+        for (i, value) in trace.iter_mut().enumerate() {
+            if i > 0 {
+                // Left to right, as the original evaluates it: another order of the operations changes the last bits.
+                x = x
+                    + self.theta * (self.mu - x) * self.dt_ms
+                    + self.sigma * self.dt_ms.sqrt() * random.standard_normal();
+            }
+            *value = x;
+        }
     }
 
     /// Checks every parameter.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hhnet::dataset::{self, GenerateOptions, H5Matrix, generate};
-use hhnet::model::{Model, ModelOptions, device, generate_model};
+use hhnet::model::{self, Model, ModelOptions, device, generate_model};
 use hhnet::progress::Progress;
 use hhnet::training::FitOptions;
 use hhnet::{Error, Result};
@@ -235,9 +235,6 @@ impl Generate {
 
 impl Train {
     fn run(&self) -> Output {
-        if self.engine == Engine::Fused {
-            return Err(Error::parameter("engine", "fused", "not available yet: give auto or libtorch"));
-        }
         for file in [Some(&self.weights), self.history.as_ref()].into_iter().flatten() {
             // Told now, and not after an hour of training.
             if file.exists() && !self.force {
@@ -253,6 +250,11 @@ impl Train {
             input_channels: x.shape().2,
             seed: self.seed,
             device: device(&self.device)?,
+            engine: match self.engine {
+                Engine::Auto => model::Engine::Auto,
+                Engine::Fused => model::Engine::Fused,
+                Engine::Libtorch => model::Engine::Libtorch,
+            },
             ..ModelOptions::default()
         })?;
         let history = model.fit(

@@ -57,6 +57,26 @@ pub struct ModelOptions {
     pub seed: u64,
     /// Where the weights are and the arithmetic is done; see [`device`].
     pub device: Device,
+    /// Who does the arithmetic.
+    pub engine: Engine,
+}
+
+/// Who does the arithmetic of training and prediction. The results agree to about 1e-5, relative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// [`Engine::Fused`] on a CPU, [`Engine::Libtorch`] elsewhere.
+    #[default]
+    Auto,
+    /// This crate's own: all layers forward and backward, series by series, in the processor's vectors. CPU only.
+    Fused,
+    /// libtorch with its automatic differentiation, on any device.
+    Libtorch,
+}
+
+impl Engine {
+    pub(crate) fn is_fused(self, device: Device) -> bool {
+        self == Engine::Fused || self == Engine::Auto && device == Device::Cpu
+    }
 }
 
 impl Default for ModelOptions {
@@ -69,6 +89,7 @@ impl Default for ModelOptions {
             l2: 0.01,
             seed: 1,
             device: Device::Cpu,
+            engine: Engine::Auto,
         }
     }
 }
@@ -105,6 +126,10 @@ impl ModelOptions {
                 format!("{:?} with kernel_sizes {:?}", self.layer_sizes, self.kernel_sizes),
                 format!("these are {params} weights; choose sizes that give at most {MAX_PARAMS}"),
             ));
+        }
+        if self.engine == Engine::Fused && self.device != Device::Cpu {
+            let remedy = "the fused engine is for the CPU; use auto or libtorch with this device";
+            return Err(Error::parameter("engine", "fused", remedy));
         }
         check_device(self.device)
     }

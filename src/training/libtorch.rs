@@ -2,13 +2,18 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Chunk, Engine, Samples};
+use super::{Arithmetic, Chunk, Samples};
 use crate::model::{forward, from_tensor, to_tensor};
 use crate::{Error, Result};
 
-impl Engine {
+impl Arithmetic {
     /// Sum of squared errors of some series, and its gradient with respect to all weights.
-    pub(super) fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> Result<(f64, Vec<f32>)> {
+    pub(super) fn libtorch_gradient(
+        &self,
+        weights: &[f32],
+        samples: &Samples,
+        rows: &[usize],
+    ) -> Result<(f64, Vec<f32>)> {
         let gather = |values: &[f32], length: usize| -> Vec<f32> {
             rows.iter().flat_map(|&row| &values[row * length..(row + 1) * length]).copied().collect()
         };
@@ -29,7 +34,7 @@ impl Engine {
     }
 
     /// The output for a chunk. A stretch of a series is computed with the steps around it that its output depends on.
-    pub(super) fn predict(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<Vec<f32>> {
+    pub(super) fn libtorch_predict(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<Vec<f32>> {
         let Samples { steps, channels, .. } = *samples;
         let (before, after) = self.reach();
         let start = chunk.steps.start.saturating_sub(before);

@@ -10,6 +10,7 @@
 //! a setting of the whole process, in which other code that uses libtorch at that time may see 1. It is put back at the
 //! end.
 
+mod fused;
 mod history;
 mod libtorch;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use history::History;
 
 use crate::model::{Device, Model, Variable};
 use crate::progress::Progress;
+use crate::simd::Level;
 use crate::{Error, Result};
 
 /// Time steps per shard: small enough for a shard's arrays to stay in the cache, large enough to keep libtorch's cost per
@@ -124,7 +126,7 @@ impl Model {
             Some((x, y)) => Some(Samples::new(self, x, Some(y), ["validation x", "validation y"])?),
             None => None,
         };
-        let engine = Engine { variables: self.variables(), device: self.options().device };
+        let engine = Arithmetic::new(self);
         let work = |task: Task| match task {
             Task::Gradient { weights, rows } => engine.gradient(&weights, &train, &rows),
             Task::Error { weights, chunk } => match &validation {
@@ -223,7 +225,7 @@ impl Model {
     /// ```
     pub fn evaluate(&self, x: &Array3<f64>, y: &Array3<f64>) -> Result<Evaluation> {
         let samples = Samples::new(self, x, Some(y), ["x", "y"])?;
-        let engine = Engine { variables: self.variables(), device: self.options().device };
+        let engine = Arithmetic::new(self);
         let weights = self.values()?;
         let work = |chunk: Chunk| engine.squared_error(&weights, &samples, &chunk);
         let mut error = 0.0;
@@ -253,7 +255,7 @@ impl Model {
     /// ```
     pub fn predict(&self, x: &Array3<f64>) -> Result<Array3<f64>> {
         let samples = Samples::new(self, x, None, ["x", ""])?;
-        let engine = Engine { variables: self.variables(), device: self.options().device };
+        let engine = Arithmetic::new(self);
         let weights = self.values()?;
         let work = |chunk: Chunk| engine.predict(&weights, &samples, &chunk);
         let mut y = Array3::zeros((samples.series, samples.steps, 1));
@@ -352,13 +354,36 @@ enum Task {
     Error { weights: Arc<Vec<f32>>, chunk: Chunk },
 }
 
-/// The network's arithmetic on a shard, in [`libtorch`].
-struct Engine {
+/// The network's arithmetic on a shard, in [`fused`] or in [`libtorch`].
+struct Arithmetic {
     variables: Vec<Variable>,
     device: Device,
+    fused: Option<fused::Network>,
 }
 
-impl Engine {
+impl Arithmetic {
+    fn new(model: &Model) -> Self {
+        let (variables, device) = (model.variables(), model.options().device);
+        let fused = model.options().engine.is_fused(device).then(|| fused::Network::new(&variables, Level::best()));
+        Arithmetic { variables, device, fused }
+    }
+
+    /// Sum of squared errors of some series, and its gradient with respect to all weights.
+    fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> Result<(f64, Vec<f32>)> {
+        match &self.fused {
+            Some(fused) => Ok(fused.gradient(weights, samples, rows)),
+            None => self.libtorch_gradient(weights, samples, rows),
+        }
+    }
+
+    /// The output for a chunk.
+    fn predict(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<Vec<f32>> {
+        match &self.fused {
+            Some(fused) => Ok(fused.predict(weights, samples, chunk, self.reach())),
+            None => self.libtorch_predict(weights, samples, chunk),
+        }
+    }
+
     /// Time steps of a shard.
     fn shard_steps(&self) -> usize {
         let numbers_per_step: usize = self

@@ -2,8 +2,9 @@
 
 use rand_mt::Mt64;
 
-use super::{Chunk, Engine, Samples};
+use super::{Arithmetic, Chunk, Samples, fused};
 use crate::model::{Device, ModelOptions, Variable, variables};
+use crate::simd::Level;
 
 /// Output, sum of squared errors and its gradient for one series of `x` (steps, channels) and `y` (steps).
 fn reference(variables: &[Variable], weights: &[f64], x: &[f64], y: &[f64]) -> (Vec<f64>, f64, Vec<f64>) {
@@ -97,49 +98,65 @@ fn gradient_is_the_difference_quotient() {
     }
 }
 
+/// Every engine and set of instructions, on random models and series of every length around the vectors' and beyond.
 #[test]
-fn libtorch_agrees_with_the_reference() {
+fn engines_agree_with_the_reference() {
     let mut random = Mt64::new(7);
-    for case in 0..60 {
+    for case in 0..80 {
         let mut below = |n: u64| (random.next_u64() % n) as usize;
         let layers = 1 + case % 5;
         let options = ModelOptions {
-            layer_sizes: (0..layers).map(|_| 1 + below(6)).collect(),
+            layer_sizes: (0..layers).map(|_| 1 + below(9)).collect(),
             kernel_sizes: (0..layers).map(|_| 1 + below(12)).collect(),
             input_channels: 1 + below(3),
             ..ModelOptions::default()
         };
-        let (series, steps) = (1 + below(4), [1, 2, 3, 10][case % 4] * (1 + below(30)));
-        let channels = options.input_channels;
-        let engine = Engine { variables: variables(&options), device: Device::Cpu };
-        let count = engine.variables[engine.variables.len() - 1].range.end;
+        let (series, steps) = match case % 8 {
+            0 => (1, 5000),
+            1 => (130, 1 + below(20)),
+            2 => (3, 1 + below(3)),
+            _ => (1 + below(4), 1 + below(300)),
+        };
+        let variables = variables(&options);
+        let count = variables[variables.len() - 1].range.end;
         let mut draws =
             |n: usize| -> Vec<f32> { (0..n).map(|_| (random.next_u64() >> 40) as f32 / 8_388_608.0 - 1.0).collect() };
         let weights = draws(count);
-        let (x, y) = (draws(series * steps * channels), draws(series * steps));
-        let samples = Samples { x, y, series, steps, channels };
-        let what = format!("{options:?}, {series} series of {steps} steps");
-
+        let (x, y) = (draws(series * steps * options.input_channels), draws(series * steps));
+        let samples = Samples { x, y, series, steps, channels: options.input_channels };
         // A third of the way in, to start and end within the series as well.
         let chunk = Chunk { series: 0..series, steps: steps / 3..steps };
-        let predicted = engine.predict(&weights, &samples, &chunk).unwrap();
         let rows: Vec<usize> = (0..series).rev().collect();
-        let (error, gradient) = engine.gradient(&weights, &samples, &rows).unwrap();
 
         let doubles = |values: &[f32]| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
-        let weights = doubles(&weights);
+        let exact_weights = doubles(&weights);
         let (mut outputs, mut error_sum, mut gradient_sum) = (Vec::new(), 0.0, vec![0.0; count]);
         for i in 0..series {
-            let x = doubles(&samples.x[i * steps * channels..(i + 1) * steps * channels]);
+            let x = doubles(&samples.x[i * steps * samples.channels..(i + 1) * steps * samples.channels]);
             let y = doubles(&samples.y[i * steps..(i + 1) * steps]);
-            let (output, error, gradient) = reference(&engine.variables, &weights, &x, &y);
+            let (output, error, gradient) = reference(&variables, &exact_weights, &x, &y);
             outputs.extend_from_slice(&output[steps / 3..]);
             error_sum += error;
             gradient_sum.iter_mut().zip(gradient).for_each(|(sum, part)| *sum += part);
         }
-        assert_eq!(predicted.len(), outputs.len(), "{what}");
-        assert!(difference(predicted.into_iter(), &outputs) < 1e-5, "output of {what}");
-        assert!((error - error_sum).abs() < 1e-5 * error_sum, "error of {what}: {error} and {error_sum}");
-        assert!(difference(gradient.into_iter(), &gradient_sum) < 1e-5, "gradient of {what}");
+
+        let libtorch = Arithmetic { variables: variables.clone(), device: Device::Cpu, fused: None };
+        let engines = Level::available().into_iter().map(|level| {
+            let fused = Some(fused::Network::new(&variables, level));
+            (level.name(), Arithmetic { variables: variables.clone(), device: Device::Cpu, fused })
+        });
+        for (name, engine) in engines.chain([("libtorch", libtorch)]) {
+            let what = format!("{name}: {options:?}, {series} series of {steps} steps");
+            // Twice: the second time in memory that has been used.
+            for _ in 0..2 {
+                let predicted = engine.predict(&weights, &samples, &chunk).unwrap();
+                let (error, gradient) = engine.gradient(&weights, &samples, &rows).unwrap();
+                assert_eq!(predicted.len(), outputs.len(), "{what}");
+                assert!(difference(predicted.into_iter(), &outputs) < 1e-5, "output of {what}");
+                assert!((error - error_sum).abs() < 1e-5 * error_sum, "error of {what}: {error} and {error_sum}");
+                let far = difference(gradient.into_iter(), &gradient_sum);
+                assert!(far < 1e-5, "gradient of {what}: {far}");
+            }
+        }
     }
 }

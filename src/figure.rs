@@ -5,8 +5,8 @@
 //! Nothing is drawn, and no mistake reported, before [`Figure::to_svg`], [`Figure::save`] or the display in a notebook,
 //! so that calls can be chained. A [`Slider`] moves through several figures.
 //!
-//! Lines take up to six colours in turn that differ in lightness too: they are told apart with any colour vision, and in
-//! print without colours. Pictures have a white background of their own and look the same on a dark page.
+//! Lines take up to six colours in turn that differ in lightness too: they are told apart with any colour vision, and
+//! in print without colours. Pictures have a white background of their own and look the same on a dark page.
 //!
 //! ```
 //! use hhnet::figure::Figure;
@@ -181,8 +181,8 @@ impl fmt::Debug for Figure {
 
 /// One panel of a [`Figure`].
 ///
-/// Every method returns the panel, so that calls can be chained. A label that is empty keeps a series out of the legend.
-/// Long titles and labels are broken into lines.
+/// Every method returns the panel, so that calls can be chained. A label that is empty keeps a series out of the
+/// legend. Long titles and labels are broken into lines.
 #[derive(Default)]
 pub struct Axes {
     series: Vec<Series>,
@@ -207,8 +207,9 @@ enum Kind {
     Vlines { x: Vec<f64>, low: f64, high: f64 },
 }
 
-/// Told apart with any colour vision, and, by their lightness, without colour; the first ones best. Chosen from the colours
-/// of Okabe and Ito, Color Universal Design (2008), and of Paul Tol's notes on colour schemes (2021), some made darker.
+/// Told apart with any colour vision, and, by their lightness, without colour; the first ones best. Chosen from the
+/// colours of Okabe and Ito, Color Universal Design (2008), and of Paul Tol's notes on colour schemes (2021), some made
+/// darker.
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0x00, 0x4a, 0x8f),
     RGBColor(0xd5, 0x5e, 0x00),
@@ -349,8 +350,8 @@ mod tests {
 
     #[test]
     fn colours_differ_for_every_eye_and_in_grey() {
-        // Machado, Oliveira and Fernandes, IEEE Trans. Vis. Comput. Graph. 15, 1291 (2009): no, no red, no green, no blue
-        // cones missing.
+        // Machado, Oliveira and Fernandes, IEEE Trans. Vis. Comput. Graph. 15, 1291 (2009): no, no red, no green, no
+        // blue cones missing.
         let eyes = [
             [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
             [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],

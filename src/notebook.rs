@@ -1,14 +1,14 @@
 //! How results show themselves in a notebook cell run by the evcxr kernel.
 //!
 //! evcxr calls `evcxr_display` on a cell's last expression. What is printed there between two marker lines reaches the
-//! notebook as rich output of the given MIME type; of two blocks with the same type in one cell only the last is kept, and
-//! the browser takes HTML before a picture before text. This is the only module that knows about that.
+//! notebook as rich output of the given MIME type; of two blocks with the same type in one cell only the last is kept,
+//! and the browser takes HTML before a picture before text. This is the only module that knows about that.
 //!
 //! | what | shown as |
 //! |---|---|
 //! | [`Figure`], [`Svg`] | picture |
 //! | [`Slider`] | HTML with all its figures; the middle one as picture |
-//! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | the first series as picture; shape and range as text |
+//! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first series; range as text |
 //! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`], lists of weights | table |
 //! | [`History`], [`Evaluation`], [`Tensor`], single weights, short lists, devices | text |
 
@@ -35,8 +35,8 @@ const TEXT: &str = "text/plain";
 
 /// What can show itself as the last expression of a notebook cell.
 ///
-/// `use hhnet::prelude::*;` brings it into scope, with which also types of other crates show themselves: arrays, lists of
-/// numbers, tensors.
+/// `use hhnet::prelude::*;` brings it into scope, with which also types of other crates show themselves: arrays, lists
+/// of numbers, tensors.
 ///
 /// ```
 /// use hhnet::prelude::*;
@@ -51,7 +51,8 @@ pub trait Show {
     /// If it cannot be read or drawn.
     fn blocks(&self) -> Result<Vec<Block>>;
 
-    /// Shows it below the notebook cell: evcxr calls this. An error goes to standard error, where the notebook marks it.
+    /// Shows it below the notebook cell: evcxr calls this. An error goes to standard error, where the notebook marks
+    /// it.
     fn evcxr_display(&self) {
         match self.blocks() {
             Ok(blocks) => {

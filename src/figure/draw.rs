@@ -41,8 +41,8 @@ pub(super) fn finish(layout: &Layout, figure: &Figure) -> Result<Svg> {
     })
 }
 
-/// What `draw` makes with the finest detail for which its text, of the length that it tells, is short enough. It is given
-/// the width of a column in pixels: of what falls into one, [`trace`] keeps the extremes.
+/// What `draw` makes with the finest detail for which its text, of the length that it tells, is short enough. It is
+/// given the width of a column in pixels: of what falls into one, [`trace`] keeps the extremes.
 pub(super) fn fitting<T>(draw: impl Fn(f64) -> Result<(T, usize)>) -> Result<T> {
     let mut column = 0.5;
     while column <= 16.0 {
@@ -63,8 +63,8 @@ pub(super) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// The layout in which all of the figures fit, each with the name that it has in messages. Titles and labels are those
-    /// of the first one.
+    /// The layout in which all of the figures fit, each with the name that it has in messages. Titles and labels are
+    /// those of the first one.
     pub(super) fn new(figures: &[(&str, &'a Figure)]) -> Result<Self> {
         for &(name, figure) in figures {
             if let Some(message) = &figure.problem {

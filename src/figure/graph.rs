@@ -29,8 +29,8 @@ impl LayerNode {
     }
 }
 
-/// A picture of layers that follow each other: a box for each, with its input and output shape, and arrows between, laid
-/// out by the crate layout-rs.
+/// A picture of layers that follow each other: a box for each, with its input and output shape, and arrows between,
+/// laid out by the crate layout-rs.
 ///
 /// ```
 /// use hhnet::figure::{LayerNode, layer_graph};

@@ -11,7 +11,8 @@ use zeno::{Cap, Command, Join, Mask, PathBuilder, Stroke, Style, Transform};
 use super::svg::{Anchor, BLACK, Shape};
 use crate::{Error, Result};
 
-/// Pixels of the picture to one of the SVG: what is 96 to the inch there is 192 here, sharp on a screen and good to print.
+/// Pixels of the picture to one of the SVG: what is 96 to the inch there is 192 here, sharp on a screen and good to
+/// print.
 const SCALE: u32 = 2;
 
 /// A PNG file with the shapes of a picture of `width` by `height` pixels.

@@ -11,10 +11,10 @@ use crate::{Error, Result};
 
 /// Figures that a slider moves through: one for each value of something, such as the strength of a current.
 ///
-/// All figures are drawn in advance, over the same axes. As the last expression of a notebook cell a slider shows itself,
-/// and goes on working without a kernel and in an exported page: its HTML holds every figure and the few lines of script
-/// that show one of them, and asks nothing of the network. The arrow keys move it too. A viewer that runs no scripts shows
-/// the figure in the middle.
+/// All figures are drawn in advance, over the same axes. As the last expression of a notebook cell a slider shows
+/// itself, and goes on working without a kernel and in an exported page: its HTML holds every figure and the few lines
+/// of script that show one of them, and asks nothing of the network. The arrow keys move it too. A viewer that runs no
+/// scripts shows the figure in the middle.
 ///
 /// ```
 /// use hhnet::figure::{Figure, Slider};
@@ -57,10 +57,11 @@ impl Slider {
         Slider { label: label.to_owned(), frames: Vec::new() }
     }
 
-    /// Adds the figure to be shown at a further step of the slider, and the text that stands behind the slider then, such
-    /// as `"640"`.
+    /// Adds the figure to be shown at a further step of the slider, and the text that stands behind the slider then,
+    /// such as `"640"`.
     ///
-    /// All figures must have the same size, panels, titles, labels and legends as the first one; axes reach over the data of all.
+    /// All figures must have the same size, panels, titles, labels and legends as the first one; axes reach over the
+    /// data of all.
     pub fn frame(&mut self, value: &str, figure: Figure) -> &mut Self {
         self.frames.push((value.to_owned(), figure));
         self
@@ -69,8 +70,8 @@ impl Slider {
     /// The slider as a piece of HTML of at most 500 kB, to be put into a page anywhere, also several times.
     ///
     /// # Errors
-    /// [`Error::Figure`] if there is no figure, if one is not like the first (the message has its value and what differs),
-    /// and for what [`Figure::to_svg`] refuses.
+    /// [`Error::Figure`] if there is no figure, if one is not like the first (the message has its value and what
+    /// differs), and for what [`Figure::to_svg`] refuses.
     pub fn to_html(&self) -> Result<String> {
         let layout = self.layout()?;
         let middle = self.frames.len() / 2;

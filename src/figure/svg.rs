@@ -14,8 +14,8 @@ use crate::{Error, Result};
 
 /// A picture in the SVG format: text that browsers, notebooks and vector editors show.
 ///
-/// It has a white, opaque background, so that it reads the same on a dark page, a `viewBox`, and neither scripts nor links.
-/// As the last expression of a notebook cell it shows itself.
+/// It has a white, opaque background, so that it reads the same on a dark page, a `viewBox`, and neither scripts nor
+/// links. As the last expression of a notebook cell it shows itself.
 ///
 /// ```
 /// use hhnet::figure::{LayerNode, layer_graph};
@@ -55,8 +55,8 @@ impl Svg {
     /// Writes the picture to the file `path`, whose name must end in `.svg` or `.png`; for PNG see [`Svg::to_png`].
     ///
     /// # Errors
-    /// [`Error::File`] for any other ending, or if the file exists and `overwrite` is not set; [`Error::Io`] where it cannot
-    /// be written.
+    /// [`Error::File`] for any other ending, or if the file exists and `overwrite` is not set; [`Error::Io`] where it
+    /// cannot be written.
     pub fn save(&self, path: &str, overwrite: bool) -> Result<()> {
         let path = Path::new(path);
         if has_extension(path, "svg") {

@@ -24,7 +24,8 @@ impl Frame {
         (self.left..=self.right).contains(&x) && (self.top..=self.bottom).contains(&y)
     }
 
-    /// The part of the segment from `a` to `b` inside the frame (Liang and Barsky 1984); ends inside it are kept exactly.
+    /// The part of the segment from `a` to `b` inside the frame (Liang and Barsky 1984); ends inside it are kept
+    /// exactly.
     pub(super) fn clip(&self, a: (f64, f64), b: (f64, f64)) -> Option<((f64, f64), (f64, f64))> {
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
         let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
@@ -52,8 +53,8 @@ impl Frame {
 ///
 /// Of the points that follow each other within one column of `column` pixels the first, the lowest, the highest and the
 /// last are kept, so that no extreme is lost. A line that also runs back, such as a trajectory in a plane, may pass a
-/// column at any height and any number of times: there the points that follow each other within one square are thinned in
-/// this way, and pieces that only repeat what is drawn are left out.
+/// column at any height and any number of times: there the points that follow each other within one square are thinned
+/// in this way, and pieces that only repeat what is drawn are left out.
 pub(super) fn polylines(
     points: impl Iterator<Item = (f64, f64)> + Clone,
     frame: &Frame,
@@ -147,8 +148,8 @@ impl<'a> Grid<'a> {
 
     /// Moves on from one point of the line to the next, and tells whether this piece is to be kept.
     ///
-    /// Keeping begins where no kept piece is near, and then goes on until the squares are those of another one. So a line
-    /// that drifts from turn to turn is kept in whole turns.
+    /// Keeping begins where no kept piece is near, and then goes on until the squares are those of another one. So a
+    /// line that drifts from turn to turn is kept in whole turns.
     fn keep(&mut self, from: (f64, f64), to: (f64, f64)) -> bool {
         /// Squares that the line came through so shortly before are those of the piece that is being continued.
         const CONTINUED: f64 = 6.0;

@@ -310,7 +310,8 @@ impl HhPscAlpha {
     /// dozens of times as fast.
     ///
     /// Below threshold this is the scheme of [`simulate_rk4`](Self::simulate_rk4), to 1e-9 mV: some 1e-6 mV from `simulate`. A
-    /// neuron whose potential moves by more than 5 mV/ms (at steps of 0.1 ms) or rises above -20 mV goes on as in `simulate`.
+    /// neuron whose potential moves by more than 0.5 mV in a step, rises above -20 mV, or falls so far that the step is too long
+    /// for its gates (-94 mV at 0.1 ms) goes on as in `simulate`.
     ///
     /// # Errors
     /// As for `simulate`, and [`Error::Shape`] if the currents are not of one length.

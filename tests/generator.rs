@@ -45,11 +45,48 @@ fn potentials_are_nests() {
 
 #[test]
 fn first_spikes_have_nests_time_stamps() {
-    let first: Vec<f64> = golden("rejected_current")
-        .chunks(1000)
-        .map(|x| HhPscAlpha::default().simulate(x, 1.0, 0.1).unwrap().spike_times_ms[0])
-        .collect();
-    assert_eq!(first, golden("rejected_first_spike_ms"));
+    let neuron = HhPscAlpha::default();
+    let currents: Vec<Vec<f64>> = golden("rejected_current").chunks(1000).map(<[f64]>::to_vec).collect();
+    let one_by_one = currents.iter().map(|x| neuron.simulate(x, 1.0, 0.1).unwrap());
+    for responses in [one_by_one.collect(), neuron.simulate_many(&currents, 1.0, 0.1).unwrap()] {
+        let first: Vec<f64> = responses.iter().map(|response| response.spike_times_ms[0]).collect();
+        assert_eq!(first, golden("rejected_first_spike_ms"));
+    }
+}
+
+#[test]
+fn potentials_of_many_neurons_are_nests_to_1e_5() {
+    for (current, potential, steps) in
+        [("demo2_current", "demo2_V_m", 1000), ("X_head", "Y_head", 1000), ("X_test_head", "Y_test_head", 10_000)]
+    {
+        let currents: Vec<Vec<f64>> = golden(current).chunks(steps).map(<[f64]>::to_vec).collect();
+        let responses = HhPscAlpha::default().simulate_many(&currents, 1.0, 0.1).unwrap();
+        for (trial, (response, y)) in responses.iter().zip(golden(potential).chunks(steps)).enumerate() {
+            assert_close(&response.potential_mv, y, 1e-5, &format!("{potential} {trial}"));
+        }
+    }
+}
+
+/// Halving the step divides the error by 2 to the power of the order, which is 4.
+#[test]
+fn the_fixed_step_scheme_is_of_order_4() {
+    let neuron = HhPscAlpha::default();
+    let current: Vec<f64> = (0..40).map(|i| 150.0 * (f64::from(i) * 0.3).sin()).collect();
+    let potential = |dt_ms: f64| neuron.simulate_rk4(&current, 1.0, dt_ms).unwrap().potential_mv;
+    let exact = potential(1.0 / 512.0);
+    let error =
+        |dt_ms: f64| -> f64 { potential(dt_ms).iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) };
+    for dt_ms in [1.0 / 8.0, 1.0 / 16.0, 1.0 / 32.0] {
+        let order = (error(dt_ms) / error(dt_ms / 2.0)).log2();
+        assert!((3.7..4.3).contains(&order), "from {dt_ms} ms: order {order}");
+    }
+}
+
+#[test]
+fn currents_of_different_length_are_refused() {
+    let error = HhPscAlpha::default().simulate_many(&[vec![0.0; 5], vec![0.0; 4]], 1.0, 0.1).unwrap_err();
+    assert_eq!(error.to_string(), "current 1: expected shape (5,), found (4,); give currents of one length");
+    assert!(HhPscAlpha::default().simulate_many(&[], 1.0, 0.1).unwrap().is_empty());
 }
 
 #[test]

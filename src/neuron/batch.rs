@@ -15,6 +15,8 @@
 //! [adaptive reference](super::HhPscAlpha::simulate), with the state that it had at the start of that value of the current. So
 //! spikes are the reference's alone.
 
+#![allow(clippy::needless_range_loop, reason = "lanes are counted, in several arrays at once")]
+
 use super::{HhPscAlpha, INITIAL_POTENTIAL_MV, State, Timing};
 use crate::simd::{Exp2, Isa, Kernel, Pair, Vector};
 
@@ -22,9 +24,12 @@ use crate::simd::{Exp2, Isa, Kernel, Pair, Vector};
 /// of careful steps.
 const SMALL_MOVE_MV: f64 = 0.1;
 const LARGEST_MOVE_MV: f64 = 0.5;
-/// Potentials farther than this from [`CENTRE_MV`] are the reference's: above -20 mV spikes are counted.
-const LARGEST_DISTANCE_MV: f64 = 100.0;
-const CENTRE_MV: f64 = -120.0;
+/// Above this potential the adaptive reference goes on: spikes are counted there, mV.
+const HIGHEST_MV: f64 = -20.0;
+/// The same below this one, mV: no exponential can overflow above it.
+const LOWEST_MV: f64 = -220.0;
+/// And the same where the closing rate of m times the step is more than this: from 2.8 on the scheme is unstable.
+const LARGEST_RATE: f64 = 2.0;
 /// The exponentials are computed anew after so many steps, lest rounding errors add up.
 const RENEW_STEPS: usize = 10;
 /// For x up to this distance from 0 the series of x / (1 - exp(-x)) is used: beyond, the quotient is exact to 1e-14.
@@ -366,6 +371,9 @@ fn simulate<V: Exp2<Element = f64>>(
     let mut exponentials = Exponentials::at(y.v);
     let mut drive = c.drive;
     let mut step_count = 0;
+    // Where 4 exp(-(V + 65) / 18) is LARGEST_RATE per step.
+    let lowest = LOWEST_MV.max(-65.0 - 18.0 * (LARGEST_RATE / (4.0 * timing.dt_ms)).ln());
+    let (centre, half_range) = ((HIGHEST_MV + lowest) / 2.0, ((HIGHEST_MV - lowest) / 2.0).max(0.0));
     let careful_below = (NEAR + LARGEST_MOVE_MV / 10.0) * (NEAR + LARGEST_MOVE_MV / 10.0);
     for value in 0..values {
         let before = y;
@@ -400,7 +408,7 @@ fn simulate<V: Exp2<Element = f64>>(
             }
             y = next;
             fastest = fastest.max(square);
-            let distance = y.v - V::splat(CENTRE_MV);
+            let distance = y.v - V::splat(centre);
             farthest = farthest.max(distance * distance);
         }
         let (mut v, mut fast, mut far) = ([0.0; MAX_LANES], [0.0; MAX_LANES], [0.0; MAX_LANES]);
@@ -410,7 +418,7 @@ fn simulate<V: Exp2<Element = f64>>(
         for lane in 0..currents.len() {
             let is_sound = v[lane].is_finite()
                 && fast[lane] <= LARGEST_MOVE_MV * LARGEST_MOVE_MV
-                && far[lane] <= LARGEST_DISTANCE_MV * LARGEST_DISTANCE_MV;
+                && far[lane] <= half_range * half_range;
             if !is_sound {
                 if handed_over[lane].is_none() {
                     handed_over[lane] = Some((value, before.lane(lane)));
@@ -420,6 +428,111 @@ fn simulate<V: Exp2<Element = f64>>(
                 exponentials = Exponentials::at(y.v);
             }
             potentials[lane][value] = v[lane];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::neuron::{Spikes, alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
+    use crate::simd::{Level, dispatch_on};
+    use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
+
+    #[test]
+    fn every_lane_is_the_scalar_form() {
+        let neuron = HhPscAlpha::default();
+        let mut random = NumpyRandom::seed(3);
+        // The second noise is strong: most of these neurons fire, and the others come close to it.
+        for (sigma, count) in (1..=2 * MAX_LANES + 1).map(|count| (25.0, count)).chain([(60.0, 40)]) {
+            let noise = OrnsteinUhlenbeck { sigma, ..OrnsteinUhlenbeck::default() };
+            let currents: Vec<Vec<f64>> = (0..count).map(|_| noise.trace(150, &mut random)).collect();
+            let slices: Vec<&[f64]> = currents.iter().map(Vec::as_slice).collect();
+            let timing = neuron.check(1.0, 0.1).unwrap();
+            for level in Level::available() {
+                let mut potentials = vec![vec![0.0; 150]; count];
+                let mut rows: Vec<&mut [f64]> = potentials.iter_mut().map(Vec::as_mut_slice).collect();
+                let spikes = neuron.batch(level, timing, &slices, &mut rows, Spikes::Keep);
+                for (trial, (current, spikes)) in currents.iter().zip(spikes).enumerate() {
+                    let adaptive = neuron.simulate(current, 1.0, 0.1).unwrap();
+                    assert_eq!(spikes.unwrap().len(), adaptive.spike_times_ms.len(), "{level:?}, {trial} of {count}");
+                    // With the strong noise lanes change to adaptive steps; with the weak one none does.
+                    let (expected, tolerance) = match sigma {
+                        60.0 => (adaptive, 1e-4),
+                        _ => (neuron.simulate_rk4(current, 1.0, 0.1).unwrap(), 1e-9),
+                    };
+                    if expected.spike_times_ms.is_empty() {
+                        let pairs = expected.potential_mv.iter().zip(&potentials[trial]);
+                        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                        assert!(worst < tolerance, "{level:?}, {trial} of {count}: {worst:e}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Step, delay and values of the current that do not fall together.
+    #[test]
+    fn timing_is_the_scalar_forms() {
+        let neuron = HhPscAlpha::default();
+        let current: Vec<f64> = (0..60).map(|i| 30.0 * f64::from(i % 7 - 3)).collect();
+        for (dt_current_ms, dt_ms) in [(0.3, 0.1), (0.5, 0.05), (2.0, 0.1), (1.0, 0.02)] {
+            let many = neuron.simulate_many(std::slice::from_ref(&current), dt_current_ms, dt_ms).unwrap();
+            let one = neuron.simulate_rk4(&current, dt_current_ms, dt_ms).unwrap();
+            let differences = one.potential_mv.iter().zip(&many[0].potential_mv).map(|(a, b)| (a - b).abs());
+            assert!(differences.fold(0.0, f64::max) < 1e-9, "{dt_current_ms} {dt_ms}");
+        }
+    }
+
+    /// Far below rest the gates are too fast for the fixed step: the lane goes on adaptively.
+    #[test]
+    fn strong_currents_out_of_the_cell_are_the_references() {
+        let neuron = HhPscAlpha::default();
+        for amplitude in [-300.0, -1000.0, -5000.0] {
+            let current = vec![amplitude; 60];
+            let many = neuron.simulate_many(std::slice::from_ref(&current), 1.0, 0.1).unwrap();
+            let one = neuron.simulate(&current, 1.0, 0.1).unwrap();
+            let differences = one.potential_mv.iter().zip(&many[0].potential_mv).map(|(a, b)| (a - b).abs());
+            let worst = differences.fold(0.0, f64::max);
+            assert!(worst < 1e-4, "{amplitude} pA: {worst:e}");
+        }
+    }
+
+    /// The rates in each lane at many potentials.
+    struct AllRates<'a>(&'a [f64]);
+
+    impl Kernel for AllRates<'_> {
+        type Output = Vec<[f64; 6]>;
+
+        #[inline(always)]
+        fn run<I: Isa>(self) -> Self::Output {
+            let mut found = Vec::new();
+            for &v in self.0 {
+                let vector = Pair::<I::F64>::splat(v);
+                let rates = Rates::at::<true>(vector, Exponentials::at(vector));
+                let mut lanes = [0.0; MAX_LANES];
+                let all = [rates.alpha_m, rates.beta_m, rates.alpha_h, rates.beta_h, rates.alpha_n, rates.beta_n];
+                found.push(all.map(|rate| {
+                    rate.store(&mut lanes);
+                    lanes[0]
+                }));
+            }
+            found
+        }
+    }
+
+    #[test]
+    fn rates_are_exact_everywhere() {
+        let offsets = (0..15).map(|exponent| 10f64.powi(-exponent)).chain([0.0]);
+        let near = offsets.flat_map(|x| [-55.0 + x, -55.0 - x, -40.0 + x, -40.0 - x]);
+        let potentials: Vec<f64> = near.chain((-220..=-20).map(f64::from)).collect();
+        for level in Level::available() {
+            for (&v, found) in potentials.iter().zip(dispatch_on(level, AllRates(&potentials))) {
+                let exact = [alpha_m(v), beta_m(v), alpha_h(v), beta_h(v), alpha_n(v), beta_n(v)];
+                for (found, exact) in found.into_iter().zip(exact) {
+                    assert!((found / exact - 1.0).abs() < 1e-12, "{level:?} at {v} mV: {found} {exact}");
+                }
+            }
         }
     }
 }

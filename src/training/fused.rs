@@ -17,6 +17,8 @@
 //!
 //! The plain form of the same arithmetic is in [`reference`](super::reference).
 
+#![allow(clippy::needless_range_loop, reason = "lanes and channels are counted, in several arrays at once")]
+
 use std::sync::{Mutex, PoisonError};
 
 use super::{Chunk, Samples};

@@ -15,6 +15,7 @@ mod prerequisites;
 mod process;
 mod setup;
 mod stamp;
+mod venv;
 
 use std::path::Path;
 use std::process::ExitCode;

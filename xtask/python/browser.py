@@ -1,8 +1,8 @@
 """Works with notebooks as a person does: `browser.py CHROMIUM DIRECTORY RESULTS NOTEBOOK...`.
 
 Starts JupyterLab in DIRECTORY, asks it what nobody but its user may ask, opens each of DIRECTORY's notebooks in Chromium, runs all
-cells, moves the sliders, restarts the kernel and runs all cells again. Then opens the HTML export that lies beside each notebook,
-without a network. Prints as JSON what was there to see; keeps screenshots in RESULTS. Judges nothing.
+cells, moves the sliders, restarts the kernel and runs all cells again. Then opens the page in RESULTS that was exported from the
+notebook, without a network. Prints as JSON what was there to see; keeps screenshots in RESULTS. Judges nothing.
 """
 
 import json
@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 START_SECONDS = 120
 RUN_SECONDS = 1800
@@ -30,19 +30,23 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# What a page shows of its code cells; AREA, PROMPT and OUTPUT are selectors.
-LOOK = """([area, prompt, output]) => [...document.querySelectorAll(area)].map(cell => ({
+# JupyterLab and exported pages use the same names.
+CELL = ".jp-Notebook .jp-CodeCell"
+OUTPUT = ".jp-OutputArea-output"
+PROMPT = ".jp-InputArea-prompt"
+# What a page shows of its code cells.
+LOOK = """([cell, output, prompt]) => [...document.querySelectorAll(cell)].map(cell => ({
     prompt: cell.querySelector(prompt)?.textContent.trim() ?? "",
     figures: [...cell.querySelectorAll(`${output} svg, ${output} img`)].map(figure => {
         const box = figure.getBoundingClientRect();
-        const drawn = figure.tagName !== "IMG" || figure.naturalWidth > 0;
+        const drawn = figure.tagName.toLowerCase() !== "img" || figure.naturalWidth > 0;
         return drawn ? [Math.round(box.width), Math.round(box.height)] : [0, 0];
     }),
     errors: [...cell.querySelectorAll('[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]')]
         .map(error => error.textContent.trim()),
 }))"""
-LAB = [".jp-Notebook .jp-CodeCell", ".jp-InputArea-prompt", ".jp-OutputArea-output"]
-PAGE = [".jp-Notebook.jp-CodeCell", ".jp-InputArea-prompt", ".jp-OutputArea-output"]
+IS_DONE = """([cell, prompt]) =>
+    ![...document.querySelectorAll(`${cell} ${prompt}`)].some(found => found.textContent.includes("[*]"))"""
 
 
 def say(text):
@@ -104,6 +108,17 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, b""
 
+    def sessions(self):
+        return json.loads(self.ask("api/sessions")[1])
+
+    def wait_for_connection(self):
+        """Until a page is connected with its kernel."""
+        end = time.monotonic() + START_SECONDS
+        while not any(session["kernel"]["connections"] for session in self.sessions()):
+            if time.monotonic() > end:
+                raise Error("the kernel did not start")
+            time.sleep(0.2)
+
     def probe(self):
         """The answers to who may ask and to who may not, and on which addresses beside the loopback it listens."""
         cookie = self.cookie()
@@ -154,75 +169,69 @@ def choose(page, menu, item):
 
 def wait_for_cells(page):
     """Until every cell has run, or none goes on because one failed."""
-    running = page.locator(".jp-Notebook .jp-InputArea-prompt", has_text="[*]")
-    running.first.wait_for(state="attached", timeout=60_000)
-    page.wait_for_function(
-        "() => ![...document.querySelectorAll('.jp-Notebook .jp-InputArea-prompt')].some(e => e.textContent.includes('[*]'))",
-        timeout=RUN_SECONDS * 1000,
-        polling=250,
-    )
+    running = page.locator(f"{CELL} {PROMPT}", has_text="[*]")
+    running.first.wait_for(state="attached", timeout=START_SECONDS * 1000)
+    page.wait_for_function(IS_DONE, arg=[CELL, PROMPT], timeout=RUN_SECONDS * 1000, polling=200)
     page.wait_for_timeout(500)
 
 
-def sliders(page, area, output):
-    """For each slider: whether a click beside its handle changes the figure."""
+def look(page, pictures):
+    """What there is to see, and for each slider whether a click on another value changes the figure."""
     moved = []
-    for slider in page.locator(f"{area} {output} input[type=range]").all():
-        slider.scroll_into_view_if_needed()
-        figure = page.locator(output).filter(has=page.locator("input[type=range]")).nth(len(moved)).locator("svg, img").first
-        shown = []
-        for part in [0.1, 0.9]:
-            box = slider.bounding_box()
-            slider.click(position={"x": part * box["width"], "y": box["height"] / 2}, timeout=10_000)
-            shown.append(figure.screenshot())
-        moved.append(shown[0] != shown[1])
-    return moved
-
-
-def look(page, selectors, pictures):
-    area, _, output = selectors
-    moved = sliders(page, area, output)
-    seen = {"cells": page.evaluate(LOOK, selectors), "sliders moved": moved}
-    for index, cell in enumerate(page.locator(area).all()):
-        if seen["cells"][index]["figures"] or seen["cells"][index]["errors"]:
+    for output in page.locator(f"{CELL} {OUTPUT}").filter(has=page.locator("input[type=range]")).all():
+        figure = output.locator("svg, img").first
+        for slider in output.locator("input[type=range]").all():
+            shown = []
+            for part in [0.1, 0.9]:
+                slider.scroll_into_view_if_needed()
+                box = slider.bounding_box()
+                slider.click(position={"x": part * box["width"], "y": box["height"] / 2}, timeout=10_000)
+                shown.append(figure.screenshot())
+            moved.append(shown[0] != shown[1])
+    cells = page.evaluate(LOOK, [CELL, OUTPUT, PROMPT])
+    for index, cell in enumerate(page.locator(CELL).all()):
+        if cells[index]["figures"] or cells[index]["errors"]:
             cell.scroll_into_view_if_needed()
             cell.screenshot(path=f"{pictures}-cell-{index + 1:02}.png")
-    return seen
+    return {"cells": cells, "sliders moved": moved}
 
 
-def work(browser, server, notebook, results):
+def open_page(browser):
+    return browser.new_page(viewport={"width": 1400, "height": 1000})
+
+
+def work(page, server, notebook, results):
     """Opens a notebook, runs it, restarts it and runs it again."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.goto(f"{server.url}lab/tree/{notebook.name}?token={server.token}")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=START_SECONDS * 1000)
+    # A workspace of its own: no tab of the notebook before comes back.
+    page.goto(f"{server.url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={server.token}")
+    page.locator(CELL).first.wait_for(timeout=START_SECONDS * 1000)
+    # The page says `idle` before it has begun to look for a kernel, too.
+    server.wait_for_connection()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=START_SECONDS * 1000)
     runs = []
     for what, item in [("run", "Run All Cells"), ("restart and run", "Restart Kernel and Run All Cells")]:
         begin = time.monotonic()
         choose(page, "Run", item)
-        if what != "run":
+        if what == "restart and run":
             page.locator(".jp-Dialog button", has_text="Restart").click()
         wait_for_cells(page)
         seconds = time.monotonic() - begin
         say(f"{notebook.name}: {what}: {seconds:.1f} s")
         pictures = results / f"{notebook.stem}-{what.replace(' ', '-')}"
-        runs.append({"what": what, "seconds": seconds} | look(page, LAB, pictures))
+        runs.append({"what": what, "seconds": seconds} | look(page, pictures))
     page.close()
-    for session in json.loads(server.ask("api/sessions")[1]):
+    for session in server.sessions():
         server.ask(f"api/sessions/{session['id']}", method="DELETE")
     return runs
 
 
-def read(browser, export, results):
-    """Opens an export where there is no network."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.route(re.compile("^https?:"), lambda route: route.abort())
+def read(page, export, results):
+    """Opens an exported page where there is no network."""
+    page.route(re.compile("^(https?|wss?):"), lambda route: route.abort())
     page.goto(export.as_uri())
-    page.wait_for_timeout(1000)
     pictures = results / f"{export.stem}-export"
     page.screenshot(path=f"{pictures}.png", full_page=True)
-    seen = {"what": "export"} | look(page, PAGE, pictures)
-    page.close()
-    return seen
+    return {"what": "export"} | look(page, pictures)
 
 
 def main():
@@ -233,14 +242,17 @@ def main():
         seen = {"server": server.probe(), "notebooks": []}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, headless=True)
-            for notebook in notebooks:
-                runs = work(browser, server, notebook, results)
-                export = notebook.with_suffix(".html")
-                if export.exists():
-                    runs.append(read(browser, export, results))
-                seen["notebooks"].append({"name": notebook.name, "runs": runs})
             seen["browser"] = browser.version
-            browser.close()
+            for notebook in notebooks:
+                page = open_page(browser)
+                try:
+                    runs = work(page, server, notebook, results)
+                    page = open_page(browser)
+                    runs.append(read(page, results / f"{notebook.stem}.html", results))
+                except Error as error:
+                    page.screenshot(path=results / "stopped.png")
+                    sys.exit(f"{notebook.name}: {error}\nsee stopped.png and {server.log.name} beside the screenshots")
+                seen["notebooks"].append({"name": notebook.name, "runs": runs})
     finally:
         server.stop()
     json.dump(seen, sys.stdout)

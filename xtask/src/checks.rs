@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::places::{Places, short};
 use crate::stamp::remove;
-use crate::{examine, notebooks, setup};
+use crate::{browser, examine, notebooks, setup};
 
 /// One check that was made.
 struct Outcome {
@@ -37,12 +37,19 @@ pub fn run() -> Result<ExitCode> {
     check("documentation", &|places| cargo(places, &["doc", "--locked", "--workspace", "--no-deps"]));
     check("Rust tests and doc tests", &|places| cargo(places, &["test", "--locked", "--workspace"]));
     check("notebooks from a clean kernel", &fresh_notebooks);
+    let chromium = browser::find();
+    if let Some(chromium) = &chromium {
+        check("notebooks in a browser", &|places| browser::check(places, chromium));
+    }
 
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
     println!();
     for outcome in &outcomes {
         let word = if outcome.passed { "passed" } else { "FAILED" };
         println!("{word}  {:>7.1} s  {}", outcome.time.as_secs_f64(), outcome.name);
+    }
+    if chromium.is_none() {
+        println!("NOT RUN             notebooks in a browser: {}", browser::NO_BROWSER);
     }
     println!("{} passed, {failed} failed", outcomes.len() - failed);
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -86,7 +93,7 @@ fn fresh_notebooks(places: &Places) -> Result<()> {
 }
 
 /// The files that notebooks write beside themselves.
-fn remove_data(places: &Places) -> Result<()> {
+pub fn remove_data(places: &Places) -> Result<()> {
     for entry in fs::read_dir(places.scratch()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.ends_with(".h5") || name.ends_with(".h5.part") {
@@ -96,7 +103,7 @@ fn remove_data(places: &Places) -> Result<()> {
     Ok(())
 }
 
-fn report(faults: &[String], advice: &str) -> Result<()> {
+pub fn report(faults: &[String], advice: &str) -> Result<()> {
     if !faults.is_empty() {
         bail!("{} faults ({advice}):\n  - {}", faults.len(), faults.join("\n  - "));
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::places::{Places, short};
 use crate::stamp::remove;
-use crate::{browser, examine, notebooks, setup};
+use crate::{browser, examine, links, names, notebooks, setup, texts};
 
 /// One check that was made.
 struct Outcome {
@@ -30,6 +30,7 @@ pub fn run() -> Result<ExitCode> {
         outcomes.push(Outcome { name, time: begin.elapsed(), passed: result.is_ok() });
     };
     check("formatting", &|places| cargo(places, &["fmt", "--all", "--check"]));
+    check("links and names in texts", &texts);
     check("committed notebooks examined", &committed_notebooks);
     check("lints", &|places| {
         cargo(places, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
@@ -66,6 +67,13 @@ fn cargo(places: &Places, arguments: &[&str]) -> Result<()> {
         bail!("`cargo {}` failed: see above", arguments.join(" "));
     }
     Ok(())
+}
+
+fn texts(places: &Places) -> Result<()> {
+    let texts = texts::all(&places.root)?;
+    let mut faults = links::faults(&places.root, &texts);
+    faults.extend(names::faults(&places.root, &texts, crate::HELP)?);
+    report(&faults, "in what the texts say")
 }
 
 fn committed_notebooks(places: &Places) -> Result<()> {

@@ -10,18 +10,22 @@ mod hdf5;
 mod kernel;
 mod lab;
 mod libtorch;
+mod links;
+mod names;
 mod notebooks;
 mod places;
 mod prerequisites;
 mod process;
 mod setup;
 mod stamp;
+mod texts;
 mod venv;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-const HELP: &str = "\
+/// What `cargo xtask help` prints.
+pub const HELP: &str = "\
 hhnet's tasks: cargo xtask <task>
 
   setup       Puts all that the notebooks need below .hhnet/ in this checkout. Does only what is missing.

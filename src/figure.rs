@@ -1,9 +1,12 @@
-//! Figures: lines over a common axis, in one panel or several, as SVG pictures.
+//! Figures: lines over a common axis, in one panel or several, as pictures in SVG or PNG.
 //!
 //! The words are matplotlib's: a [`Figure`] holds panels, each panel is an [`Axes`], and `plot`, `semilogy`, `vlines`,
 //! `legend` and the labels are methods of the panel.
 //! Nothing is drawn, and no mistake reported, before [`Figure::to_svg`], [`Figure::save`] or the display in a notebook,
-//! so that calls can be chained.
+//! so that calls can be chained. A [`Slider`] moves through several figures.
+//!
+//! Lines take up to six colours in turn that differ in lightness too: they are told apart with any colour vision, and
+//! in print without colours. Pictures have a white background of their own and look the same on a dark page.
 //!
 //! ```
 //! use hhnet::figure::Figure;
@@ -19,6 +22,8 @@
 
 mod draw;
 mod graph;
+mod png;
+mod slider;
 mod svg;
 mod text;
 mod ticks;
@@ -31,6 +36,7 @@ use plotters::style::RGBColor;
 use crate::{Error, Result};
 
 pub use graph::{LayerNode, layer_graph};
+pub use slider::Slider;
 pub use svg::Svg;
 
 /// A picture of one or more panels in rows and columns.
@@ -137,10 +143,21 @@ impl Figure {
         draw::draw(self)
     }
 
-    /// Draws the figure into the file `path`, whose name must end in `.svg`.
+    /// Draws the figure into the file `path`, whose name must end in `.svg` or `.png`.
     ///
     /// # Errors
     /// Those of [`Figure::to_svg`] and [`Svg::save`].
+    ///
+    /// ```
+    /// use hhnet::figure::Figure;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # std::env::set_current_dir(&folder).unwrap();
+    /// let mut figure = Figure::new();
+    /// figure.axes(0, 0).plot(&[0.0, 1.0, 2.0], &[0.0, 150.0, -80.0], "I").xlabel("t (ms)").ylabel("I (pA)");
+    /// figure.save("current.svg", false)?;
+    /// figure.save("current.png", false)?;
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
     pub fn save(&self, path: &str, overwrite: bool) -> Result<()> {
         self.to_svg()?.save(path, overwrite)
     }
@@ -164,8 +181,8 @@ impl fmt::Debug for Figure {
 
 /// One panel of a [`Figure`].
 ///
-/// Every method returns the panel, so that calls can be chained. A label that is empty keeps a series out of the legend.
-/// Long titles and labels are broken into lines.
+/// Every method returns the panel, so that calls can be chained. A label that is empty keeps a series out of the
+/// legend. Long titles and labels are broken into lines.
 #[derive(Default)]
 pub struct Axes {
     series: Vec<Series>,
@@ -190,19 +207,20 @@ enum Kind {
     Vlines { x: Vec<f64>, low: f64, high: f64 },
 }
 
-/// Okabe and Ito, Color Universal Design (2008): told apart with any colour vision. Without their yellow, too pale on
-/// white, and with the strongest contrasts first.
+/// Told apart with any colour vision, and, by their lightness, without colour; the first ones best. Chosen from the
+/// colours of Okabe and Ito, Color Universal Design (2008), and of Paul Tol's notes on colour schemes (2021), some made
+/// darker.
 const COLOURS: [RGBColor; 6] = [
-    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0x00, 0x4a, 0x8f),
     RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0x66, 0x11, 0x00),
+    RGBColor(0x00, 0x78, 0x5a),
+    RGBColor(0xcc, 0x79, 0xa7),
 ];
 
 impl Axes {
-    /// A line through the points (x, y).
+    /// A line through the points (x, y), in their order: x may run back, as in a phase portrait.
     ///
     /// A value that is not finite leaves a gap.
     pub fn plot(&mut self, x: &[f64], y: &[f64], label: &str) -> &mut Self {
@@ -315,4 +333,51 @@ impl fmt::Debug for Axes {
 /// For the errors of everything that draws.
 fn problem(message: impl Into<String>) -> Error {
     Error::Figure(message.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CIE 1976 L*, a*, b* of a linear RGB colour (sRGB primaries, white point D65).
+    fn lab([r, g, b]: [f64; 3]) -> [f64; 3] {
+        let f = |t: f64| if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 };
+        let x = f((0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047);
+        let y = f(0.2126729 * r + 0.7151522 * g + 0.0721750 * b);
+        let z = f((0.0193339 * r + 0.1191920 * g + 0.9503041 * b) / 1.08883);
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    #[test]
+    fn colours_differ_for_every_eye_and_in_grey() {
+        // Machado, Oliveira and Fernandes, IEEE Trans. Vis. Comput. Graph. 15, 1291 (2009): no, no red, no green, no
+        // blue cones missing.
+        let eyes = [
+            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+            [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+            [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+        ];
+        let linear = |c: u8| match f64::from(c) / 255.0 {
+            c if c <= 0.04045 => c / 12.92,
+            c => ((c + 0.055) / 1.055_f64).powf(2.4),
+        };
+        let seen = |eye: &[[f64; 3]; 3], colour: RGBColor| {
+            let rgb = [linear(colour.0), linear(colour.1), linear(colour.2)];
+            lab(eye.map(|row| row.iter().zip(rgb).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0)))
+        };
+        let colours: Vec<RGBColor> = COLOURS.into_iter().chain([svg::BLACK]).collect();
+        for (nth, &a) in colours.iter().enumerate() {
+            for &b in &colours[..nth] {
+                for eye in &eyes {
+                    let (a, b) = (seen(eye, a), seen(eye, b));
+                    let distance = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+                    assert!(distance > 15.0, "{a:?} and {b:?}");
+                }
+                let grey = (seen(&eyes[0], a)[0] - seen(&eyes[0], b)[0]).abs();
+                // Three lines are common, more are rare.
+                assert!(grey > if nth < 3 { 15.0 } else { 6.0 }, "{a:?} and {b:?}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! 3. [`dataset`] writes currents and potentials to HDF5, without the trials in which the neuron spiked, and reads them;
 //! 4. [`model`] builds the network on libtorch, describes it, and reads and writes Keras' weight files;
 //! 5. [`training`] fits, evaluates and predicts with Keras' arithmetic;
-//! 6. [`figure`] draws lines and panels as SVG;
+//! 6. [`figure`] draws lines and panels as SVG or PNG, and moves through figures with a slider;
 //! 7. [`notebook`] is how results show themselves in a notebook cell.
 //!
 //! ```

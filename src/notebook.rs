@@ -1,13 +1,69 @@
 //! How results show themselves in a notebook cell run by the evcxr kernel.
 //!
 //! evcxr calls `evcxr_display` on a cell's last expression. What is printed there between two marker lines reaches the
-//! notebook as rich output of the given MIME type; of two blocks with the same type in one cell only the last is kept.
-//! This is the only module that knows about that.
+//! notebook as rich output of the given MIME type; of two blocks with the same type in one cell only the last is kept,
+//! and the browser takes HTML before a picture before text. This is the only module that knows about that.
+//!
+//! | what | shown as |
+//! |---|---|
+//! | [`Figure`], [`Svg`] | picture |
+//! | [`Slider`] | HTML with all its figures; the middle one as picture |
+//! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first series; range as text |
+//! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`], lists of weights | table |
+//! | [`History`], [`Evaluation`], [`Tensor`], single weights, short lists, devices | text |
 
-use crate::figure::{Figure, LayerNode, Svg, layer_graph};
-use crate::model::Model;
+mod table;
+
+use crate::dataset::{Description, Generated, H5Matrix, describe, series};
+use crate::figure::{Figure, LayerNode, Slider, Svg, layer_graph};
+use crate::model::{Model, from_tensor};
+use crate::neuron::{HhPscAlpha, Response};
+use crate::stimulus::OrnsteinUhlenbeck;
 use crate::training::{Evaluation, History};
+use crate::{Error, Result};
+use ndarray::{Array3, ArrayD};
 use std::io::Write;
+use table::{Table, escape};
+use tch::Tensor;
+
+/// A MIME type, and content of this type.
+pub type Block = (&'static str, String);
+
+const HTML: &str = "text/html";
+const PICTURE: &str = "image/svg+xml";
+const TEXT: &str = "text/plain";
+
+/// What can show itself as the last expression of a notebook cell.
+///
+/// `use hhnet::prelude::*;` brings it into scope, with which also types of other crates show themselves: arrays, lists
+/// of numbers, tensors.
+///
+/// ```
+/// use hhnet::prelude::*;
+/// let blocks = [-65.0, -64.5].blocks()?;
+/// assert_eq!(blocks, [("text/plain", "[-65.0, -64.5]".to_owned())]);
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub trait Show {
+    /// The forms in which it can be shown, at most one of each type, plain text always among them.
+    ///
+    /// # Errors
+    /// If it cannot be read or drawn.
+    fn blocks(&self) -> Result<Vec<Block>>;
+
+    /// Shows it below the notebook cell: evcxr calls this. An error goes to standard error, where the notebook marks
+    /// it.
+    fn evcxr_display(&self) {
+        match self.blocks() {
+            Ok(blocks) => {
+                let blocks: Vec<(&str, &str)> =
+                    blocks.iter().map(|(mime, content)| (*mime, content.as_str())).collect();
+                show(&blocks);
+            }
+            Err(error) => eprintln!("{error}"),
+        }
+    }
+}
 
 /// Prints blocks of rich output, (MIME type, content), in one piece, so that nothing printed elsewhere comes between.
 fn show(blocks: &[(&str, &str)]) {
@@ -18,27 +74,270 @@ fn show(blocks: &[(&str, &str)]) {
 /// The blocks as the evcxr kernel reads them.
 fn rich_output(blocks: &[(&str, &str)]) -> String {
     let block = |(mime, content): &(&str, &str)| {
-        // A label could hold the kernel's end marker: in a picture, a character reference reads the same.
-        let mark = if *mime == "image/svg+xml" { "&#69;VCXR_" } else { "evcxr_" };
+        // A label could hold the kernel's end marker: in markup, a character reference reads the same.
+        let mark = if *mime == TEXT { "evcxr_" } else { "&#69;VCXR_" };
         format!("EVCXR_BEGIN_CONTENT {mime}\n{}\nEVCXR_END_CONTENT\n", content.trim_end().replace("EVCXR_", mark))
     };
     blocks.iter().map(block).collect()
 }
 
-impl Svg {
-    /// Shows the picture below the notebook cell.
-    pub fn evcxr_display(&self) {
-        show(&[("image/svg+xml", self.as_str()), ("text/plain", &format!("{self:?}"))]);
+fn table_blocks(table: &Table) -> Vec<Block> {
+    vec![(HTML, table.html()), (TEXT, table.text())]
+}
+
+/// A picture of the lines, with `text` for who cannot see it.
+fn figure_blocks(figure: &Figure, text: String) -> Result<Vec<Block>> {
+    Ok(vec![(PICTURE, figure.to_svg()?.as_str().to_owned()), (TEXT, text)])
+}
+
+impl Show for Svg {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        Ok(vec![(PICTURE, self.as_str().to_owned()), (TEXT, format!("{self:?}"))])
     }
 }
 
-impl Figure {
-    /// Shows the figure below the notebook cell; an error goes to standard error, where the notebook marks it.
-    pub fn evcxr_display(&self) {
-        match self.to_svg() {
-            Ok(svg) => svg.evcxr_display(),
-            Err(error) => eprintln!("{error}"),
+impl Show for Figure {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        self.to_svg()?.blocks()
+    }
+}
+
+impl Show for Slider {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        Ok(vec![(HTML, self.to_html()?), (PICTURE, self.to_svg()?.as_str().to_owned()), (TEXT, format!("{self:?}"))])
+    }
+}
+
+impl Show for OrnsteinUhlenbeck {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let OrnsteinUhlenbeck { theta, mu, sigma, x0, dt_ms } = *self;
+        let rows = [
+            ("theta", theta, "1/ms", "rate of return to the mean"),
+            ("mu", mu, "pA", "mean current"),
+            ("sigma", sigma, "pA/√ms", "strength of the noise"),
+            ("x0", x0, "pA", "first value"),
+            ("dt_ms", dt_ms, "ms", "time between two values"),
+        ];
+        Ok(table_blocks(&parameters("Ornstein-Uhlenbeck current", &rows)))
+    }
+}
+
+impl Show for HhPscAlpha {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let HhPscAlpha { C_m, g_Na, g_K, g_L, E_Na, E_K, E_L, I_e, t_ref } = *self;
+        let rows = [
+            ("C_m", C_m, "pF", "membrane capacitance"),
+            ("g_Na", g_Na, "nS", "peak sodium conductance"),
+            ("g_K", g_K, "nS", "peak potassium conductance"),
+            ("g_L", g_L, "nS", "leak conductance"),
+            ("E_Na", E_Na, "mV", "sodium reversal potential"),
+            ("E_K", E_K, "mV", "potassium reversal potential"),
+            ("E_L", E_L, "mV", "leak reversal potential"),
+            ("I_e", I_e, "pA", "constant current beside the injected one"),
+            ("t_ref", t_ref, "ms", "time after a spike in which no other one is counted"),
+        ];
+        Ok(table_blocks(&parameters("Hodgkin-Huxley neuron hh_psc_alpha", &rows)))
+    }
+}
+
+/// A table of parameters: name, value, unit, meaning.
+fn parameters(caption: &str, rows: &[(&str, f64, &str, &str)]) -> Table {
+    let row = |&(name, value, unit, meaning): &(&str, f64, &str, &str)| {
+        vec![name.to_owned(), value.to_string(), unit.to_owned(), meaning.to_owned()]
+    };
+    Table {
+        caption: caption.to_owned(),
+        head: vec!["parameter", "value", "unit", "meaning"],
+        rows: rows.iter().map(row).collect(),
+    }
+}
+
+impl Show for Response {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let potential = &self.potential_mv;
+        let spikes = match self.spike_times_ms.len() {
+            0 => "no spike".to_owned(),
+            1 => format!("a spike at {:.1} ms", self.spike_times_ms[0]),
+            count => format!("{count} spikes, the first at {:.1} ms", self.spike_times_ms[0]),
+        };
+        let text = format!("{} steps, {spikes}; potential (mV): {}", potential.len(), range(potential.iter().copied()));
+        if potential.is_empty() {
+            return Ok(vec![(TEXT, text)]);
         }
+        let mut figure = Figure::new();
+        figure
+            .axes(0, 0)
+            .plot(&numbers(potential.len()), potential, "")
+            .title(&spikes)
+            .xlabel("step")
+            .ylabel("Vm (mV)");
+        figure_blocks(&figure, text)
+    }
+}
+
+impl Show for Generated {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let shape = |[samples, steps, channels]: [usize; 3]| format!("({samples}, {steps}, {channels})");
+        let row = |what: &str, value: String| vec![what.to_owned(), value];
+        let table = Table {
+            caption: self.path.display().to_string(),
+            head: vec!["what", "value"],
+            rows: vec![
+                row("shape of X and Y (samples, steps, channels)", shape(self.shape)),
+                row("shape of X_test and Y_test", shape(self.test_shape)),
+                row("trials dropped because the neuron spiked", self.dropped_trials.len().to_string()),
+                row("test trials dropped for the same reason", self.dropped_test_trials.len().to_string()),
+                row("time (s)", format!("{:.1}", self.elapsed.as_secs_f64())),
+            ],
+        };
+        Ok(vec![(HTML, table.html()), (TEXT, self.to_string())])
+    }
+}
+
+impl Show for Description {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let datasets = self.datasets.iter().map(|dataset| {
+            let units = dataset.units.clone().unwrap_or_default();
+            vec![dataset.name.clone(), format!("{:?}", dataset.shape), dataset.dtype.clone(), units]
+        });
+        let datasets = Table {
+            caption: format!("{} bytes", self.bytes),
+            head: vec!["dataset", "shape", "type", "units"],
+            rows: datasets.collect(),
+        };
+        let attributes = Table {
+            caption: "attributes of the file".to_owned(),
+            head: vec!["attribute", "value"],
+            rows: self.attributes.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect(),
+        };
+        Ok(vec![(HTML, datasets.html() + &attributes.html()), (TEXT, self.to_string())])
+    }
+}
+
+impl Show for H5Matrix {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let (samples, ..) = self.shape();
+        let name = self.name().trim_start_matches('/');
+        let units = describe(self.path())?.datasets.into_iter().find(|dataset| dataset.name == name);
+        let units = units.and_then(|dataset| dataset.units).map_or(String::new(), |units| format!(" ({units})"));
+        let first = self.read(..samples.min(SERIES) as isize)?;
+        let shape = format!("{:?} (samples, steps, channels)", self.shape());
+        let text = format!("dataset '{name}'{units} in '{}', shape {shape}", self.path().display());
+        let mut figure = first_series(&first);
+        figure.axes(0, 0).title(&format!("{name}: {shape}")).ylabel(&format!("{name}{units}"));
+        figure_blocks(&figure, text)
+    }
+}
+
+impl Show for Array3<f64> {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let text = format!("array of shape {:?}: {}", self.dim(), range(self.iter().copied()));
+        if self.dim().1 < 2 || self.is_empty() || !self.iter().any(|value| value.is_finite()) {
+            return Ok(vec![(TEXT, format!("{text}\n{self}"))]);
+        }
+        let mut figure = first_series(self);
+        figure.axes(0, 0).title(&format!("shape {:?}", self.dim()));
+        figure_blocks(&figure, text)
+    }
+}
+
+/// So many of the series of an array are drawn.
+const SERIES: usize = 3;
+
+/// The first samples of an array (samples, steps, channels), their first channel against the step.
+fn first_series(samples: &Array3<f64>) -> Figure {
+    let mut figure = Figure::new();
+    let step = numbers(samples.dim().1);
+    for nth in 0..samples.dim().0.min(SERIES) {
+        let values = series(samples, nth);
+        if values.iter().any(|value| value.is_finite()) {
+            figure.axes(0, 0).plot(&step, &values, &format!("sample {nth}"));
+        }
+    }
+    figure.axes(0, 0).xlabel("step").legend();
+    figure
+}
+
+fn numbers(count: usize) -> Vec<f64> {
+    (0..count).map(|nth| nth as f64).collect()
+}
+
+/// Lowest and highest value and the mean, of those that are finite.
+fn range(values: impl Iterator<Item = f64>) -> String {
+    let (mut low, mut high, mut sum, mut count, mut others) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0, 0);
+    for value in values {
+        if value.is_finite() {
+            (low, high, sum, count) = (low.min(value), high.max(value), sum + value, count + 1.0);
+        } else {
+            others += 1;
+        }
+    }
+    let others = if others > 0 { format!(", {others} values not finite") } else { String::new() };
+    if count == 0.0 {
+        return format!("no finite values{others}");
+    }
+    format!("{} to {}, mean {}{others}", number(low), number(high), number(sum / count))
+}
+
+/// Four digits, or so, of a number.
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e6).contains(&size) => format!("{value:.3e}"),
+        size if size < 1.0 => format!("{value:.4}"),
+        size if size < 100.0 => format!("{value:.3}"),
+        _ => format!("{value:.1}"),
+    }
+}
+
+impl Show for [f64] {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        const SHORT: usize = 20;
+        if self.len() <= SHORT || !self.iter().any(|value| value.is_finite()) {
+            let more = if self.len() > SHORT { ", ..." } else { "" };
+            let first: Vec<String> = self.iter().take(SHORT).map(|value| format!("{value:?}")).collect();
+            return Ok(vec![(TEXT, format!("[{}{more}]", first.join(", ")))]);
+        }
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(&numbers(self.len()), self, "").xlabel("index");
+        figure_blocks(&figure, format!("{} values: {}", self.len(), range(self.iter().copied())))
+    }
+}
+
+impl Show for [String] {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        Ok(vec![(TEXT, self.join("\n"))])
+    }
+}
+
+impl Show for ArrayD<f32> {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let values = self.iter().map(|&value| f64::from(value));
+        Ok(vec![(TEXT, format!("array of shape {:?}: {}\n{self}", self.shape(), range(values)))])
+    }
+}
+
+impl Show for [ArrayD<f32>] {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let row = |(nth, array): (usize, &ArrayD<f32>)| {
+            let values = array.iter().map(|&value| f64::from(value));
+            vec![nth.to_string(), format!("{:?}", array.shape()), array.len().to_string(), range(values)]
+        };
+        let table = Table {
+            caption: format!("{} arrays", self.len()),
+            head: vec!["index", "shape", "values", "range"],
+            rows: self.iter().enumerate().map(row).collect(),
+        };
+        Ok(table_blocks(&table))
+    }
+}
+
+impl Show for Tensor {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let values = from_tensor(self).map_err(Error::torch("read a tensor"))?;
+        let range = range(values.iter().map(|&value| f64::from(value)));
+        let (shape, kind, device) = (self.size(), self.kind(), self.device());
+        Ok(vec![(TEXT, format!("tensor of shape {shape:?}, {kind:?}, {device:?}: {range}"))])
     }
 }
 
@@ -49,9 +348,62 @@ impl Model {
         layer_graph(&self.layers().into_iter().map(node).collect::<Vec<_>>())
     }
 
-    /// Shows the summary below the notebook cell.
-    pub fn evcxr_display(&self) {
-        show(&[("text/plain", &self.summary())]);
+    /// The kernels of the first convolution, a line for each: weight against the step of the input that it multiplies,
+    /// counted from the step of the output. Steps below 0 are before it.
+    ///
+    /// # Errors
+    /// [`Error::Figure`] if the model has no convolution; [`Error::Torch`] if libtorch cannot read the weights.
+    ///
+    /// ```
+    /// use hhnet::prelude::*;
+    /// let figure = generate_model(&ModelOptions::default())?.plot_kernels()?;
+    /// assert!(figure.to_svg()?.as_str().contains("weight"));
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn plot_kernels(&self) -> Result<Figure> {
+        /// More lines than this do not need a legend but a closer look.
+        const NAMED: usize = 6;
+        let weights = self.get_weights()?;
+        let [steps, inputs, outputs] = *weights[0].shape() else {
+            return Err(Error::Figure("the model has no convolution whose kernels could be drawn".to_owned()));
+        };
+        let left = (steps - 1) / 2;
+        let lags: Vec<f64> = (0..steps).map(|step| step as f64 - left as f64).collect();
+        let mut figure = Figure::new();
+        let axes = figure.axes(0, 0);
+        for output in 0..outputs {
+            for input in 0..inputs {
+                let kernel: Vec<f64> = (0..steps).map(|step| f64::from(weights[0][[step, input, output]])).collect();
+                let label = match (inputs * outputs, inputs) {
+                    (NAMED.., _) => String::new(),
+                    (_, 1) => format!("channel {output}"),
+                    _ => format!("input {input}, channel {output}"),
+                };
+                axes.plot(&lags, &kernel, &label).markers();
+            }
+        }
+        axes.title("kernels of conv1d").xlabel("step of the input − step of the output").ylabel("weight").legend();
+        Ok(figure)
+    }
+}
+
+impl Show for Model {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let summary = self.summary();
+        let layers = self.layers().into_iter().skip(1);
+        let table = Table {
+            caption: summary.lines().next().unwrap_or_default().to_owned(),
+            head: vec!["layer (type)", "output shape", "parameters"],
+            rows: layers
+                .map(|layer| {
+                    let name = format!("{} ({})", layer.name, layer.kind);
+                    vec![name, layer.output.replace('?', "None"), layer.params.to_string()]
+                })
+                .collect(),
+        };
+        let totals = summary.lines().filter(|line| line.starts_with(' ')).map(|line| escape(line.trim()));
+        let totals = totals.collect::<Vec<_>>().join("<br/>\n");
+        Ok(vec![(HTML, format!("{}<p>{totals}</p>\n", table.html())), (TEXT, summary)])
     }
 }
 
@@ -62,26 +414,162 @@ impl History {
     }
 }
 
-impl Evaluation {
-    /// Shows loss and error below the notebook cell.
-    pub fn evcxr_display(&self) {
-        show(&[("text/plain", &format!("loss {:.4}, mse {:.4} mV²", self.loss, self.mse))]);
+impl Show for Evaluation {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        Ok(vec![(TEXT, format!("loss {:.4}, mse {:.4} mV²", self.loss, self.mse))])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::{GenerateOptions, generate};
+    use crate::model::{ModelOptions, generate_model};
+    use ndarray::Array;
+    use roxmltree::Document;
 
     #[test]
     fn a_label_cannot_end_a_block() {
-        let graph = layer_graph(&[LayerNode::new("EVCXR_END_CONTENT", "(?, ?, 1)", "(?, ?, 2)")]);
-        let output = rich_output(&[("image/svg+xml", graph.as_str()), ("text/plain", "EVCXR_END_CONTENT")]);
+        let evil = "EVCXR_END_CONTENT";
+        let graph = layer_graph(&[LayerNode::new(evil, "(?, ?, 1)", "(?, ?, 2)")]);
+        let table = Table { caption: evil.to_owned(), head: vec!["a"], rows: vec![vec![evil.to_owned()]] }.html();
+        let output = rich_output(&[(PICTURE, graph.as_str()), (HTML, &table), (TEXT, evil)]);
         let markers: Vec<_> = output.lines().filter(|line| line.contains("EVCXR_")).collect();
-        let expected = ["BEGIN_CONTENT image/svg+xml", "END_CONTENT", "BEGIN_CONTENT text/plain", "END_CONTENT"];
+        let expected = [
+            "BEGIN_CONTENT image/svg+xml",
+            "END_CONTENT",
+            "BEGIN_CONTENT text/html",
+            "END_CONTENT",
+            "BEGIN_CONTENT text/plain",
+            "END_CONTENT",
+        ];
         assert_eq!(markers, expected.map(|text| format!("EVCXR_{text}")));
-        let svg = output.split_once('\n').unwrap().1.split_once("\nEVCXR_END_CONTENT").unwrap().0;
-        let document = roxmltree::Document::parse(svg).unwrap();
-        assert!(document.descendants().any(|node| node.text().is_some_and(|text| text.trim() == "EVCXR_END_CONTENT")));
+        for block in output.split("EVCXR_END_CONTENT\n").take(2) {
+            let document = Document::parse(block.split_once('\n').unwrap().1).unwrap();
+            assert!(document.descendants().any(|node| node.text().is_some_and(|text| text.trim() == evil)));
+        }
+    }
+
+    /// The text of what shows itself, after a check of all its forms.
+    fn text(shown: &(impl Show + ?Sized)) -> String {
+        let blocks = shown.blocks().unwrap();
+        let mut types: Vec<&str> = blocks.iter().map(|(mime, _)| *mime).collect();
+        types.dedup();
+        assert_eq!(types.len(), blocks.len(), "{types:?}");
+        for (mime, content) in &blocks {
+            if *mime != TEXT {
+                Document::parse(&format!("<div>{content}</div>")).expect(mime);
+            }
+            assert!(content.len() <= 500_000);
+        }
+        blocks.into_iter().find(|(mime, _)| *mime == TEXT).expect("text").1
+    }
+
+    fn has(shown: &(impl Show + ?Sized), mime: &str, part: &str) {
+        let blocks = shown.blocks().unwrap();
+        let content = &blocks.iter().find(|(found, _)| *found == mime).expect(mime).1;
+        let content = content.replace(" style=\"text-align: left\"", "");
+        assert!(content.contains(part), "{content}");
+    }
+
+    #[test]
+    fn data_show_their_shape_and_first_series() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("small.h5");
+        let options = GenerateOptions { samples: 5, test_samples: 1, ..GenerateOptions::default() };
+        let made = generate(&path, &options).unwrap();
+        assert!(text(&made).contains("[5, 1000, 1]"));
+        has(&made, HTML, "<td>(5, 1000, 1)</td>");
+        let y = H5Matrix::open(&path, "Y").unwrap();
+        assert!(text(&y).contains("dataset 'Y' (mV)") && text(&y).contains("(5, 1000, 1) (samples, steps, channels)"));
+        for part in ["Y (mV)", "sample 0", "sample 2"] {
+            has(&y, PICTURE, part);
+        }
+        assert!(!y.blocks().unwrap()[0].1.contains("sample 3"));
+        has(&describe(&path).unwrap(), HTML, "<td>X_test</td>");
+        assert!(text(&describe(&path).unwrap()).contains("X_test: [1, 10000, 1]"));
+        let samples = y.read(..).unwrap();
+        assert!(text(&samples).starts_with("array of shape (5, 1000, 1): -"));
+        has(&samples, PICTURE, "sample 2");
+        std::fs::remove_file(&path).unwrap();
+        assert!(y.blocks().unwrap_err().to_string().contains("small.h5"));
+    }
+
+    #[test]
+    fn arrays_and_lists_show_themselves_in_every_form() {
+        let values: Vec<f64> = (0..1000).map(|i| f64::from(i).sqrt() - 5.0).collect();
+        assert_eq!(text(&values[..]), "1000 values: -5.000 to 26.607, mean 16.066");
+        has(&values[..], PICTURE, "index");
+        assert_eq!(text(&values[..2]), "[-5.0, -4.0]");
+        assert_eq!(text(&[f64::NAN; 21][..]).matches("NaN").count(), 20);
+        assert_eq!(text(&values[..0]), "[]");
+        let with_gap = [&values[..], &[f64::INFINITY]].concat();
+        assert!(text(&with_gap[..]).ends_with("1 values not finite"));
+        for shape in [(0, 3, 1), (2, 0, 1), (2, 3, 0), (2, 1, 1), (1, 2, 2)] {
+            text(&Array3::<f64>::ones(shape));
+            text(&Array3::<f64>::from_elem(shape, f64::NAN));
+        }
+        let mut gap = Array3::<f64>::ones((2, 3, 1));
+        gap.slice_mut(ndarray::s![0, .., ..]).fill(f64::NAN);
+        has(&gap, PICTURE, "sample 1");
+        let weight = Array::from_elem(vec![11, 1, 2], 0.25_f32).into_dyn();
+        assert!(text(&weight).starts_with("array of shape [11, 1, 2]: 0.2500 to 0.2500, mean 0.2500\n[[[0.25"));
+        assert_eq!(text(&["cpu (2 cores)".to_owned(), "cuda:0".to_owned()][..]), "cpu (2 cores)\ncuda:0");
+        let tensor = Tensor::from_slice(&[1_i64, 2, 6]).reshape([3, 1]);
+        assert_eq!(text(&tensor), "tensor of shape [3, 1], Int64, Cpu: 1.000 to 6.000, mean 3.000");
+        assert!(Tensor::new().blocks().is_err());
+    }
+
+    #[test]
+    fn neuron_current_and_response_show_themselves() {
+        has(
+            &HhPscAlpha::default(),
+            HTML,
+            "<tr><td>E_L</td><td>-54.402</td><td>mV</td><td>leak reversal potential</td></tr>",
+        );
+        assert!(text(&HhPscAlpha::default()).contains("\nE_L        -54.402  mV    leak reversal potential\n"));
+        assert!(text(&OrnsteinUhlenbeck::default()).contains("pA/√ms"));
+        let neuron = HhPscAlpha::default();
+        let rest = neuron.simulate(&[0.0; 50], 1.0, 0.1).unwrap();
+        assert!(text(&rest).starts_with("50 steps, no spike; potential (mV): -65"));
+        let spiking = neuron.simulate(&[1000.0; 50], 1.0, 0.1).unwrap();
+        assert!(text(&spiking).contains("spikes, the first at"));
+        has(&spiking, PICTURE, "Vm (mV)");
+        assert!(text(&neuron.simulate(&[], 1.0, 0.1).unwrap()).starts_with("0 steps"));
+    }
+
+    #[test]
+    fn a_model_shows_its_layers_and_weights() {
+        let model = generate_model(&ModelOptions::default()).unwrap();
+        has(&model, HTML, "<tr><td>conv1d_1 (Conv1D)</td><td>(None, None, 6)</td><td>66</td></tr>");
+        has(&model, HTML, "Total params: 219");
+        assert_eq!(text(&model), model.summary());
+        has(&model.get_weights().unwrap()[..], HTML, "<td>[11, 1, 2]</td><td>22</td>");
+        text(&model.get_weights().unwrap()[..]);
+        // Two kernels of 11 weights with a marker each, and those of the legend.
+        let svg = model.plot_kernels().unwrap().to_svg().unwrap();
+        assert_eq!(svg.as_str().matches("<circle").count(), 24);
+        assert!(svg.as_str().contains("channel 1"));
+        let many =
+            ModelOptions { layer_sizes: vec![8], kernel_sizes: vec![2], input_channels: 3, ..ModelOptions::default() };
+        let svg = generate_model(&many).unwrap().plot_kernels().unwrap().to_svg().unwrap();
+        assert_eq!(svg.as_str().matches("<circle").count(), 48);
+        let none = ModelOptions { layer_sizes: vec![], kernel_sizes: vec![], ..ModelOptions::default() };
+        assert!(generate_model(&none).unwrap().plot_kernels().is_err());
+        assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144 mV²");
+    }
+
+    #[test]
+    fn a_slider_shows_all_figures_and_the_middle_one() {
+        let mut slider = Slider::new("n");
+        for value in ["1", "2"] {
+            let mut figure = Figure::new();
+            figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "");
+            slider.frame(value, figure);
+        }
+        assert_eq!(text(&slider), "slider 'n' over 2 figures, from '1' to '2'");
+        has(&slider, HTML, "<script>");
+        has(&slider, PICTURE, "<polyline");
+        assert!(Slider::new("n").blocks().is_err());
     }
 }

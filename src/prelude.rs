@@ -2,9 +2,10 @@
 
 pub use crate::dataset::{GenerateOptions, Generated, H5Matrix, generate, series};
 pub use crate::error::{Error, Result};
-pub use crate::figure::{Figure, Share, Svg, subplots};
+pub use crate::figure::{Figure, Share, Slider, Svg, subplots};
 pub use crate::model::{Device, Model, ModelOptions, devices, generate_model};
 pub use crate::neuron::{HhPscAlpha, Response};
+pub use crate::notebook::Show;
 pub use crate::progress::Progress;
 pub use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
 pub use crate::training::{Evaluation, FitOptions, History};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hhnet::figure::{Figure, LayerNode, Share, Svg, layer_graph, subplots};
+use hhnet::figure::{Figure, LayerNode, Share, Slider, Svg, layer_graph, subplots};
 use roxmltree::{Document, Node};
 
 fn parse(svg: &Svg) -> Document<'_> {
@@ -30,7 +30,7 @@ fn texts(svg: &Svg) -> Vec<String> {
 /// The points of the data lines: polylines of the first colour and of more than the legend's two points.
 fn data_lines(svg: &Svg) -> Vec<Vec<(f64, f64)>> {
     let document = parse(svg);
-    let coloured = elements(&document, "polyline").filter(|node| node.attribute("stroke") == Some("#0072B2"));
+    let coloured = elements(&document, "polyline").filter(|node| node.attribute("stroke") == Some("#004A8F"));
     let points = coloured.map(|node| {
         let pairs = node.attribute("points").expect("points").split_whitespace();
         let pair = |pair: &str| {
@@ -131,12 +131,54 @@ fn no_picture_is_larger_than_500_kb() {
     let size = figure.to_svg().unwrap().as_str().len();
     assert!((100_000..=500_000).contains(&size), "{size} bytes");
 
-    // Back and forth over the whole panel: nothing can be left out, and the error says so.
-    let zigzag: Vec<f64> = x.iter().map(|i| (i * 7919.0) % 1000.0).collect();
-    let mut figure = Figure::new();
-    figure.axes(0, 0).plot(&zigzag, &x, "");
+    // A million points in each of six panels.
+    let x = counted(1_000_000);
+    let y: Vec<f64> = x.iter().map(|i| (i * 0.7).sin()).collect();
+    let mut figure = subplots(3, 2, Share::XAllYColumn);
+    for nth in 0..6 {
+        figure.axes(nth / 2, nth % 2).plot(&x, &y, "");
+    }
+    let size = figure.to_svg().unwrap().as_str().len();
+    assert!((50_000..=500_000).contains(&size), "{size} bytes");
+
+    let mut figure = subplots(10, 10, Share::None);
+    figure.figsize(40.0, 40.0);
+    for nth in 0..100 {
+        figure.axes(nth / 10, nth % 10).plot(&x[..1000], &y[..1000], "").markers();
+    }
     let error = figure.to_svg().unwrap_err().to_string();
     assert!(error.contains("500 kB"), "{error}");
+}
+
+#[test]
+fn a_trajectory_may_pass_the_same_places_often() {
+    let angle = counted(1_000_000);
+    let x: Vec<f64> = angle.iter().map(|i| (i / 50.0).cos()).collect();
+    let y: Vec<f64> = angle.iter().map(|i| (i / 50.0).sin()).collect();
+    let draw = |n: usize| {
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(&x[..n], &y[..n], "").xlabel("V (mV)").ylabel("n");
+        figure.to_svg().unwrap()
+    };
+    let (once, often) = (draw(320), draw(1_000_000));
+    assert!(often.as_str().len() < 2 * once.as_str().len(), "{} bytes", often.as_str().len());
+    let ends = |svg: &Svg| {
+        let points = data_lines(svg).concat();
+        let fold = |values: Vec<f64>| values.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
+        (fold(points.iter().map(|point| point.0).collect()), fold(points.iter().map(|point| point.1).collect()))
+    };
+    let (once, often) = (ends(&once), ends(&often));
+    // In tenths of a pixel.
+    for (a, b) in [(once.0, often.0), (once.1, often.1)] {
+        assert!((a.0 - b.0).abs() <= 10.0 && (a.1 - b.1).abs() <= 10.0, "{once:?} and {often:?}");
+    }
+
+    // Back and forth over the whole panel.
+    let zigzag: Vec<f64> = angle[..100_000].iter().map(|i| (i * 7919.0) % 1000.0).collect();
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&zigzag, &angle[..100_000], "").markers();
+    let size = figure.to_svg().unwrap().as_str().len();
+    assert!((10_000..=500_000).contains(&size), "{size} bytes");
 }
 
 #[test]
@@ -220,24 +262,30 @@ fn vertical_lines_mark_their_times() {
 #[test]
 fn no_text_is_cut_off_or_overlaps_another() {
     let x = counted(100);
-    for (factor, shift) in [(1.0, 0.0), (1e-9, 0.0), (1e6, 1e12), (-350.0, 65.0), (0.001, -0.05)] {
-        for share in [Share::None, Share::XAll, Share::XAllYColumn] {
-            let mut figure = subplots(3, 2, share);
-            figure.figsize(8.0, 8.0);
-            let y: Vec<f64> = x.iter().map(|i| factor * i.sqrt() + shift).collect();
-            for panel in 0..6 {
-                let axes = figure.axes(panel / 2, panel % 2);
-                axes.plot(&y, &y, "").title("a title that has to be broken into lines to fit its panel, as it is long");
-                axes.xlabel("t (ms)").ylabel("a quantity whose name is long enough for two lines (mV)");
-            }
-            let svg = figure.to_svg().unwrap();
-            let document = parse(&svg);
-            let boxes: Vec<_> = elements(&document, "text").map(bounds).collect();
-            for (nth, a) in boxes.iter().enumerate() {
-                assert!(a[0] >= 0.0 && a[1] >= 0.0 && a[2] <= 7680.0 && a[3] <= 7680.0, "{a:?} {share:?} {factor}");
-                for b in &boxes[..nth] {
-                    let apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
-                    assert!(apart, "{a:?} and {b:?} {share:?} {factor}");
+    let layouts = [(3, 2, (8.0, 8.0)), (1, 1, (6.4, 4.8)), (1, 1, (4.0, 3.0)), (2, 1, (6.4, 4.8)), (1, 3, (12.0, 4.0))];
+    for (rows, columns, size) in layouts {
+        for (factor, shift) in [(1.0, 0.0), (1e-9, 0.0), (1e6, 1e12), (-350.0, 65.0), (0.001, -0.05)] {
+            for share in [Share::None, Share::XAll, Share::XAllYColumn] {
+                let mut figure = subplots(rows, columns, share);
+                figure.figsize(size.0, size.1);
+                let y: Vec<f64> = x.iter().map(|i| factor * i.sqrt() + shift).collect();
+                for panel in 0..rows * columns {
+                    let axes = figure.axes(panel / columns, panel % columns);
+                    axes.plot(&y, &y, "")
+                        .title("a title that has to be broken into lines to fit its panel, as it is long");
+                    axes.xlabel("t (ms)").ylabel("a quantity whose name is long enough for two lines (mV)");
+                }
+                let what = format!("{rows} x {columns}, {size:?}, {share:?}, {factor}");
+                let svg = figure.to_svg().expect(&what);
+                let document = parse(&svg);
+                let boxes: Vec<_> = elements(&document, "text").map(bounds).collect();
+                for (nth, a) in boxes.iter().enumerate() {
+                    let inside = a[0] >= 0.0 && a[1] >= 0.0 && a[2] <= 960.0 * size.0 && a[3] <= 960.0 * size.1;
+                    assert!(inside, "{a:?} {what}");
+                    for b in &boxes[..nth] {
+                        let apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
+                        assert!(apart, "{a:?} and {b:?} {what}");
+                    }
                 }
             }
         }
@@ -330,28 +378,212 @@ fn values_at_the_limits_of_doubles_can_be_drawn() {
 }
 
 #[test]
-fn files_are_svg_and_replaced_whole() {
+fn files_are_svg_or_png_and_replaced_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let mut figure = Figure::new();
     figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "I");
-    for name in ["figure.png", "figure", ".svg"] {
+    for name in ["figure.gif", "figure", ".svg"] {
         let error = figure.save(&path(name), true).unwrap_err().to_string();
-        assert!(error.contains(name) && error.contains("ends in .svg"), "{error}");
+        assert!(error.contains(name) && error.contains("ends in .svg or .png"), "{error}");
     }
-    figure.save(&path("figure.svg"), true).unwrap();
-    assert!(figure.save(&path("figure.svg"), false).unwrap_err().to_string().contains("exists already"));
-    figure.axes(0, 0).title("again");
-    figure.save(&path("figure.svg"), true).unwrap();
-    assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), figure.to_svg().unwrap().as_str());
+    for name in ["figure.svg", "figure.PNG"] {
+        figure.save(&path(name), true).unwrap();
+        assert!(figure.save(&path(name), false).unwrap_err().to_string().contains("exists already"));
+        figure.axes(0, 0).title("again");
+        figure.save(&path(name), true).unwrap();
+    }
+    let svg = figure.to_svg().unwrap();
+    assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), svg.as_str());
+    assert_eq!(fs::read(path("figure.PNG")).unwrap(), svg.to_png().unwrap());
     let error = figure.save(&path("missing/figure.svg"), true).unwrap_err().to_string();
     assert!(error.contains("missing"), "{error}");
     // A mistake in the figure leaves the file as it is.
-    let before = fs::read_to_string(path("figure.svg")).unwrap();
     figure.axes(0, 0).plot(&[], &[], "");
     figure.save(&path("figure.svg"), true).unwrap_err();
-    assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), before);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_to_string(path("figure.svg")).unwrap(), svg.as_str());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+/// Width, height, and the colours of the pixels, row by row, as another program reads them.
+fn decode(bytes: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+    let per_metre = reader.info().pixel_dims.unwrap();
+    assert_eq!((per_metre.xppu, per_metre.yppu, per_metre.unit), (7559, 7559, png::Unit::Meter));
+    (info.width as usize, info.height as usize, pixels.chunks(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect())
+}
+
+#[test]
+fn a_png_shows_the_same_as_the_svg() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&[0.0, 1.0], &[5.0, 5.0], "").ylim(0.0, 10.0).xlim(-1.0, 2.0);
+    let svg = figure.to_svg().unwrap();
+    let (width, height, pixels) = decode(&svg.to_png().unwrap());
+    assert_eq!((width, height), (2 * 615, 2 * 461));
+    let at = |x: f64, y: f64| pixels[(y / 5.0) as usize * width + (x / 5.0) as usize];
+    // The line: its colour along its middle, white above, below and beside.
+    let line = &data_lines(&svg)[0];
+    let (left, right, y) = (line[0].0, line[1].0, line[0].1);
+    for part in [0.01, 0.5, 0.99] {
+        let x = left + part * (right - left);
+        assert_eq!(at(x, y), [0x00, 0x4a, 0x8f]);
+        assert_eq!((at(x, y - 20.0), at(x, y + 20.0)), ([255; 3], [255; 3]));
+    }
+    assert_eq!((at(left - 20.0, y), at(right + 20.0, y)), ([255; 3], [255; 3]));
+    // The tick label of 0 at the left, and nothing left of it.
+    let document = parse(&svg);
+    let zero = elements(&document, "text").find(|node| node.text().is_some_and(|text| text.trim() == "0")).unwrap();
+    let [left, top, right, bottom] = bounds(zero);
+    let dark = |from: f64, to: f64| {
+        let inside = |n: usize| {
+            let (x, y) = ((n % width) as f64 * 5.0, (n / width) as f64 * 5.0);
+            (from..to).contains(&x) && (top..bottom).contains(&y)
+        };
+        pixels.iter().enumerate().filter(|(n, pixel)| inside(*n) && pixel[0] < 100).count()
+    };
+    assert!((20..200).contains(&dark(left, right)), "{} dark pixels", dark(left, right));
+    assert_eq!(dark(0.0, left), 0);
+}
+
+#[test]
+fn every_shape_and_letter_is_drawn_as_pixels() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).plot(&[0.0, 1.0], &[-65.0, -60.0], "ŷ(t), mV²·10⁻³ \u{1f41f}").markers().legend();
+    figure.axes(0, 0).vlines(&[0.5], -95.0, -80.0, "spikes").ylabel("Vₘ (mV)").title("");
+    let upwards = decode(&figure.to_svg().unwrap().to_png().unwrap());
+    figure.axes(0, 0).ylabel("");
+    assert_ne!(upwards, decode(&figure.to_svg().unwrap().to_png().unwrap()));
+    let graph = layer_graph(&[LayerNode::new("a", "(1)", "(2)"), LayerNode::new("b", "(2)", "(3)")]);
+    let (_, _, pixels) = decode(&graph.to_png().unwrap());
+    assert!(pixels.contains(&[0; 3]) && pixels.contains(&[255; 3]));
+    assert_eq!(decode(&layer_graph(&[]).to_png().unwrap()).2.iter().filter(|pixel| **pixel != [255; 3]).count(), 0);
+}
+
+/// Figures of two panels and 500 points for currents of 0, 40, ... pA.
+fn slider(frames: i32, points: i32) -> Slider {
+    let t = counted(points);
+    let mut slider = Slider::new("I (pA)");
+    for nth in 0..frames {
+        let strength = 40.0 * f64::from(nth);
+        let current: Vec<f64> = t.iter().map(|t| strength * (t * 0.7).sin()).collect();
+        let potential: Vec<f64> = current.iter().map(|i| -65.0 + i / 100.0).collect();
+        let mut figure = subplots(2, 1, Share::XAll);
+        figure.axes(0, 0).plot(&t, &current, "I").ylabel("I (pA)").legend();
+        figure.axes(1, 0).plot(&t, &potential, "V").vlines(&[strength], -95.0, -85.0, "spikes").legend();
+        slider.frame(&format!("{strength}"), figure);
+    }
+    slider
+}
+
+#[test]
+fn a_slider_holds_every_figure_over_the_same_axes() {
+    let html = slider(25, 500).to_html().unwrap();
+    assert!(html.len() <= 500_000, "{} bytes", html.len());
+    let document = Document::parse(&html).expect("well-formed");
+    let frames: Vec<Node> = document.descendants().filter(|node| node.attribute("data-value").is_some()).collect();
+    let values: Vec<_> = frames.iter().map(|frame| frame.attribute("data-value").unwrap()).collect();
+    assert_eq!((values.len(), values[0], values[24]), (25, "0", "960"));
+    let shown: Vec<_> = frames.iter().filter(|frame| frame.attribute("display") == Some("inline")).collect();
+    assert_eq!((shown.len(), shown[0].attribute("data-value")), (1, Some("480")));
+    // The current's strength is that of its line: the axes are those of the strongest one.
+    let heights: Vec<f64> = frames
+        .iter()
+        .map(|frame| {
+            let line = frame.descendants().find(|node| node.has_attribute("points")).unwrap();
+            let points = line.attribute("points").unwrap().split_whitespace();
+            let y: Vec<f64> = points.map(|pair| pair.split_once(',').unwrap().1.parse().unwrap()).collect();
+            y.iter().fold(0.0, |high: f64, y| high.max(*y)) - y.iter().fold(f64::INFINITY, |low, y| low.min(*y))
+        })
+        .collect();
+    for (nth, height) in heights.iter().enumerate() {
+        assert!((height - heights[24] * nth as f64 / 24.0).abs() < 2.0, "{heights:?}");
+    }
+    // Axes, labels and legends are there once.
+    let texts: Vec<_> =
+        document.descendants().filter(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "text"))).collect();
+    for label in ["I (pA)", "V", "spikes"] {
+        assert_eq!(
+            texts.iter().filter(|text| text.text().is_some_and(|text| text.trim() == label)).count(),
+            1,
+            "{label}"
+        );
+    }
+    let input = document.descendants().find(|node| node.has_tag_name("input")).unwrap();
+    assert_eq!(
+        (input.attribute("min"), input.attribute("max"), input.attribute("value")),
+        (Some("0"), Some("24"), Some("12"))
+    );
+    // Nothing is asked of the network; ids would not be unique in a page with two of them.
+    assert!(!html.replace("http://www.w3.org/2000/svg", "").contains("http"));
+    assert!(document.descendants().all(|node| !node.has_attribute("id") && !node.has_attribute("src")));
+    assert!(slider(25, 100_000).to_html().unwrap().len() <= 500_000);
+}
+
+#[test]
+fn markup_in_a_slider_stays_text() {
+    let evil = "<script>alert('1')</script> ]]> & \"q\" --> </g>";
+    let mut slider = Slider::new(evil);
+    for nth in 0..2 {
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], evil).legend().title(evil).xlabel(evil);
+        slider.frame(&format!("{evil}{nth}\u{0}"), figure);
+    }
+    let html = slider.to_html().unwrap();
+    let document = Document::parse(&html).unwrap();
+    assert_eq!(document.descendants().filter(|node| node.has_tag_name("script")).count(), 1);
+    let values: Vec<_> = document.descendants().filter_map(|node| node.attribute("data-value")).collect();
+    assert_eq!(values, [format!("{evil}0"), format!("{evil}1")]);
+    let label = document.descendants().find(|node| node.has_tag_name("label")).unwrap();
+    assert_eq!(label.text().unwrap().trim(), evil);
+}
+
+#[test]
+fn a_slider_names_the_figure_that_does_not_fit() {
+    type Change = fn(&mut Figure);
+    let figure = |change: Change| {
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "I").legend().title("current");
+        change(&mut figure);
+        figure
+    };
+    let cases: [(Change, &str); 5] = [
+        (|f| *f = subplots(2, 1, Share::None), "slider at '2': its panels or its size are not like"),
+        (|f| _ = f.figsize(3.0, 3.0), "slider at '2': its panels or its size are not like"),
+        (|f| _ = f.axes(0, 0).title("other"), "slider at '2': its titles and labels are not like"),
+        (|f| _ = f.axes(0, 0).markers(), "slider at '2': its legends are not like"),
+        (|f| _ = f.axes(0, 0).plot(&[1.0, 2.0], &[1.0], ""), "slider at '2': '': x has 2 values, y has 1"),
+    ];
+    for (change, message) in cases {
+        let mut slider = Slider::new("n");
+        slider.frame("1", figure(|_| ())).frame("2", figure(change));
+        let error = slider.to_html().unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+        assert_eq!(slider.to_svg().unwrap_err().to_string(), error);
+    }
+    let error = Slider::new("n").to_html().unwrap_err().to_string();
+    assert!(error.contains("the slider has no figures"), "{error}");
+}
+
+#[test]
+fn a_slider_is_saved_as_a_page_and_drawn_as_its_middle() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let slider = slider(3, 50);
+    let error = slider.save(&path("slider.svg"), true).unwrap_err().to_string();
+    assert!(error.contains("ends in .html"), "{error}");
+    slider.save(&path("slider.html"), false).unwrap();
+    assert!(slider.save(&path("slider.html"), false).unwrap_err().to_string().contains("exists already"));
+    let page = fs::read_to_string(path("slider.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains(&slider.to_html().unwrap()));
+    assert_eq!(format!("{slider:?}"), "slider 'I (pA)' over 3 figures, from '0' to '80'");
+    // Half as high as the axes, which are those of the last one.
+    let middle = slider.to_svg().unwrap();
+    let line = &data_lines(&middle)[0];
+    let ends = line.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), point| (low.min(point.1), high.max(point.1)));
+    assert!((500.0..1500.0).contains(&(ends.1 - ends.0)), "{ends:?}");
 }
 
 #[test]

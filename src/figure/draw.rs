@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-use super::svg::{Anchor, BLACK, Canvas, WHITE, picture};
+use super::svg::{Anchor, BLACK, Canvas, Shape, WHITE, picture};
 use super::ticks::{self, Direction, Scale, Tick};
 use super::trace::{self, Frame};
 use super::{Axes, Figure, Kind, Share, Svg, problem, text};
@@ -26,25 +26,87 @@ const BETWEEN: f64 = 12.0;
 const MAX_BYTES: usize = 500_000;
 
 pub(super) fn draw(figure: &Figure) -> Result<Svg> {
-    if let Some(message) = &figure.problem {
-        return Err(problem(message.as_str()));
-    }
-    for (nth, axes) in figure.panels.iter().enumerate() {
-        if let Some(message) = &axes.problem {
-            return Err(problem(format!("{}{message}", place(figure, nth))));
+    finish(&Layout::new(&[("", figure)])?, figure)
+}
+
+/// One of the figures of a layout as a picture.
+pub(super) fn finish(layout: &Layout, figure: &Figure) -> Result<Svg> {
+    fitting(|column| {
+        let mut traces = layout.traces(figure, column);
+        let surroundings = layout.surroundings(&traces)?;
+        traces.push(surroundings);
+        let svg = picture(layout.size.0, layout.size.1, traces.concat())?;
+        let bytes = svg.as_str().len();
+        Ok((svg, bytes))
+    })
+}
+
+/// What `draw` makes with the finest detail for which its text, of the length that it tells, is short enough. It is
+/// given the width of a column in pixels: of what falls into one, [`trace`] keeps the extremes.
+pub(super) fn fitting<T>(draw: impl Fn(f64) -> Result<(T, usize)>) -> Result<T> {
+    let mut column = 0.5;
+    while column <= 16.0 {
+        let (drawn, bytes) = draw(column)?;
+        if bytes <= MAX_BYTES {
+            return Ok(drawn);
         }
-    }
-    let panels = arrange(figure, &scales(figure)?)?;
-    let size = (figure.size.0 * PX_PER_INCH, figure.size.1 * PX_PER_INCH);
-    // Fine detail first; where that makes the text too long, what falls into a wider column is thinned.
-    for column in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0] {
-        let svg =
-            picture(size.0, size.1, |canvas| panels.iter().try_for_each(|panel| draw_panel(canvas, panel, column)))?;
-        if svg.as_str().len() <= MAX_BYTES {
-            return Ok(svg);
-        }
+        column *= if bytes > 3 * MAX_BYTES { 2.0 } else { 1.25 };
     }
     Err(problem("the picture has more than 500 kB; plot fewer series or fewer points"))
+}
+
+/// Where everything is in a figure, or in several that differ in their data only.
+pub(super) struct Layout<'a> {
+    /// Width and height in pixels.
+    pub(super) size: (f64, f64),
+    panels: Vec<Panel<'a>>,
+}
+
+impl<'a> Layout<'a> {
+    /// The layout in which all of the figures fit, each with the name that it has in messages. Titles and labels are
+    /// those of the first one.
+    pub(super) fn new(figures: &[(&str, &'a Figure)]) -> Result<Self> {
+        for &(name, figure) in figures {
+            if let Some(message) = &figure.problem {
+                return Err(problem(format!("{name}{message}")));
+            }
+            for (nth, axes) in figure.panels.iter().enumerate() {
+                if let Some(message) = &axes.problem {
+                    return Err(problem(format!("{name}{}{message}", place(figure, nth))));
+                }
+            }
+        }
+        let figure = figures[0].1;
+        let size = (figure.size.0 * PX_PER_INCH, figure.size.1 * PX_PER_INCH);
+        Ok(Layout { size, panels: arrange(figure, &scales(figures)?)? })
+    }
+
+    /// The data of one of the figures, panel by panel.
+    pub(super) fn traces(&self, figure: &Figure, column: f64) -> Vec<Vec<Shape>> {
+        let panels = self.panels.iter().zip(&figure.panels);
+        panels
+            .map(|(panel, axes)| {
+                let mut canvas = Canvas::default();
+                draw_series(&mut canvas, panel, axes, column);
+                canvas.shapes
+            })
+            .collect()
+    }
+
+    /// Axes, texts and legends, to be put over `traces`, which the legends avoid.
+    pub(super) fn surroundings(&self, traces: &[Vec<Shape>]) -> Result<Vec<Shape>> {
+        let mut canvas = Canvas::default();
+        for (nth, panel) in self.panels.iter().enumerate() {
+            canvas.outline(panel.frame, BLACK, AXIS_WIDTH);
+            draw_ticks(&mut canvas, panel);
+            draw_texts(&mut canvas, panel);
+            if panel.axes.legend {
+                let of_panel = traces.iter().skip(nth).step_by(self.panels.len());
+                draw_legend(&mut canvas, panel, &of_panel.flatten().collect::<Vec<_>>())?;
+            }
+        }
+        Ok(canvas.shapes)
+    }
 }
 
 /// Names a panel in a message; the only panel of a figure needs no name.
@@ -60,54 +122,63 @@ pub(super) fn drawable(value: f64) -> bool {
     value.abs() <= 1e300
 }
 
-/// The x and y scale of every panel.
-fn scales(figure: &Figure) -> Result<Vec<(Scale, Scale)>> {
-    let group_x = |nth: usize| if figure.share == Share::None { nth } else { 0 };
-    let group_y = |nth: usize| if figure.share == Share::XAllYColumn { nth % figure.columns } else { nth };
-    let mut x = vec![Range::default(); figure.panels.len()];
-    let mut y = vec![Range::default(); figure.panels.len()];
-    for (nth, axes) in figure.panels.iter().enumerate() {
+/// The x and y scale of every panel, for all of the figures, which have the same panels.
+fn scales(figures: &[(&str, &Figure)]) -> Result<Vec<(Scale, Scale)>> {
+    let first = figures[0].1;
+    let group_x = |nth: usize| if first.share == Share::None { nth } else { 0 };
+    let group_y = |nth: usize| if first.share == Share::XAllYColumn { nth % first.columns } else { nth };
+    let mut x = vec![Range::default(); first.panels.len()];
+    let mut y = vec![Range::default(); first.panels.len()];
+    for (nth, axes) in figures.iter().flat_map(|(_, figure)| figure.panels.iter().enumerate()) {
         x[group_x(nth)].limits = axes.xlim.or(x[group_x(nth)].limits);
         y[group_y(nth)].limits = axes.ylim.or(y[group_y(nth)].limits);
         y[group_y(nth)].log |= axes.log;
     }
-    for (nth, axes) in figure.panels.iter().enumerate() {
-        let (x, y) = (&mut x[group_x(nth)], &mut y[group_y(nth)]);
-        let log = y.log;
-        if log && y.limits.is_some_and(|limits| limits.0 < ticks::LOG_SMALLEST) {
-            return Err(problem(format!("{}ylim of a logarithmic axis: give values above 0", place(figure, nth))));
-        }
-        let shown = |value: f64| drawable(value) && (!log || value >= ticks::LOG_SMALLEST);
-        for series in &axes.series {
-            let mut found = false;
-            match &series.kind {
-                Kind::Line { x: xs, y: ys, .. } => {
-                    for (&at, &value) in xs.iter().zip(ys) {
-                        if drawable(at) && shown(value) {
-                            found = true;
-                            x.add(at);
-                            y.add(value);
-                        }
-                    }
-                }
-                Kind::Vlines { x: xs, low, high } => {
-                    found = xs.is_empty();
-                    for &at in xs.iter().filter(|at| drawable(**at) && shown(*low) && shown(*high)) {
-                        found = true;
-                        x.add(at);
-                        y.add(*low);
-                        y.add(*high);
-                    }
-                }
-            }
-            if !found {
-                let (place, label) = (place(figure, nth), &series.label);
-                let above = if log { " above 0, as a logarithmic axis needs," } else { "" };
-                return Err(problem(format!("{place}'{label}': no value{above} is finite and within ±1e300")));
-            }
+    for &(name, figure) in figures {
+        for (nth, axes) in figure.panels.iter().enumerate() {
+            let place = format!("{name}{}", place(figure, nth));
+            add_series(axes, &place, &mut x[group_x(nth)], &mut y[group_y(nth)])?;
         }
     }
-    Ok((0..figure.panels.len()).map(|nth| (x[group_x(nth)].scale(), y[group_y(nth)].scale())).collect())
+    Ok((0..first.panels.len()).map(|nth| (x[group_x(nth)].scale(), y[group_y(nth)].scale())).collect())
+}
+
+/// Widens the ranges to what a panel shows.
+fn add_series(axes: &Axes, place: &str, x: &mut Range, y: &mut Range) -> Result<()> {
+    let log = y.log;
+    if log && y.limits.is_some_and(|limits| limits.0 < ticks::LOG_SMALLEST) {
+        return Err(problem(format!("{place}ylim of a logarithmic axis: give values above 0")));
+    }
+    let shown = |value: f64| drawable(value) && (!log || value >= ticks::LOG_SMALLEST);
+    for series in &axes.series {
+        let mut found = false;
+        match &series.kind {
+            Kind::Line { x: xs, y: ys, .. } => {
+                for (&at, &value) in xs.iter().zip(ys) {
+                    if drawable(at) && shown(value) {
+                        found = true;
+                        x.add(at);
+                        y.add(value);
+                    }
+                }
+            }
+            Kind::Vlines { x: xs, low, high } => {
+                found = xs.is_empty();
+                for &at in xs.iter().filter(|at| drawable(**at) && shown(*low) && shown(*high)) {
+                    found = true;
+                    x.add(at);
+                    y.add(*low);
+                    y.add(*high);
+                }
+            }
+        }
+        if !found {
+            let label = &series.label;
+            let above = if log { " above 0, as a logarithmic axis needs," } else { "" };
+            return Err(problem(format!("{place}'{label}': no value{above} is finite and within ±1e300")));
+        }
+    }
+    Ok(())
 }
 
 /// What the panels that share an axis need of it.
@@ -264,7 +335,7 @@ impl Panel<'_> {
         self.frame.bottom - self.y.fraction(value).clamp(-1e6, 1e6) * self.frame.height()
     }
 
-    fn points<'a>(&'a self, x: &'a [f64], y: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
+    fn points<'a>(&'a self, x: &'a [f64], y: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + Clone + 'a {
         x.iter().zip(y).map(|(&x, &y)| {
             let shown = drawable(x) && drawable(y);
             if shown { (self.x_px(x), self.y_px(y)) } else { (f64::NAN, f64::NAN) }
@@ -272,24 +343,20 @@ impl Panel<'_> {
     }
 }
 
-fn draw_panel(canvas: &mut Canvas, panel: &Panel, column: f64) -> Result<()> {
+fn draw_series(canvas: &mut Canvas, panel: &Panel, axes: &Axes, column: f64) {
     let frame = panel.frame;
-    // What a legend should not cover.
-    let mut drawn: Vec<Vec<(f64, f64)>> = Vec::new();
-    for series in &panel.axes.series {
+    for series in &axes.series {
         match &series.kind {
             Kind::Line { x, y, markers } => {
                 for line in trace::polylines(panel.points(x, y), &frame, column) {
-                    if let [alone] = line[..] {
-                        canvas.disc(alone, LINE_WIDTH, series.colour)?;
-                    } else {
-                        canvas.line(&line, series.colour, LINE_WIDTH)?;
+                    match line[..] {
+                        [alone] => canvas.disc(alone, LINE_WIDTH, series.colour),
+                        _ => canvas.line(&line, series.colour, LINE_WIDTH),
                     }
-                    drawn.push(line);
                 }
                 if *markers {
                     for mark in trace::marks(panel.points(x, y), &frame, column) {
-                        canvas.disc(mark, MARKER_RADIUS, series.colour)?;
+                        canvas.disc(mark, MARKER_RADIUS, series.colour);
                     }
                 }
             }
@@ -299,61 +366,54 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, column: f64) -> Result<()> {
                 at.dedup_by_key(|x| (*x / column).floor());
                 for x in at {
                     if let Some((from, to)) = frame.clip((x, panel.y_px(*low)), (x, panel.y_px(*high))) {
-                        canvas.line(&[from, to], series.colour, LINE_WIDTH)?;
-                        drawn.push(vec![from, to]);
+                        canvas.line(&[from, to], series.colour, LINE_WIDTH);
                     }
                 }
             }
         }
     }
-    canvas.outline(frame, BLACK, AXIS_WIDTH)?;
-    draw_ticks(canvas, panel)?;
-    draw_texts(canvas, panel)?;
-    if panel.axes.legend { draw_legend(canvas, panel, &drawn) } else { Ok(()) }
 }
 
-fn draw_ticks(canvas: &mut Canvas, panel: &Panel) -> Result<()> {
+fn draw_ticks(canvas: &mut Canvas, panel: &Panel) {
     let Frame { left, bottom, .. } = panel.frame;
     let length = |tick: &Tick| if tick.label.is_empty() { MINOR_TICK } else { TICK };
     let sharp = |px: f64| (px - 0.5).round() + 0.5;
     for tick in &panel.x_ticks {
         let x = sharp(panel.x_px(tick.value));
-        canvas.line(&[(x, bottom), (x, bottom + length(tick))], BLACK, AXIS_WIDTH)?;
+        canvas.line(&[(x, bottom), (x, bottom + length(tick))], BLACK, AXIS_WIDTH);
         if panel.x_labels && !tick.label.is_empty() {
-            canvas.text(&tick.label, TEXT, (x, bottom + TICK + PAD + 0.8 * TEXT), Anchor::Middle)?;
+            canvas.text(&tick.label, TEXT, (x, bottom + TICK + PAD + 0.8 * TEXT), Anchor::Middle);
         }
     }
     for tick in &panel.y_ticks {
         let y = sharp(panel.y_px(tick.value));
-        canvas.line(&[(left - length(tick), y), (left, y)], BLACK, AXIS_WIDTH)?;
+        canvas.line(&[(left - length(tick), y), (left, y)], BLACK, AXIS_WIDTH);
         if !tick.label.is_empty() {
             // Digits are 0.73 of the font size high.
-            canvas.text(&tick.label, TEXT, (left - TICK - PAD, y + 0.365 * TEXT), Anchor::End)?;
+            canvas.text(&tick.label, TEXT, (left - TICK - PAD, y + 0.365 * TEXT), Anchor::End);
         }
     }
-    Ok(())
 }
 
-fn draw_texts(canvas: &mut Canvas, panel: &Panel) -> Result<()> {
+fn draw_texts(canvas: &mut Canvas, panel: &Panel) {
     let Frame { left, top, right, bottom } = panel.frame;
     let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
     for (nth, line) in panel.title.iter().rev().enumerate() {
         let baseline = top - 2.0 * PAD - nth as f64 * TITLE * LINE_HEIGHT;
-        canvas.text(line, TITLE, (middle.0, baseline), Anchor::Middle)?;
+        canvas.text(line, TITLE, (middle.0, baseline), Anchor::Middle);
     }
     let labels = if panel.x_labels { PAD + TEXT * LINE_HEIGHT } else { 0.0 };
     for (nth, line) in panel.xlabel.iter().enumerate() {
         let baseline = bottom + TICK + labels + PAD + (nth as f64 * LINE_HEIGHT + 0.8) * TEXT;
-        canvas.text(line, TEXT, (middle.0, baseline), Anchor::Middle)?;
+        canvas.text(line, TEXT, (middle.0, baseline), Anchor::Middle);
     }
     for (nth, line) in panel.ylabel.iter().rev().enumerate() {
         let baseline = left - TICK - PAD - panel.y_label_width - 1.5 * PAD - (nth as f64 * LINE_HEIGHT + 0.25) * TEXT;
-        canvas.text_upwards(line, TEXT, (baseline, middle.1))?;
+        canvas.text_upwards(line, TEXT, (baseline, middle.1));
     }
-    Ok(())
 }
 
-fn draw_legend(canvas: &mut Canvas, panel: &Panel, drawn: &[Vec<(f64, f64)>]) -> Result<()> {
+fn draw_legend(canvas: &mut Canvas, panel: &Panel, drawn: &[&Shape]) -> Result<()> {
     const HANDLE: f64 = 26.0;
     const INSIDE: f64 = 6.0;
     const GREY: RGBColor = RGBColor(0xcc, 0xcc, 0xcc);
@@ -375,17 +435,17 @@ fn draw_legend(canvas: &mut Canvas, panel: &Panel, drawn: &[Vec<(f64, f64)>]) ->
     let Some(area) = best_place(&panel.frame, width, height, drawn) else {
         return Err(problem(format!("a legend of {} entries does not fit; give a larger figsize", entries.len())));
     };
-    canvas.fill(area, WHITE, 0.8)?;
-    canvas.outline(area, GREY, AXIS_WIDTH)?;
+    canvas.fill(area, WHITE, 0.8);
+    canvas.outline(area, GREY, AXIS_WIDTH);
     let mut middle = area.top + INSIDE - 0.15 * TEXT + row / 2.0;
     for (series, lines) in entries {
         let handle = (area.left + INSIDE, area.left + INSIDE + HANDLE);
-        canvas.line(&[(handle.0, middle), (handle.1, middle)], series.colour, LINE_WIDTH)?;
+        canvas.line(&[(handle.0, middle), (handle.1, middle)], series.colour, LINE_WIDTH);
         if matches!(series.kind, Kind::Line { markers: true, .. }) {
-            canvas.disc(((handle.0 + handle.1) / 2.0, middle), MARKER_RADIUS, series.colour)?;
+            canvas.disc(((handle.0 + handle.1) / 2.0, middle), MARKER_RADIUS, series.colour);
         }
         for line in lines {
-            canvas.text(&line, TEXT, (handle.1 + INSIDE, middle + 0.365 * TEXT), Anchor::Start)?;
+            canvas.text(&line, TEXT, (handle.1 + INSIDE, middle + 0.365 * TEXT), Anchor::Start);
             middle += row;
         }
     }
@@ -393,7 +453,7 @@ fn draw_legend(canvas: &mut Canvas, panel: &Panel, drawn: &[Vec<(f64, f64)>]) ->
 }
 
 /// The place for a box, of some along the frame's sides, where it covers the fewest drawn pieces of line.
-fn best_place(frame: &Frame, width: f64, height: f64, drawn: &[Vec<(f64, f64)>]) -> Option<Frame> {
+fn best_place(frame: &Frame, width: f64, height: f64, drawn: &[&Shape]) -> Option<Frame> {
     const GAP: f64 = 6.0;
     if width + 2.0 * GAP > frame.width() || height + 2.0 * GAP > frame.height() {
         return None;
@@ -416,9 +476,12 @@ fn best_place(frame: &Frame, width: f64, height: f64, drawn: &[Vec<(f64, f64)>])
             right: area.right + MARKER_RADIUS,
             bottom: area.bottom + MARKER_RADIUS,
         };
-        // A point that stands alone is a piece from itself to itself.
-        let pieces = drawn.iter().flat_map(|line| line.windows(line.len().clamp(1, 2)));
-        pieces.filter(|piece| near.clip(piece[0], piece[piece.len() - 1]).is_some()).count()
+        let covers = |shape: &&Shape| match shape {
+            Shape::Line { points, .. } => points.windows(2).filter(|p| near.clip(p[0], p[1]).is_some()).count(),
+            Shape::Disc { centre, .. } => usize::from(near.contains(*centre)),
+            _ => 0,
+        };
+        drawn.iter().map(covers).sum()
     };
     areas.min_by_key(covered)
 }

@@ -1,6 +1,13 @@
 //! The graph of a model's layers.
 
-use super::svg::{Anchor, BLACK, picture};
+use layout::core::base::Orientation;
+use layout::core::geometry::{Point, Position};
+use layout::core::style::StyleAttr;
+use layout::std_shapes::shapes::{Arrow, Element, ShapeKind};
+use layout::topo::layout::VisualGraph;
+use layout::topo::placer::Placer;
+
+use super::svg::{Anchor, BLACK, Canvas, picture};
 use super::trace::Frame;
 use super::{Svg, text};
 
@@ -22,7 +29,8 @@ impl LayerNode {
     }
 }
 
-/// A picture of layers that follow each other: a box for each, with its input and output shape, and arrows between.
+/// A picture of layers that follow each other: a box for each, with its input and output shape, and arrows between,
+/// laid out by the crate layout-rs.
 ///
 /// ```
 /// use hhnet::figure::{LayerNode, layer_graph};
@@ -33,52 +41,101 @@ impl LayerNode {
 /// assert!(graph.as_str().contains("conv1d: Conv1D"));
 /// ```
 pub fn layer_graph(layers: &[LayerNode]) -> Svg {
-    const TEXT: f64 = 14.0;
-    const ROW: f64 = 24.0;
-    const BETWEEN: f64 = 36.0;
-    const EDGE: f64 = 8.0;
-    const ARROW: (f64, f64) = (4.0, 10.0);
-    let clean = |label: &str| text::wrap(label, TEXT, f64::INFINITY).join(" ");
-    let cell = |label: &str| (text::width(label, TEXT) + 2.0 * EDGE).ceil();
-    let direction = cell("output:");
-    let boxes: Vec<_> = layers
+    let boxes: Vec<LayerBox> = layers.iter().map(LayerBox::new).collect();
+    let frames = arrange(&boxes);
+    let mut canvas = Canvas::default();
+    for (layer, frame) in boxes.iter().zip(&frames) {
+        layer.draw(&mut canvas, frame);
+    }
+    for pair in frames.windows(2) {
+        draw_arrow(&mut canvas, (middle(&pair[0]), pair[0].bottom), (middle(&pair[1]), pair[1].top));
+    }
+    let right = frames.iter().map(|frame| frame.right).fold(0.0, f64::max);
+    let bottom = frames.iter().map(|frame| frame.bottom).fold(0.0, f64::max);
+    picture(right + EDGE, bottom + EDGE, canvas.shapes).expect("text in memory takes every write")
+}
+
+// In pixels.
+const TEXT: f64 = 14.0;
+const ROW: f64 = 24.0;
+const BETWEEN: f64 = 36.0;
+const EDGE: f64 = 8.0;
+const ARROW: (f64, f64) = (4.0, 10.0);
+
+/// Where each box is: layers from top to bottom, each connected with the next.
+fn arrange(boxes: &[LayerBox]) -> Vec<Frame> {
+    let mut graph = VisualGraph::new(Orientation::TopToBottom);
+    let nodes: Vec<_> = boxes
         .iter()
         .map(|layer| {
-            let (name, input, output) = (clean(&layer.name), clean(&layer.input), clean(&layer.output));
-            let widths = [cell(&name), direction, cell(&input).max(cell(&output))];
-            (name, input, output, widths)
+            let size = Point::new(layer.widths.iter().sum(), 2.0 * ROW);
+            let shape = ShapeKind::new_box(&layer.name);
+            let mut node = Element::create(shape, StyleAttr::simple(), Orientation::TopToBottom, size);
+            node.pos = Position::new(Point::zero(), size, Point::zero(), Point::splat(BETWEEN));
+            graph.add_node(node)
         })
         .collect();
-    let widest = boxes.iter().map(|(.., widths)| widths.iter().sum()).fold(0.0, f64::max);
-    let middle = (EDGE + widest / 2.0).floor() + 0.5;
-    let heights = 2.0 * ROW * boxes.len() as f64 + BETWEEN * boxes.len().saturating_sub(1) as f64;
-    let drawn = picture(widest + 2.0 * EDGE, heights + 2.0 * EDGE, |canvas| {
-        let mut top = EDGE + 0.5;
-        for (nth, (name, input, output, widths)) in boxes.iter().enumerate() {
-            if nth > 0 {
-                let tip = (middle, top);
-                let base = top - ARROW.1;
-                canvas.line(&[(middle, top - BETWEEN), (middle, base)], BLACK, 1.0)?;
-                canvas.polygon(&[(middle - ARROW.0, base), (middle + ARROW.0, base), tip], BLACK)?;
-            }
-            let left = (middle - widths.iter().sum::<f64>() / 2.0).floor() + 0.5;
-            let (first, second) = (left + widths[0], left + widths[0] + widths[1]);
-            let area = Frame { left, top, right: second + widths[2], bottom: top + 2.0 * ROW };
-            canvas.outline(area, BLACK, 1.0)?;
-            canvas.line(&[(first, top), (first, area.bottom)], BLACK, 1.0)?;
-            canvas.line(&[(second, top), (second, area.bottom)], BLACK, 1.0)?;
-            canvas.line(&[(first, top + ROW), (area.right, top + ROW)], BLACK, 1.0)?;
-            // The middle of letters is about a third of the font size above their baseline.
-            let baseline = |row: f64| top + (row + 0.5) * ROW + 0.34 * TEXT;
-            let centre = |left: f64, width: f64| left + width / 2.0;
-            canvas.text(name, TEXT, (centre(left, widths[0]), baseline(0.5)), Anchor::Middle)?;
-            for (row, label, shape) in [(0.0, "input:", input), (1.0, "output:", output)] {
-                canvas.text(label, TEXT, (centre(first, widths[1]), baseline(row)), Anchor::Middle)?;
-                canvas.text(shape, TEXT, (centre(second, widths[2]), baseline(row)), Anchor::Middle)?;
-            }
-            top = area.bottom + BETWEEN;
-        }
-        Ok(())
+    nodes.windows(2).for_each(|pair| graph.add_edge(Arrow::simple(""), pair[0], pair[1]));
+    if nodes.is_empty() {
+        // layout-rs lays out no empty graph.
+        return Vec::new();
+    }
+    graph.to_valid_dag();
+    graph.split_long_edges(true);
+    Placer::new(&mut graph).layout(false);
+    let corners: Vec<Point> = nodes.iter().map(|&node| graph.pos(node).bbox(false).0).collect();
+    let left = corners.iter().map(|corner| corner.x).fold(f64::INFINITY, f64::min);
+    let top = corners.iter().map(|corner| corner.y).fold(f64::INFINITY, f64::min);
+    // Lines of one pixel are sharp around the middle of a pixel.
+    let sharp = |px: f64| px.floor() + EDGE + 0.5;
+    let frames = corners.iter().zip(boxes).map(|(corner, layer)| {
+        let (left, top) = (sharp(corner.x - left), sharp(corner.y - top));
+        Frame { left, top, right: left + layer.widths.iter().sum::<f64>(), bottom: top + 2.0 * ROW }
     });
-    drawn.expect("text in memory takes every write")
+    frames.collect()
+}
+
+fn middle(frame: &Frame) -> f64 {
+    (frame.left + frame.right) / 2.0
+}
+
+fn draw_arrow(canvas: &mut Canvas, from: (f64, f64), tip: (f64, f64)) {
+    let base = tip.1 - ARROW.1;
+    canvas.line(&[from, (tip.0, base)], BLACK, 1.0);
+    canvas.polygon(&[(tip.0 - ARROW.0, base), (tip.0 + ARROW.0, base), tip], BLACK);
+}
+
+/// A layer's texts, and the widths of the cells for its name, for "input:" and "output:", and for the shapes.
+struct LayerBox {
+    name: String,
+    input: String,
+    output: String,
+    widths: [f64; 3],
+}
+
+impl LayerBox {
+    fn new(layer: &LayerNode) -> Self {
+        let clean = |label: &str| text::wrap(label, TEXT, f64::INFINITY).join(" ");
+        // An even number of pixels, so that the middle of a box is the middle of a pixel, as its sides are.
+        let cell = |label: &str| 2.0 * (text::width(label, TEXT) / 2.0 + EDGE).ceil();
+        let (name, input, output) = (clean(&layer.name), clean(&layer.input), clean(&layer.output));
+        let widths = [cell(&name), cell("output:"), cell(&input).max(cell(&output))];
+        LayerBox { name, input, output, widths }
+    }
+
+    fn draw(&self, canvas: &mut Canvas, area: &Frame) {
+        let Frame { left, top, right, bottom } = *area;
+        let (first, second) = (left + self.widths[0], left + self.widths[0] + self.widths[1]);
+        canvas.outline(*area, BLACK, 1.0);
+        canvas.line(&[(first, top), (first, bottom)], BLACK, 1.0);
+        canvas.line(&[(second, top), (second, bottom)], BLACK, 1.0);
+        canvas.line(&[(first, top + ROW), (right, top + ROW)], BLACK, 1.0);
+        // The middle of letters is about a third of the font size above their baseline.
+        let baseline = |row: f64| top + (row + 0.5) * ROW + 0.34 * TEXT;
+        canvas.text(&self.name, TEXT, ((left + first) / 2.0, baseline(0.5)), Anchor::Middle);
+        for (row, label, shape) in [(0.0, "input:", &self.input), (1.0, "output:", &self.output)] {
+            canvas.text(label, TEXT, ((first + second) / 2.0, baseline(row)), Anchor::Middle);
+            canvas.text(shape, TEXT, ((second + right) / 2.0, baseline(row)), Anchor::Middle);
+        }
+    }
 }

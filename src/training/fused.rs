@@ -24,8 +24,10 @@ use crate::model::Variable;
 use crate::simd::{Isa, Kernel, Level, Vector, dispatch_on};
 
 /// Vectors of time steps that are worked on together, and channels.
-const VECTORS: usize = 3;
+const VECTORS: usize = 2;
 const CHANNELS: usize = 4;
+/// Rows of the gradient that are worked on together.
+const ROWS: usize = 3;
 /// Single-precision sums of the gradient run over at most so many steps; then they are added up in double precision.
 const SUM_STEPS: usize = 960;
 
@@ -143,13 +145,9 @@ impl Kernel for Gradient<'_> {
         let (activations, errors) = shape.split(memory, network, true);
         forward::<I::F32>(network, weights, x, shape, activations);
 
-        let output = shape.start_of(network, layers.len());
-        let mut squares = 0.0;
-        for (t, &y) in y.iter().enumerate() {
-            let difference = activations[output + shape.margin + t] - y;
-            squares += f64::from(difference) * f64::from(difference);
-            errors[output + shape.margin + t] = 2.0 * difference;
-        }
+        let output = shape.start_of(network, layers.len()) + shape.margin;
+        let predicted = &activations[output..output + shape.steps];
+        let squares = square_errors::<I::F32>(predicted, y, &mut errors[output..output + shape.steps]);
         let mut mirrored = Vec::new();
         for (i, layer) in layers.iter().enumerate().rev() {
             let (input, output) = (shape.start_of(network, i), shape.start_of(network, i + 1));
@@ -166,6 +164,28 @@ impl Kernel for Gradient<'_> {
         }
         squares
     }
+}
+
+/// The sum of squared errors of a prediction, and its derivative with respect to each value.
+#[inline(always)]
+fn square_errors<V: Vector<Element = f32>>(predicted: &[f32], y: &[f32], derivative: &mut [f32]) -> f64 {
+    let mut sum = 0.0;
+    let whole = y.len() / V::LANES * V::LANES;
+    for start in (0..whole).step_by(SUM_STEPS) {
+        let mut squares = V::splat(0.0);
+        for t in (start..whole.min(start + SUM_STEPS)).step_by(V::LANES) {
+            let difference = V::load(&predicted[t..]) - V::load(&y[t..]);
+            squares = difference.mul_add(difference, squares);
+            (difference + difference).store(&mut derivative[t..]);
+        }
+        sum += f64::from(squares.sum());
+    }
+    for t in whole..y.len() {
+        let difference = predicted[t] - y[t];
+        sum += f64::from(difference * difference);
+        derivative[t] = 2.0 * difference;
+    }
+    sum
 }
 
 /// Appends the wanted steps of the output.
@@ -395,11 +415,11 @@ struct Correlation<'a> {
 impl Correlation<'_> {
     #[inline(always)]
     fn rows<V: Vector<Element = f32>, const N: usize>(&self, rows: usize, gradient: &mut [f64]) {
-        for row in (0..rows).step_by(VECTORS) {
+        for row in (0..rows).step_by(ROWS) {
             match rows - row {
                 1 => self.block::<V, 1, N>(row, gradient),
                 2 => self.block::<V, 2, N>(row, gradient),
-                _ => self.block::<V, VECTORS, N>(row, gradient),
+                _ => self.block::<V, ROWS, N>(row, gradient),
             }
         }
         let mut sums = [V::splat(0.0); N];
@@ -436,14 +456,15 @@ impl Correlation<'_> {
         }
         let mut sums = [[V::splat(0.0); N]; R];
         for t in (0..count).step_by(V::LANES) {
-            let mut vectors = [V::splat(0.0); N];
-            for o in 0..N {
-                vectors[o] = V::load(&errors[o][t..]);
-            }
+            // The sums, these inputs and one error at a time: no more than the processor has registers for.
+            let mut vectors = [V::splat(0.0); R];
             for r in 0..R {
-                let input = V::load(&inputs[r][t..]);
-                for o in 0..N {
-                    sums[r][o] = input.mul_add(vectors[o], sums[r][o]);
+                vectors[r] = V::load(&inputs[r][t..]);
+            }
+            for o in 0..N {
+                let error = V::load(&errors[o][t..]);
+                for r in 0..R {
+                    sums[r][o] = error.mul_add(vectors[r], sums[r][o]);
                 }
             }
         }

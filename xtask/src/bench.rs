@@ -10,9 +10,8 @@ use serde_json::Value;
 
 use crate::notebooks::NOTEBOOKS;
 use crate::prerequisites;
-use crate::process::run_logged;
 use crate::setup;
-use crate::stamp::Step;
+use crate::venv::Environment;
 
 /// `benches/NAME.rs`, and `benches/peers/NAME.py` with the packages in `benches/peers/NAME.txt`.
 pub const BENCHES: [&str; 2] = ["generator", "training"];
@@ -30,31 +29,20 @@ pub fn peers(name: &str, arguments: &[&str]) -> Result<ExitCode> {
     let places = setup::run()?;
     let found = prerequisites::check(&places)?;
     let scripts = places.root.join("benches/peers");
-    let list = scripts.join(name).with_extension("txt");
-    let packages = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    let environment = places.home.join("peers").join(name);
-    let python = environment.join("bin/python");
-    let step = Step {
+    let environment = Environment {
         places: &places,
         name: if name == "generator" { "peers-generator" } else { "peers-training" },
         title: "the peers' Python environment",
-        product: python.clone(),
-        inputs: vec![packages, found.python.display().to_string(), places.root.display().to_string()],
+        directory: places.home.join("peers").join(name),
+        list: scripts.join(name).with_extension("txt"),
     };
-    step.ensure(|| {
-        crate::stamp::remove(&environment)?;
-        let mut venv = Command::new(&found.python);
-        run_logged(&places, "peers-venv", venv.args(["-m", "venv"]).arg(&environment), None)?;
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir", "-r"]);
-        run_logged(&places, "peers-packages", pip.arg(&list), Some(&environment))
-    })?;
+    environment.step(&found)?.ensure(|| environment.make(&found.python))?;
     let mut build = Command::new("cargo");
     build.args(["build", "--locked", "--release", "--package", "hhnet-cli"]).current_dir(&places.root);
     if !places.with_libraries(&mut build).status().context("cannot start cargo")?.success() {
         bail!("the program `hhnet` does not compile: see above");
     }
-    let mut script = Command::new(&python);
+    let mut script = Command::new(environment.python());
     script.arg(scripts.join(name).with_extension("py")).arg(places.root.join("target/release/hhnet")).args(arguments);
     finish(script.current_dir(places.scratch()))
 }

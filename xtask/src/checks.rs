@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::places::{Places, short};
 use crate::stamp::remove;
-use crate::{examine, notebooks, setup};
+use crate::{browser, examine, links, names, notebooks, setup, texts};
 
 /// One check that was made.
 struct Outcome {
@@ -30,6 +30,7 @@ pub fn run() -> Result<ExitCode> {
         outcomes.push(Outcome { name, time: begin.elapsed(), passed: result.is_ok() });
     };
     check("formatting", &|places| cargo(places, &["fmt", "--all", "--check"]));
+    check("links and names in texts", &texts);
     check("committed notebooks examined", &committed_notebooks);
     check("lints", &|places| {
         cargo(places, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
@@ -37,12 +38,19 @@ pub fn run() -> Result<ExitCode> {
     check("documentation", &|places| cargo(places, &["doc", "--locked", "--workspace", "--no-deps"]));
     check("Rust tests and doc tests", &|places| cargo(places, &["test", "--locked", "--workspace"]));
     check("notebooks from a clean kernel", &fresh_notebooks);
+    let chromium = browser::find();
+    if let Some(chromium) = &chromium {
+        check("notebooks in a browser", &|places| browser::check(places, chromium));
+    }
 
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
     println!();
     for outcome in &outcomes {
         let word = if outcome.passed { "passed" } else { "FAILED" };
         println!("{word}  {:>7.1} s  {}", outcome.time.as_secs_f64(), outcome.name);
+    }
+    if chromium.is_none() {
+        println!("NOT RUN             notebooks in a browser: {}", browser::NO_BROWSER);
     }
     println!("{} passed, {failed} failed", outcomes.len() - failed);
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -59,6 +67,13 @@ fn cargo(places: &Places, arguments: &[&str]) -> Result<()> {
         bail!("`cargo {}` failed: see above", arguments.join(" "));
     }
     Ok(())
+}
+
+fn texts(places: &Places) -> Result<()> {
+    let texts = texts::all(&places.root)?;
+    let mut faults = links::faults(&places.root, &texts);
+    faults.extend(names::faults(&places.root, &texts, crate::HELP)?);
+    report(&faults, "in what the texts say")
 }
 
 fn committed_notebooks(places: &Places) -> Result<()> {
@@ -86,7 +101,7 @@ fn fresh_notebooks(places: &Places) -> Result<()> {
 }
 
 /// The files that notebooks write beside themselves.
-fn remove_data(places: &Places) -> Result<()> {
+pub fn remove_data(places: &Places) -> Result<()> {
     for entry in fs::read_dir(places.scratch()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.ends_with(".h5") || name.ends_with(".h5.part") {
@@ -96,7 +111,7 @@ fn remove_data(places: &Places) -> Result<()> {
     Ok(())
 }
 
-fn report(faults: &[String], advice: &str) -> Result<()> {
+pub fn report(faults: &[String], advice: &str) -> Result<()> {
     if !faults.is_empty() {
         bail!("{} faults ({advice}):\n  - {}", faults.len(), faults.join("\n  - "));
     }

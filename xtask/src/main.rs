@@ -2,6 +2,7 @@
 
 mod analyzer;
 mod bench;
+mod browser;
 mod cells;
 mod checks;
 mod examine;
@@ -9,24 +10,30 @@ mod hdf5;
 mod kernel;
 mod lab;
 mod libtorch;
+mod links;
+mod names;
 mod notebooks;
 mod places;
 mod prerequisites;
 mod process;
 mod setup;
 mod stamp;
+mod texts;
+mod venv;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-const HELP: &str = "\
+/// What `cargo xtask help` prints.
+pub const HELP: &str = "\
 hhnet's tasks: cargo xtask <task>
 
   setup       Puts all that the notebooks need below .hhnet/ in this checkout. Does only what is missing.
   notebooks   Set-up, then runs both notebooks from a clean kernel and keeps the result in notebooks/,
               with an HTML copy of each in target/notebooks/.
   lab         Set-up, then opens JupyterLab in notebooks/. Further arguments go to JupyterLab.
-  test        Set-up, then every check: formatting, lints, documentation, Rust tests, both notebooks.
+  test        Set-up, then every check: formatting, links, lints, documentation, Rust tests, both notebooks.
+  browser     The last of these checks alone: works with both notebooks in JupyterLab in Chromium.
   bench NAME  Measures `generator` or `training`; with --peers, times other programs on the same work.
               `bench notebooks [5]` times every cell of both notebooks, in that many fresh kernels.
   help        This text.
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
         ["setup"] => setup::run().map(|_| ExitCode::SUCCESS),
         ["notebooks"] => notebooks::run(),
         ["test"] => checks::run(),
+        ["browser"] => browser::run(),
         ["lab", further @ ..] => lab::run(further),
         ["bench", "notebooks"] => bench::notebooks("5"),
         ["bench", "notebooks", starts] => bench::notebooks(starts),

@@ -60,9 +60,10 @@ pub fn execute(places: &Places, name: &str, directory: &Path) -> Result<PathBuf>
     Ok(executed)
 }
 
-fn to_html(places: &Places, executed: &Path) -> Result<PathBuf> {
-    let mut nbconvert = Command::new(places.python_program("jupyter"));
-    nbconvert.args(["nbconvert", "--to", "html", "--log-level", "WARN"]).arg(executed);
-    run_logged(places, "nbconvert", places.with_jupyter(&mut nbconvert), None)?;
+/// Exports an executed notebook as a page beside it.
+pub fn to_html(places: &Places, executed: &Path) -> Result<PathBuf> {
+    let mut python = Command::new(places.python_program("python"));
+    python.arg(places.root.join("xtask/python/export_notebook.py")).arg(executed);
+    run_logged(places, "export", places.with_jupyter(&mut python), None)?;
     Ok(executed.with_extension("html"))
 }

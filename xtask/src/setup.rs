@@ -11,9 +11,9 @@ use crate::places::Places;
 use crate::prerequisites::{self, Found};
 use crate::process::run_logged;
 use crate::stamp::{Step, remove};
+use crate::venv::Environment;
 use crate::{analyzer, cells, hdf5, libtorch};
 
-const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 const EVCXR: &str = "=0.22.0";
 /// A little less optimisation than usual, for less time to compile it. With level 1 a kernel would need 7 s more to its
 /// first figure.
@@ -35,7 +35,7 @@ pub fn run() -> Result<Places> {
     let found = prerequisites::check(&places)?;
 
     let mut worked = false;
-    let python = python(&places, &found);
+    let python = python(&places).step(&found)?;
     worked |= python.ensure(|| install_python(&places, &found))?;
     let (libtorch, own) = libtorch::step(&places);
     worked |= libtorch.ensure(|| libtorch::install(&places, own.as_deref()))?;
@@ -57,35 +57,20 @@ pub fn run() -> Result<Places> {
     Ok(places)
 }
 
-fn python<'a>(places: &'a Places, found: &Found) -> Step<'a> {
-    Step {
+fn python(places: &Places) -> Environment<'_> {
+    Environment {
         places,
         name: "python",
         title: "Python packages: JupyterLab, nbclient, nbconvert and tools (download about 110 MB)",
-        product: places.python_program("python"),
-        inputs: vec![
-            REQUIREMENTS.to_string(),
-            found.python.display().to_string(),
-            // Programs of a virtual environment name its directory.
-            places.root.display().to_string(),
-        ],
+        directory: places.python_environment(),
+        list: places.root.join("xtask/python/requirements.txt"),
     }
 }
 
 fn install_python(places: &Places, found: &Found) -> Result<()> {
-    // Not built aside and renamed: a virtual environment works only where it was made. Without its stamp it does not count.
-    let environment = places.python_environment();
-    remove(&environment)?;
+    // The kernelspec lies in the environment.
     remove(&places.home.join("stamps/kernelspec"))?;
-    let mut venv = Command::new(&found.python);
-    venv.args(["-m", "venv"]).arg(&environment);
-    run_logged(places, "python-venv", &mut venv, None)?;
-    let list = places.home.join("requirements.txt");
-    fs::write(&list, REQUIREMENTS)?;
-    let mut pip = Command::new(places.python_program("python"));
-    pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir", "-r"]).arg(&list);
-    run_logged(places, "python-packages", &mut pip, Some(&environment))?;
-    remove(&list)
+    python(places).make(&found.python)
 }
 
 fn evcxr(places: &Places) -> Step<'_> {

@@ -81,7 +81,6 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
     fails(directory, &["generate", "--out", "p.h5", "--stream", "philox"], "not available yet");
     fails(directory, &["generate", "--out", "none/d.h5"], "directory does not exist");
     let train = ["train", "--data", "d.h5", "--weights", "w.weights.h5"];
-    fails(directory, &[&train[..], &["--engine", "fused"]].concat(), "not available yet");
     fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
     fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "epochs = 0");
     fails(directory, &["train", "--data", "d.h5", "--weights", "w.h5", "--validation", "5"], ".weights.h5");

@@ -10,7 +10,8 @@
 //! | [`Slider`] | HTML with all its figures; the middle one as picture |
 //! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first series; range as text |
 //! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`], lists of weights | table |
-//! | [`History`], [`Evaluation`], [`Tensor`], single weights, short lists, devices | text |
+//! | [`History`] | picture and table |
+//! | [`Evaluation`], [`Tensor`], single weights, short lists, devices | text |
 
 mod table;
 
@@ -407,10 +408,24 @@ impl Show for Model {
     }
 }
 
-impl History {
-    /// Shows a table of the epochs below the notebook cell.
-    pub fn evcxr_display(&self) {
-        show(&[("text/plain", &self.to_string())]);
+impl Show for History {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let text = self.to_string();
+        let mut figure = Figure::new();
+        let mut lines = 0;
+        for (values, label) in [(&self.loss, "loss"), (&self.mse, "mse"), (&self.val_mse, "val_mse")] {
+            if values.iter().any(|value| value.is_finite() && *value > 0.0) {
+                figure.axes(0, 0).semilogy(&numbers(values.len()), values, label);
+                lines += 1;
+            }
+        }
+        if lines == 0 {
+            return Ok(vec![(TEXT, text)]);
+        }
+        figure.axes(0, 0).xlabel("epochs").ylabel("loss").legend();
+        let svg = figure.to_svg()?;
+        let html = format!("{}\n<pre>{}</pre>\n", svg.as_str(), escape(&text));
+        Ok(vec![(HTML, html), (PICTURE, svg.as_str().to_owned()), (TEXT, text)])
     }
 }
 
@@ -557,6 +572,22 @@ mod tests {
         let none = ModelOptions { layer_sizes: vec![], kernel_sizes: vec![], ..ModelOptions::default() };
         assert!(generate_model(&none).unwrap().plot_kernels().is_err());
         assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144 mV²");
+    }
+
+    #[test]
+    fn a_history_shows_its_lines_and_epochs() {
+        assert!(!text(&History::default()).is_empty());
+        let history = History {
+            loss: vec![20.0, 3.0],
+            mse: vec![19.0, 2.0],
+            val_mse: vec![f64::NAN, f64::NAN],
+            seconds: vec![0.5; 2],
+            ..History::default()
+        };
+        assert_eq!(text(&history), history.to_string());
+        has(&history, HTML, "<pre>");
+        has(&history, PICTURE, ">mse<");
+        assert!(!history.blocks().unwrap()[1].1.contains("val_mse"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 """Works with notebooks as a person does: `browser.py CHROMIUM DIRECTORY RESULTS NOTEBOOK...`.
 
 Starts JupyterLab in DIRECTORY, asks it what nobody but its user may ask, opens each of DIRECTORY's notebooks in Chromium, runs all
-cells, moves the sliders, restarts the kernel and runs all cells again. Then opens the page in RESULTS that was exported from the
-notebook, without a network. Prints as JSON what was there to see; keeps screenshots in RESULTS. Judges nothing.
+cells, unfolds what is folded, moves the sliders, restarts the kernel and runs all cells again. Then opens the page in RESULTS that
+was exported from the notebook, without a network. Prints as JSON what was there to see; keeps screenshots in RESULTS. Judges
+nothing.
 """
 
 import json
@@ -34,6 +35,10 @@ FLAGS = [
 CELL = ".jp-Notebook .jp-CodeCell"
 OUTPUT = ".jp-OutputArea-output"
 PROMPT = ".jp-InputArea-prompt"
+# What unfolds something folded: in JupyterLab the button with the number of hidden cells, on an exported page the heading.
+FOLDED = ".jp-Notebook .jp-showHiddenCellsButton:visible, details:not([open]) > summary"
+# For each code cell, whether it can be seen.
+ARE_VISIBLE = "cell => [...document.querySelectorAll(cell)].map(cell => cell.checkVisibility())"
 # What a page shows of its code cells.
 LOOK = """([cell, output, prompt]) => [...document.querySelectorAll(cell)].map(cell => ({
     prompt: cell.querySelector(prompt)?.textContent.trim() ?? "",
@@ -175,8 +180,17 @@ def wait_for_cells(page):
     page.wait_for_timeout(500)
 
 
+def unfold(page):
+    """Unfolds all that is folded; for each code cell, whether it could be seen before."""
+    visible = page.evaluate(ARE_VISIBLE, CELL)
+    while page.locator(FOLDED).count():
+        page.locator(FOLDED).first.click(timeout=10_000)
+    return visible
+
+
 def look(page, pictures):
-    """What there is to see, and for each slider whether a click on another value changes the figure."""
+    """What there is to see before and after unfolding, and for each slider whether a click on another value changes the figure."""
+    visible = unfold(page)
     moved = []
     for output in page.locator(f"{CELL} {OUTPUT}").filter(has=page.locator("input[type=range]")).all():
         figure = output.locator("svg, img").first
@@ -189,6 +203,8 @@ def look(page, pictures):
                 shown.append(figure.screenshot())
             moved.append(shown[0] != shown[1])
     cells = page.evaluate(LOOK, [CELL, OUTPUT, PROMPT])
+    for cell, was_visible in zip(cells, visible, strict=True):
+        cell["folded"] = not was_visible
     for index, cell in enumerate(page.locator(CELL).all()):
         if cells[index]["figures"] or cells[index]["errors"]:
             cell.scroll_into_view_if_needed()
@@ -204,7 +220,9 @@ def work(page, server, notebook, results):
     """Opens a notebook, runs it, restarts it and runs it again."""
     # A workspace of its own: no tab of the notebook before comes back.
     page.goto(f"{server.url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={server.token}")
-    page.locator(CELL).first.wait_for(timeout=START_SECONDS * 1000)
+    # JupyterLab makes the cells one after the other.
+    cells = sum(cell["cell_type"] == "code" for cell in json.loads(notebook.read_text())["cells"])
+    page.locator(CELL).nth(cells - 1).wait_for(state="attached", timeout=START_SECONDS * 1000)
     # The page says `idle` before it has begun to look for a kernel, too.
     server.wait_for_connection()
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=START_SECONDS * 1000)

@@ -1,12 +1,14 @@
 """Exports a notebook as a page that asks nothing of the network: `export_notebook.py NOTEBOOK`. Writes the page beside the notebook.
 
-Equations become MathML, which browsers draw by themselves. Links to notebooks lead to their pages.
+Equations become MathML, which browsers draw by themselves. Links to notebooks lead to their pages. What stands under a heading that
+is folded in JupyterLab is folded on the page, too.
 """
 
 import re
 import sys
 from pathlib import Path
 
+import nbformat
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
@@ -25,17 +27,19 @@ main { max-width: 64rem; margin: auto; }
 .jp-OutputArea-output svg, .jp-OutputArea-output img { max-width: 100%; height: auto; }
 math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.1em; }
 math[display="block"] { margin: 1em 0; overflow-x: auto; overflow-y: hidden; }
-details > summary { margin-left: var(--jp-cell-prompt-width); padding: 0.5em; cursor: pointer; }
+details > summary { margin-left: var(--jp-cell-prompt-width); padding: 0.5em; cursor: pointer; font: bold 1em var(--jp-content-font-family); }
 </style>
 {% endblock %}
-{% block input_group %}
-{%- if cell.metadata.get("jupyter", {}).get("source_hidden") -%}
-<details><summary>Show the code</summary>{{ super() }}</details>
+{% block any_cell %}
+{%- if cell.fold -%}
+<details><summary>{{ cell.fold }}</summary>
 {%- else -%}
 {{ super() }}
 {%- endif -%}
+{{ "</details>" * cell.get("folds_end", 0) }}
 {% endblock %}
 """
+HEADING = re.compile(r"(#+)\s+(.*)")
 
 
 class Renderer(IPythonRenderer):
@@ -65,11 +69,27 @@ def mathml(tex, display):
     return result
 
 
+def mark_folds(cells):
+    """Marks where a fold begins, with the text of its heading, and how many end after a cell: at the next heading that is not
+    deeper, or at the end of the notebook."""
+    open_folds = []
+    for index, cell in enumerate(cells):
+        heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
+        while heading and open_folds and len(heading[1]) <= open_folds[-1]:
+            open_folds.pop()
+            cells[index - 1].folds_end = cells[index - 1].get("folds_end", 0) + 1
+        if heading and cell.metadata.get("jp-MarkdownHeadingCollapsed"):
+            cell.fold = heading[2]
+            open_folds.append(len(heading[1]))
+    cells[-1].folds_end = len(open_folds)
+
+
 def main():
-    notebook = Path(sys.argv[1])
-    exporter = Exporter(raw_template=TEMPLATE)
-    page, _ = exporter.from_filename(str(notebook))
-    notebook.with_suffix(".html").write_text(page, encoding="utf-8")
+    path = Path(sys.argv[1])
+    notebook = nbformat.read(path, as_version=4)
+    mark_folds(notebook.cells)
+    page, _ = Exporter(raw_template=TEMPLATE).from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+    path.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 main()

@@ -1,4 +1,4 @@
-//! The notebooks in a real browser: opened in JupyterLab, run, restarted and run again, and read as exported pages.
+//! The notebooks in a real browser: opened in JupyterLab, run, unfolded, restarted and run again, and read as exported pages.
 //!
 //! `xtask/python/browser.py` works the browser and tells what it saw; this module judges it.
 
@@ -103,6 +103,8 @@ struct Expected {
     name: String,
     /// For each code cell: whether it shows a figure.
     figures: Vec<bool>,
+    /// For each code cell: whether it belongs to an exercise's solution, which is folded until the reader unfolds it.
+    solutions: Vec<bool>,
     sliders: usize,
 }
 
@@ -116,6 +118,7 @@ impl Expected {
         Self {
             name: name.to_string(),
             figures: cells.iter().map(|cell| outputs(cell).iter().any(shows)).collect(),
+            solutions: cells.iter().map(|cell| list(&cell["metadata"]["tags"]).contains(&json!("solution"))).collect(),
             sliders: cells
                 .iter()
                 .flat_map(|cell| outputs(cell))
@@ -137,7 +140,12 @@ fn faults(seen: &Value, expected: &[Expected]) -> Vec<String> {
         for what in ["run", "restart and run", "export"] {
             match runs.iter().find(|run| run["what"] == what) {
                 Some(run) => {
-                    faults.extend(run_faults(run, expected).into_iter().map(|fault| format!("{name}, {what}: {fault}")))
+                    let mut found = run_faults(run, expected);
+                    // The restarted one was unfolded before.
+                    if what != "restart and run" {
+                        found.extend(fold_faults(run, expected));
+                    }
+                    faults.extend(found.into_iter().map(|fault| format!("{name}, {what}: {fault}")));
                 }
                 None => faults.push(format!("{name}: nothing was seen of: {what}")),
             }
@@ -204,6 +212,18 @@ fn run_faults(run: &Value, expected: &Expected) -> Vec<String> {
     faults
 }
 
+/// Solutions were folded, and nothing else was.
+fn fold_faults(run: &Value, expected: &Expected) -> Vec<String> {
+    let pairs = list(&run["cells"]).iter().zip(&expected.solutions).enumerate();
+    let wrong = pairs.filter(|(_, (cell, solution))| cell["folded"] != **solution);
+    wrong
+        .map(|(index, (_, solution))| {
+            let (what, should) = if *solution { ("a solution", "folded") } else { ("no solution", "to be seen") };
+            format!("code cell {} is {what}, so it should be {should}", index + 1)
+        })
+        .collect()
+}
+
 fn prompts(run: &Value) -> Vec<&Value> {
     list(&run["cells"]).iter().map(|cell| &cell["prompt"]).collect()
 }
@@ -220,7 +240,8 @@ mod tests {
         json!({"cells": [
             {"cell_type": "markdown", "source": "# Title"},
             {"cell_type": "code", "execution_count": 1, "outputs": [{"data": {"text/plain": "2"}}]},
-            {"cell_type": "code", "execution_count": 2, "outputs": [{"data": {"image/svg+xml": ["<svg/>"]}}]},
+            {"cell_type": "code", "metadata": {"tags": ["solution"]}, "execution_count": 2, "outputs": [
+                {"data": {"image/svg+xml": ["<svg/>"]}}]},
             {"cell_type": "code", "execution_count": 3, "outputs": [
                 {"data": {"text/html": ["<svg></svg>\n", "<input type=\"range\"/>"]}}]},
         ]})
@@ -229,9 +250,9 @@ mod tests {
     fn sound() -> Value {
         let run = |what: &str| {
             json!({"what": what, "sliders moved": [true], "cells": [
-                {"prompt": "[2]:", "figures": [], "errors": []},
-                {"prompt": "[3]:", "figures": [[640, 480]], "errors": []},
-                {"prompt": "[4]:", "figures": [[8, 8], [640, 480]], "errors": []},
+                {"prompt": "[2]:", "folded": false, "figures": [], "errors": []},
+                {"prompt": "[3]:", "folded": what != "restart and run", "figures": [[640, 480]], "errors": []},
+                {"prompt": "[4]:", "folded": false, "figures": [[8, 8], [640, 480]], "errors": []},
             ]})
         };
         json!({
@@ -274,6 +295,9 @@ mod tests {
         planted(&format!("{cells}/0/prompt"), json!("[ ]:"), &["code cell 1", "did not run"]);
         planted(&format!("{cells}/0/prompt"), json!("[*]:"), &["code cell 1", "did not run"]);
         planted(&format!("{cells}/1/errors"), json!(["mismatched types"]), &["code cell 2", "mismatched types"]);
+        planted(&format!("{cells}/0/folded"), json!(true), &["code cell 1", "to be seen"]);
+        planted(&format!("{cells}/1/folded"), json!(false), &["code cell 2", "solution", "folded"]);
+        planted("/notebooks/0/runs/2/cells/1/folded", Value::Null, &["export", "code cell 2", "folded"]);
         planted(&format!("{cells}/1/figures"), json!([]), &["code cell 2", "no figure"]);
         planted(&format!("{cells}/1/figures"), json!([[0, 0]]), &["code cell 2", "no size"]);
         planted("/notebooks/0/runs/2/sliders moved", json!([false]), &["export", "slider 1", "does not change"]);
@@ -283,7 +307,7 @@ mod tests {
     #[test]
     fn the_copy_for_the_browser_shows_nothing_of_the_committed_results() {
         let copy = without_outputs(notebook());
-        assert_eq!(copy["cells"][2], json!({"cell_type": "code", "execution_count": null, "outputs": []}));
+        assert_eq!(copy["cells"][1], json!({"cell_type": "code", "execution_count": null, "outputs": []}));
         assert!(Expected::of("copy", &copy).figures.iter().all(|figure| !figure));
     }
 }

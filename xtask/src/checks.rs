@@ -79,7 +79,9 @@ fn texts(places: &Places) -> Result<()> {
 fn committed_notebooks(places: &Places) -> Result<()> {
     let mut faults = Vec::new();
     for name in notebooks::NOTEBOOKS {
-        match examine::file(&places.notebooks().join(name), name) {
+        let found = examine::file(&places.notebooks().join(name), name);
+        let figures = notebooks::figure_faults(places, name);
+        match found.and_then(|found| Ok([found, figures?].concat())) {
             Ok(found) => faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}"))),
             Err(error) => faults.push(format!("{error:#}")),
         }

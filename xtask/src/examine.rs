@@ -31,6 +31,16 @@ pub fn file(path: &Path, name: &str) -> Result<Vec<String>> {
     Ok(faults(&text, expected, &machine_directories()))
 }
 
+/// The figure that a notebook's cell with this number shows.
+pub fn figure(notebook: &Path, number: usize) -> Result<Option<String>> {
+    let content = fs::read_to_string(notebook).with_context(|| format!("cannot read {}", notebook.display()))?;
+    let content: Value =
+        serde_json::from_str(&content).with_context(|| format!("{} is no JSON", notebook.display()))?;
+    let cell = content["cells"].as_array().into_iter().flatten().find(|cell| has_tag(cell, number));
+    let mut outputs = cell.into_iter().flat_map(|cell| cell["outputs"].as_array().into_iter().flatten());
+    Ok(outputs.find(|output| !output["data"][SVG].is_null()).map(|output| text(&output["data"][SVG])))
+}
+
 /// Text that a notebook holds as one string or as a list of lines.
 pub fn text(value: &Value) -> String {
     match value {

@@ -14,8 +14,15 @@ use crate::setup;
 /// In this order: the second reads the data that the first writes.
 pub const NOTEBOOKS: [&str; 2] = ["HodkinHuxleyDataGeneration.ipynb", "HodkinHuxleyConvNet.ipynb"];
 pub const RUNNER: &str = include_str!("../python/run_notebook.py");
+/// Figures that texts show: the file in `docs/`, and the notebook and the number of the cell with the figure.
+const FIGURES: [(&str, &str, usize); 3] = [
+    ("current_and_potential.svg", NOTEBOOKS[0], 9),
+    ("loss.svg", NOTEBOOKS[1], 12),
+    ("predictions.svg", NOTEBOOKS[1], 13),
+];
 
-/// Runs both notebooks where they are and keeps them executed. A notebook that fails stays as it was.
+/// Runs both notebooks where they are and keeps them executed, and the figures that texts show. A notebook that fails stays as it
+/// was.
 pub fn run() -> Result<ExitCode> {
     let places = setup::run()?;
     for name in NOTEBOOKS {
@@ -32,9 +39,35 @@ pub fn run() -> Result<ExitCode> {
         let part = places.notebooks().join(format!(".{name}.part"));
         fs::copy(&executed, &part).with_context(|| format!("cannot write {}", part.display()))?;
         fs::rename(&part, places.notebooks().join(name)).with_context(|| format!("cannot replace notebooks/{name}"))?;
+        for (file, svg) in figures(name, &executed)? {
+            let path = places.root.join("docs").join(file);
+            fs::write(&path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         println!("  kept in notebooks/{name}; HTML copy: {}", short(&html, &places));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The files in `docs/` for whose figures a notebook stands, with what they must hold.
+fn figures(name: &str, notebook: &Path) -> Result<Vec<(&'static str, String)>> {
+    let mut figures = Vec::new();
+    for (file, _, number) in FIGURES.iter().filter(|(_, notebook, _)| *notebook == name) {
+        let svg = examine::figure(notebook, *number)?;
+        figures.push((
+            *file,
+            svg.with_context(|| format!("{name}: no figure in the cell with the tag orig-{number:02}"))?,
+        ));
+    }
+    Ok(figures)
+}
+
+/// The figures in `docs/` that are not those of the committed notebook.
+pub fn figure_faults(places: &Places, name: &str) -> Result<Vec<String>> {
+    let figures = figures(name, &places.notebooks().join(name))?;
+    let differs =
+        |file: &str, svg: &String| fs::read_to_string(places.root.join("docs").join(file)).ok().as_ref() != Some(svg);
+    let others = figures.iter().filter(|(file, svg)| differs(file, svg));
+    Ok(others.map(|(file, _)| format!("docs/{file} is not the figure that the notebook shows")).collect())
 }
 
 /// Runs a committed notebook with `directory` as its working directory; returns the executed copy.

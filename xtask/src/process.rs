@@ -14,6 +14,26 @@ use crate::places::{Places, short};
 
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
+/// An empty file for a command's standard input, with a shared lock on it that ends with the command: a set-up that was killed may
+/// have left one behind.
+fn work_lock(places: &Places) -> Result<File> {
+    let path = places.home.join("work.lock");
+    let lock = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let lock = lock.with_context(|| format!("cannot write {}", path.display()))?;
+    lock.lock_shared()?;
+    Ok(lock)
+}
+
+/// Waits until no command of an earlier run is left.
+pub fn wait_for_work(places: &Places) -> Result<()> {
+    let lock = File::create(places.home.join("work.lock"))?;
+    if lock.try_lock().is_err() {
+        println!("a program that an earlier run has started still works in .hhnet: waiting for its end");
+        lock.lock()?;
+    }
+    Ok(())
+}
+
 /// Runs a command with all its output in `.hhnet/log/NAME.log`, printing the last line (or, if `growing` is given, the
 /// size of that directory) every few seconds.
 pub fn run_logged(places: &Places, name: &str, command: &mut Command, growing: Option<&Path>) -> Result<()> {
@@ -22,11 +42,11 @@ pub fn run_logged(places: &Places, name: &str, command: &mut Command, growing: O
     let mut log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
     let program = command.get_program().to_string_lossy().into_owned();
     let (reader, writer) = std::io::pipe()?;
-    command.stdin(std::process::Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    command.stdin(work_lock(places)?).stdout(writer.try_clone()?).stderr(writer);
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
-    // The command holds the pipe's writing end; without it the reader would never see the end.
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    // The command holds the pipe's writing end; without it the reader would never see the end. So with the lock.
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
 
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::places::Places;
 use crate::prerequisites::{self, Found};
-use crate::process::run_logged;
+use crate::process::{run_logged, wait_for_work};
 use crate::stamp::{Step, remove};
 use crate::venv::Environment;
 use crate::{analyzer, cells, hdf5, libtorch};
@@ -32,6 +32,7 @@ pub fn run() -> Result<Places> {
         println!("another set-up is running in this checkout: waiting for it");
         lock.lock()?;
     }
+    wait_for_work(&places)?;
     let found = prerequisites::check(&places)?;
 
     let mut worked = false;

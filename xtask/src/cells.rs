@@ -32,14 +32,15 @@ use crate::stamp::{Step, put_in_place, remove};
 const CELLS: &str = "cells";
 /// How a notebook loads the crate.
 const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
-/// evcxr's own settings for the cells; the crate is optimised fully, its dependencies as little as does no harm, and both go
-/// without the checks of arithmetic that cells have.
+/// Cells are not optimised: most do nothing but call the crate, and half of the time that they took was their optimisation. The
+/// crate is optimised fully, its dependencies as little as does no harm, and both go without the checks of arithmetic that cells
+/// have.
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "anchor"]
 
 [profile.dev]
-opt-level = 2
+opt-level = 0
 debug = false
 strip = "debuginfo"
 rpath = true
@@ -56,8 +57,8 @@ opt-level = 3
 debug-assertions = false
 overflow-checks = false
 "#;
-/// Smaller files are copied: a link saves nothing there.
-const LINK_FROM_BYTES: u64 = 64 * 1024;
+/// Where cargo keeps what it has made of each package.
+const PRODUCTS: [&str; 3] = ["build", "deps", ".fingerprint"];
 
 pub fn step<'a>(places: &'a Places, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     let mut inputs =
@@ -198,36 +199,40 @@ fn remove_abandoned(places: &Places) {
     }
 }
 
-/// Whether a copy keeps the compiler's incremental data, which only a rebuild of `prepared` profits from.
+/// Whether a copy keeps the compiler's incremental data: a rebuild of `prepared` profits from it, a kernel does not.
 #[derive(Clone, Copy, PartialEq)]
 enum Incremental {
     Keep,
     Drop,
 }
 
-/// Copies a directory with all times kept. Dependencies' build products, which nothing ever writes to again, become hard
-/// links; whatever belongs to the cell or to the crate itself is copied, since cargo may write to it in place.
+/// Copies a directory with all times kept. For a kernel, dependencies' build products, which nothing ever writes to again, become
+/// hard links; whatever belongs to the cell or to the crate itself is copied, since cargo may write to it in place. For a rebuild,
+/// all is copied: a kernel may be at work with the old one.
 fn copy(from: &Path, to: &Path, incremental: Incremental) -> Result<()> {
+    copy_with(from, to, incremental, false)
+}
+
+/// `link` says that the directory holds products of dependencies.
+fn copy_with(from: &Path, to: &Path, incremental: Incremental, link: bool) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
-        let (source, target) = (entry.path(), to.join(&name));
+        let name = name.to_string_lossy();
+        let (source, target) = (entry.path(), to.join(&*name));
         let kind = entry.file_type()?;
+        let is_own = ["hhnet", "ctx", "code_"].iter().any(|own| name.contains(own));
         if kind.is_dir() {
             if incremental == Incremental::Keep || name != "incremental" {
-                copy(&source, &target, incremental)?;
+                let link = (link || PRODUCTS.contains(&&*name)) && !is_own && incremental == Incremental::Drop;
+                copy_with(&source, &target, incremental, link)?;
             }
         } else if kind.is_symlink() {
             std::os::unix::fs::symlink(fs::read_link(&source)?, &target)?;
-        } else {
-            let metadata = entry.metadata()?;
-            let is_own = ["hhnet", "ctx", "code_"].iter().any(|own| name.to_string_lossy().contains(own));
-            let may_link = metadata.len() >= LINK_FROM_BYTES && !is_own;
-            if !(may_link && fs::hard_link(&source, &target).is_ok()) {
-                fs::copy(&source, &target)?;
-                File::options().write(true).open(&target)?.set_times(times(&metadata)?)?;
-            }
+        } else if !(link && !is_own && fs::hard_link(&source, &target).is_ok()) {
+            fs::copy(&source, &target)?;
+            File::options().write(true).open(&target)?.set_times(times(&entry.metadata()?)?)?;
         }
     }
     Ok(())
@@ -283,13 +288,22 @@ mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
 
+    /// Files, and whether copies share them.
+    const FILES: [(&str, bool); 6] = [
+        ("target/debug/deps/libtch.rlib", true),
+        ("target/debug/build/tch-1/out/flags", true),
+        ("target/debug/deps/libhhnet.rlib", false),
+        ("target/debug/.fingerprint/hhnet-1/invoked.timestamp", false),
+        ("target/debug/.cargo-lock", false),
+        ("Cargo.toml", false),
+    ];
+
     fn places(directory: &Path) -> Places {
         let places = Places { root: directory.to_path_buf(), home: directory.join(".hhnet") };
-        let deps = prepared(&places).join("target/deps");
-        fs::create_dir_all(&deps).unwrap();
-        fs::write(deps.join("libtch.rlib"), vec![0; LINK_FROM_BYTES as usize]).unwrap();
-        fs::write(deps.join("libhhnet.rlib"), vec![0; LINK_FROM_BYTES as usize]).unwrap();
-        fs::write(prepared(&places).join("Cargo.toml"), "[package]").unwrap();
+        for file in FILES.iter().map(|(file, _)| prepared(&places).join(file)) {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "x").unwrap();
+        }
         places
     }
 
@@ -303,9 +317,9 @@ mod tests {
             assert_eq!(a.modified().unwrap(), b.modified().unwrap(), "{name}");
             a.ino() == b.ino()
         };
-        assert!(same("target/deps/libtch.rlib"));
-        assert!(!same("target/deps/libhhnet.rlib"));
-        assert!(!same("Cargo.toml"));
+        for (file, shared) in FILES {
+            assert_eq!(same(file), shared, "{file}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn run_logged(places: &Places, name: &str, command: &mut Command, growing: O
                     Some(directory) => size_text(size_of(directory)),
                     None => tail.last().map(|line| line.trim().chars().take(80).collect()).unwrap_or_default(),
                 };
-                println!("    {:>4.0} s  {sign}", begin.elapsed().as_secs_f64());
+                println!("    {name} {:>4.0} s  {sign}", begin.elapsed().as_secs_f64());
                 next_sign += SIGN_OF_LIFE;
             }
             Err(RecvTimeoutError::Disconnected) => break,

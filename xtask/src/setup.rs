@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 
 use crate::places::Places;
@@ -35,15 +36,27 @@ pub fn run() -> Result<Places> {
     wait_for_work(&places)?;
     let found = prerequisites::check(&places)?;
 
-    let mut worked = false;
     let python = python(&places).step(&found)?;
-    worked |= python.ensure(|| install_python(&places, &found))?;
     let (libtorch, own) = libtorch::step(&places);
-    worked |= libtorch.ensure(|| libtorch::install(&places, own.as_deref()))?;
     let (hdf5, source) = hdf5::step(&places);
-    worked |= hdf5.ensure(|| hdf5::install(&places, &source))?;
     let evcxr = evcxr(&places);
-    worked |= evcxr.ensure(|| install_evcxr(&places))?;
+    // evcxr's build cannot keep all cores busy: the other steps, which need nothing of it, go on beside it.
+    let mut worked = thread::scope(|scope| {
+        let beside = scope.spawn(|| evcxr.ensure(|| install_evcxr(&places)));
+        let others = || -> Result<bool> {
+            let mut worked = python.ensure(|| install_python(&places, &found))?;
+            worked |= libtorch.ensure(|| libtorch::install(&places, own.as_deref()))?;
+            worked |= hdf5.ensure(|| hdf5::install(&places, &source))?;
+            Ok(worked)
+        };
+        let others = others().inspect_err(|error| {
+            if !beside.is_finished() {
+                println!("  FAILED: {error:#}\n  evcxr_jupyter, which is being compiled, will be finished first.");
+            }
+        });
+        let beside = beside.join().map_err(|_| anyhow!("the step `{}` panicked", evcxr.title))?;
+        Ok::<bool, anyhow::Error>(others? | beside?)
+    })?;
     worked |= install_launcher(&places)?;
     let analyzer = analyzer::step(&places, &found.rustc);
     worked |= analyzer.ensure(|| analyzer::install(&places))?;

@@ -44,7 +44,7 @@ impl Step<'_> {
         fs::create_dir_all(self.places.home.join("stamps"))?;
         fs::write(self.stamp(), self.hash())?;
         let size = size_text(size_of(&self.folder()));
-        println!("  done in {:.0} s, {size}", begin.elapsed().as_secs_f64());
+        println!("  {}: done in {:.0} s, {size}", self.name, begin.elapsed().as_secs_f64());
         Ok(true)
     }
 

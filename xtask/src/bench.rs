@@ -83,35 +83,35 @@ fn table(runs: &[Value]) -> String {
     let cells = |run: &Value| run["cells"].as_array().cloned().unwrap_or_default();
     let ready = |run: &Value| run["ready"].as_f64().unwrap_or(f64::NAN);
     let is_let = |cell: &Value| cell["source"].as_str().is_some_and(|source| source.starts_with("let "));
-    let rows: [Row; 7] = [
+    let first_let = cells(&runs[0]).iter().position(is_let).unwrap_or_default();
+    let rows: [Row; 6] = [
         ("kernel ready", &ready),
         ("first cell (`:dep`)", &|run| cells(run).first().map_or(f64::NAN, seconds)),
-        ("first `let`", &|run| cells(run).iter().find(|cell| is_let(cell)).map_or(f64::NAN, seconds)),
+        ("first `let`", &|run| cells(run).get(first_let).map_or(f64::NAN, seconds)),
         ("start to first figure", &|run| {
             let cells = cells(run);
             let last = cells.iter().position(|cell| cell["figure"] == true).unwrap_or(cells.len());
             ready(run) + cells.iter().take(last + 1).map(seconds).sum::<f64>()
         }),
-        ("later cells, median", &|run| median(later(&cells(run), seconds))),
-        ("later cells, slowest but the longest", &|run| {
-            let mut later = later(&cells(run), seconds);
-            later.sort_by(f64::total_cmp);
-            later.iter().rev().nth(1).copied().unwrap_or(f64::NAN)
-        }),
+        ("later cells, median", &|run| median(cells(run).iter().skip(first_let + 1).map(seconds).collect())),
         ("all cells, start included", &|run| ready(run) + cells(run).iter().map(seconds).sum::<f64>()),
     ];
     let mut text = String::new();
     for (what, value) in rows {
         text += &format!("{:>8.2} s  {what}\n", median(runs.iter().map(value).collect()));
     }
-    let slowest = cells(&runs[0]).into_iter().skip(2).max_by(|a, b| seconds(a).total_cmp(&seconds(b)));
-    let source = slowest.as_ref().and_then(|cell| cell["source"].as_str()).unwrap_or_default();
-    text + &format!("            the longest cell: {}\n", source.lines().last().unwrap_or_default())
-}
-
-/// The times of the cells after the first `let`.
-fn later(cells: &[Value], seconds: impl Fn(&Value) -> f64) -> Vec<f64> {
-    cells.iter().skip(2).map(seconds).collect()
+    text += "          the slowest of the later cells:\n";
+    let mut medians: Vec<(f64, String)> = (cells(&runs[0]).iter().enumerate().skip(first_let + 1))
+        .map(|(index, cell)| {
+            let times = runs.iter().filter_map(|run| cells(run).get(index).map(seconds)).collect();
+            (median(times), cell["source"].as_str().unwrap_or_default().to_string())
+        })
+        .collect();
+    medians.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (time, source) in medians.iter().take(4) {
+        text += &format!("{time:>14.2} s  {}\n", source.trim().lines().next().unwrap_or_default());
+    }
+    text
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

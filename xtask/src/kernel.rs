@@ -15,6 +15,8 @@ pub fn run(connection_file: &str) -> Result<ExitCode> {
     // What it prints to its standard output is for a terminal; cells print over the connection.
     evcxr.args(["--control_file", connection_file]).stdout(Stdio::null());
     places.with_libraries(&mut evcxr);
+    // Where this variable leads, or else in the user's home, evcxr would replace the kernelspec `rust` by one of its own.
+    evcxr.env("JUPYTER_PATH", places.home.join("jupyter/no-kernelspec"));
     let mut own = None;
     // A directory that somebody has chosen is used as it is: set-up does so, to prepare the cells.
     if env::var_os("EVCXR_TMPDIR").is_none() {

@@ -61,6 +61,10 @@ pub fn run() -> Result<Places> {
     let analyzer = analyzer::step(&places, &found.rustc);
     worked |= analyzer.ensure(|| analyzer::install(&places))?;
     let kernelspec = kernelspec(&places, &python);
+    if fs::read_to_string(&kernelspec.product).is_ok_and(|found| found != kernelspec.inputs[0]) {
+        // Another evcxr may have replaced it.
+        remove(&places.kernelspec())?;
+    }
     worked |= kernelspec.ensure(|| install_kernelspec(&places, &kernelspec))?;
     let cells = cells::step(&places, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
     cells::clean(&places)?;

@@ -104,11 +104,12 @@ fn check_python(missing: &mut Vec<String>) -> Option<PathBuf> {
     let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
     let mut best: Option<(u32, u32)> = None;
     let mut without_venv = None;
+    // The interpreter behind a virtual environment counts, not the environment that happens to be active: it may be our own.
+    let query = "import os, sys; print('%d.%d' % sys.version_info[:2], os.path.realpath(sys._base_executable))";
     for python in names.into_iter().filter_map(which) {
-        let query = "import sys; print('%d.%d' % sys.version_info[:2])";
-        let Some(found) = first_line(Command::new(&python).args(["-c", query])).as_deref().and_then(version) else {
-            continue;
-        };
+        let Some(answer) = first_line(Command::new(&python).args(["-c", query])) else { continue };
+        let Some((found, python)) = answer.split_once(' ') else { continue };
+        let (Some(found), python) = (version(found), PathBuf::from(python)) else { continue };
         best = best.max(Some(found));
         if found < PYTHON || found.0 != 3 || found.1 > 14 {
             continue;

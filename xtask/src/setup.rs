@@ -21,6 +21,10 @@ const EVCXR: &str = "=0.22.0";
 const EVCXR_PROFILE: [(&str, &str); 2] =
     [("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "64")];
 
+/// JupyterLab looks for no news and no newer versions of itself.
+const LAB_SETTINGS: &str =
+    r#"{"@jupyterlab/apputils-extension:notification": {"checkForUpdates": false, "fetchNews": "false"}}"#;
+
 /// Does what is missing. Returns where everything is.
 pub fn run() -> Result<Places> {
     let begin = Instant::now();
@@ -158,14 +162,17 @@ fn kernelspec<'a>(places: &'a Places, python: &Step) -> Step<'a> {
     Step {
         places,
         name: "kernelspec",
-        title: "the kernelspec `rust`, by which Jupyter finds the kernel",
+        title: "the kernelspec `rust`, by which Jupyter finds the kernel; settings of JupyterLab",
         product: places.kernelspec().join("kernel.json"),
-        inputs: [vec![format!("{specification:#}")], python.inputs.clone()].concat(),
+        inputs: [vec![format!("{specification:#}"), LAB_SETTINGS.to_string()], python.inputs.clone()].concat(),
     }
 }
 
 fn install_kernelspec(places: &Places, step: &Step) -> Result<()> {
     fs::create_dir_all(places.kernelspec())?;
     fs::write(places.kernelspec().join("kernel.json"), &step.inputs[0])?;
+    let settings = places.python_environment().join("share/jupyter/lab/settings");
+    fs::create_dir_all(&settings)?;
+    fs::write(settings.join("overrides.json"), LAB_SETTINGS)?;
     Ok(())
 }

@@ -586,7 +586,7 @@ mod tests {
         };
         assert_eq!(text(&history), history.to_string());
         has(&history, HTML, "<pre>");
-        has(&history, PICTURE, ">mse<");
+        has(&history, PICTURE, "\nmse\n");
         assert!(!history.blocks().unwrap()[1].1.contains("val_mse"));
     }
 

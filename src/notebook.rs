@@ -10,7 +10,8 @@
 //! | [`Slider`] | HTML with all its figures; the middle one as picture |
 //! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first series; range as text |
 //! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`], lists of weights | table |
-//! | [`History`], [`Evaluation`], [`Tensor`], single weights, short lists, devices | text |
+//! | [`History`] | picture and table |
+//! | [`Evaluation`], [`Tensor`], single weights, short lists, devices | text |
 
 mod table;
 
@@ -408,9 +409,34 @@ impl Show for Model {
 }
 
 impl History {
-    /// Shows a table of the epochs below the notebook cell.
-    pub fn evcxr_display(&self) {
-        show(&[("text/plain", &self.to_string())]);
+    /// Loss and mean squared error over the epochs, on a logarithmic scale.
+    pub fn plot(&self) -> Figure {
+        let mut figure = Figure::new();
+        let axes = figure.axes(0, 0);
+        let epochs: Vec<f64> = (1..=self.len()).map(|epoch| epoch as f64).collect();
+        let lines =
+            [("loss", &self.loss), ("mse", &self.mse), ("val_loss", &self.val_loss), ("val_mse", &self.val_mse)];
+        for (name, values) in lines {
+            if values.len() == epochs.len() {
+                axes.semilogy(&epochs, values, name);
+            }
+        }
+        axes.xlabel("epoch").legend();
+        figure
+    }
+}
+
+impl Show for History {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        let text = self.to_string();
+        if self.is_empty() {
+            return Ok(vec![(TEXT, text)]);
+        }
+        let picture = self.plot().to_svg()?.as_str().to_owned();
+        let (head, rows) = self.table();
+        let table = Table { caption: format!("{} epochs", self.len()), head, rows }.html();
+        let notes: String = self.notes.iter().map(|note| format!("<p>{}</p>\n", escape(note))).collect();
+        Ok(vec![(HTML, format!("{picture}\n{table}{notes}")), (PICTURE, picture), (TEXT, text)])
     }
 }
 
@@ -556,6 +582,15 @@ mod tests {
         assert_eq!(svg.as_str().matches("<circle").count(), 48);
         let none = ModelOptions { layer_sizes: vec![], kernel_sizes: vec![], ..ModelOptions::default() };
         assert!(generate_model(&none).unwrap().plot_kernels().is_err());
+        let loss = vec![9.0, 4.0, 2.5];
+        let notes = vec!["stopped: loss < 0".to_owned()];
+        let history = History { val_mse: loss.clone(), seconds: loss.clone(), loss, notes, ..History::default() };
+        assert_eq!(text(&history), history.to_string());
+        has(&history, HTML, "<tr><td>3</td><td>2.5000</td><td>2.50</td><td>2.5000</td></tr>");
+        has(&history, HTML, "stopped: loss &lt; 0");
+        has(&history, HTML, "<svg ");
+        has(&history, PICTURE, "val_mse");
+        text(&History::default());
         assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144 mV²");
     }
 

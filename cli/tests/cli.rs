@@ -85,6 +85,8 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
     fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
     fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "epochs = 0");
     fails(directory, &["train", "--data", "d.h5", "--weights", "w.h5", "--validation", "5"], ".weights.h5");
+    let device = ["--validation", "5", "--device", "cuda:99"];
+    fails(directory, &[&train[..], &device].concat(), "device = cuda:99: this libtorch finds");
     fails(directory, &["evaluate", "--data", "d.h5", "--weights", "d.h5"], "d.h5");
     fails(directory, &["info", "absent.h5"], "absent.h5");
     for wrong in

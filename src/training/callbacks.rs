@@ -266,17 +266,18 @@ impl<'a> Callbacks<'a> {
                 let remedy = "there are no validation data: give some, or monitor the loss";
                 return error("monitor", monitor.name().to_string(), remedy);
             }
+            let is_bad = |number: f64| number.is_nan() || number < 0.0;
             match callback {
-                Callback::EarlyStopping(EarlyStopping { min_delta, .. }) if !(*min_delta >= 0.0) => {
+                Callback::EarlyStopping(EarlyStopping { min_delta, .. }) if is_bad(*min_delta) => {
                     return error("min_delta", min_delta.to_string(), "give 0 or more");
                 }
                 Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { factor, .. }) if !(*factor > 0.0 && *factor < 1.0) => {
                     return error("factor", factor.to_string(), "give a number above 0 and below 1, such as 0.1");
                 }
-                Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { min_delta, .. }) if !(*min_delta >= 0.0) => {
+                Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { min_delta, .. }) if is_bad(*min_delta) => {
                     return error("min_delta", min_delta.to_string(), "give 0 or more");
                 }
-                Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { min_lr, .. }) if !(*min_lr >= 0.0) => {
+                Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { min_lr, .. }) if is_bad(*min_lr) => {
                     return error("min_lr", min_lr.to_string(), "give 0 or more");
                 }
                 Callback::LearningRateScheduler(LearningRateScheduler { schedule }) => {

@@ -464,7 +464,7 @@ impl Epochs<'_> {
     fn epoch(
         &self,
         epoch: usize,
-        weights: &mut Vec<f32>,
+        weights: &mut [f32],
         adam: &mut Adam,
         run: &mut Run<'_, Job, Result<(f64, Vec<f32>)>>,
     ) -> Result<(Evaluation, Option<Evaluation>)> {
@@ -478,7 +478,7 @@ impl Epochs<'_> {
         let order = order(self.train.series, self.options, adam.iterations);
         let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
         for (batch, rows) in order.chunks(self.options.batch_size).enumerate() {
-            let job = Job { weights: weights.clone(), rows: Some(rows.to_vec()) };
+            let job = Job { weights: weights.to_vec(), rows: Some(rows.to_vec()) };
             let mut error = 0.0;
             let mut gradient = vec![0.0_f64; weights.len()];
             for result in run(job, rows.len().div_ceil(self.shard)) {
@@ -505,7 +505,7 @@ impl Epochs<'_> {
         let training = Evaluation { loss: loss_sum / series, mse: mse_sum / series };
         let Some(samples) = self.validation else { return Ok((training, None)) };
         let mut error = 0.0;
-        for part in run(Job { weights: weights.clone(), rows: None }, self.chunks.len()) {
+        for part in run(Job { weights: weights.to_vec(), rows: None }, self.chunks.len()) {
             error += part?.0;
         }
         let mse = error / samples.y.len() as f64;

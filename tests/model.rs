@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use hhnet::Error;
-use hhnet::model::{Device, Model, ModelOptions, device, generate_model};
+use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
+use hhnet::model::{Device, Model, ModelOptions, device, generate_model, trained_model};
 use hhnet::ndarray::{Array3, ArrayD};
 use hhnet::simd::Level;
 use hhnet::training::FitOptions;
@@ -282,6 +283,21 @@ fn malformed_safetensors_are_refused_and_the_model_stays() {
     let pickle = folder.path().join("model.pt");
     fs::write(&pickle, b"PK").unwrap();
     assert!(Model::load_weights(&pickle).unwrap_err().to_string().contains("'.safetensors'"));
+}
+
+#[test]
+fn the_trained_model_is_as_good_as_its_readme_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fresh.h5");
+    generate(&path, &GenerateOptions { samples: 100, test_samples: 1, seed: 5, ..GenerateOptions::default() }).unwrap();
+    let read = |name: &str| H5Matrix::open(&path, name).unwrap().read(..).unwrap();
+    let model = trained_model().unwrap();
+    assert_eq!((model.count_params(), model.iterations()), (219, 9500));
+    assert_eq!(model.options(), &ModelOptions::default());
+    let mse = format!("{:.4}", model.evaluate(&read("X"), &read("Y")).unwrap().mse);
+    let readme = include_str!("../data/README.md");
+    let stated = readme.lines().find_map(|line| line.strip_prefix("| 100 others, seed 5 | ")).unwrap();
+    assert_eq!(stated.trim_end_matches([' ', '|']), mse);
 }
 
 #[test]

@@ -11,7 +11,7 @@
 //! /optimizer/vars/0                     number of steps
 //! /optimizer/vars/1                     learning rate
 //! /optimizer/vars/2, /3, ...            momentum and velocity of each weight in turn, once there was a step
-//! /training                             only in a backup: see `training/backup.rs`
+//! /training                             only in a backup: see `src/training/backup.rs`
 //! ```
 //!
 //! and a safetensors file the same arrays, in the same shapes, as `conv1d.kernel`, `conv1d.bias`, ...,

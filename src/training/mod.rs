@@ -199,6 +199,11 @@ impl Model {
             validation: validation.as_ref(),
             options,
         };
+        let mut told = history.notes.len();
+        let tell = |history: &History, told: &mut usize| {
+            history.notes[*told..].iter().for_each(|note| options.progress.line(format_args!("{note}")));
+            *told = history.notes.len();
+        };
         let work = |job: &Job, part: usize| epochs.work(job, part);
         workers::with_workers(threads, engine.device, &work, &mut |run| {
             let mut lines = Lines::new(options, history.len());
@@ -223,12 +228,11 @@ impl Model {
                 if callbacks.changes_rate() {
                     history.learning_rate.push(rate);
                 }
-                let notes = history.notes.len();
                 let stop = callbacks.epoch_end(self, &mut history)?;
                 if let Some(line) = lines.epoch(&history, stop) {
                     options.progress.line(format_args!("{line}"));
                 }
-                history.notes[notes..].iter().for_each(|note| options.progress.line(format_args!("{note}")));
+                tell(&history, &mut told);
                 if stop {
                     break;
                 }
@@ -238,10 +242,9 @@ impl Model {
             }
             Ok(())
         })?;
-        let notes = history.notes.len();
         callbacks.end(self, &mut history)?;
         history.notes.extend(self.dead_units_in(&engine, &train)?.into_iter().map(|dead| dead.to_string()));
-        history.notes[notes..].iter().for_each(|note| options.progress.line(format_args!("{note}")));
+        tell(&history, &mut told);
         Ok(history)
     }
 

@@ -1,31 +1,114 @@
-//! Seconds per epoch of the original's training on random data: 9500 series of 1000 steps in batches of 100.
+//! Seconds per epoch of the original's training, and the share of the processor's multiply-adds that this is: 9500 series of
+//! 1000 steps in batches of 100, shuffled, and 500 series for validation. Then the time of a prediction. Each is the fastest
+//! of several: the one that other programs disturbed least.
 //!
 //! `cargo bench --bench training` runs all; with `-- --test` it trains on 200 series, to show that it works.
 
+use std::hint::black_box;
+use std::time::Instant;
+
 use hhnet::model::{Engine, ModelOptions, generate_model};
 use hhnet::ndarray::Array3;
+use hhnet::simd::{Isa, Kernel, Level, Vector, dispatch_on};
 use hhnet::training::FitOptions;
 use rand_mt::Mt64;
 
+/// Multiply-adds per time step of the original's network: forward; forward and backward.
+const FORWARD: f64 = 194.0;
+const TRAINING: f64 = 560.0;
+
 fn main() -> hhnet::Result<()> {
-    let series = if std::env::args().any(|argument| argument == "--test") { 200 } else { 9500 };
-    let mut random = Mt64::new(1);
-    let x = Array3::from_shape_simple_fn((series, 1000, 1), || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64);
-    let y = x.mapv(|x| x * x);
-    for (engine, threads) in [(Engine::Fused, 1), (Engine::Fused, 2), (Engine::Libtorch, 1), (Engine::Libtorch, 2)] {
-        let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() })?;
-        let options = FitOptions { batch_size: 100, epochs: 3, threads: Some(threads), ..FitOptions::default() };
-        let history = model.fit(&x, &y, None, &options)?;
-        assert!(history.loss[2] < history.loss[0]);
-        let seconds: Vec<String> = history.seconds.iter().map(|seconds| format!("{seconds:.2}")).collect();
-        println!("{series} series, {engine:?}, {threads} threads: {} s per epoch", seconds.join(", "));
+    let is_test = std::env::args().any(|argument| argument == "--test");
+    let (series, held_out, epochs) = if is_test { (200, 20, 3) } else { (9500, 500, 15) };
+    let x = noise(series);
+    let x_val = noise(held_out);
+    let target = |x: &Array3<f64>| x.mapv(|x| x * x);
+    let (y, y_val) = (target(&x), target(&x_val));
+    let work = 1000.0 * (series as f64 * TRAINING + held_out as f64 * FORWARD);
+
+    println!("| engine | threads | s per epoch | 10^9 multiply-adds per s | measured peak | share |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    let fused = Level::available().into_iter().rev().map(|level| (Engine::Fused, level));
+    for (engine, instructions) in fused.chain([(Engine::Libtorch, Level::best())]) {
+        let name = match engine {
+            Engine::Libtorch => "libtorch".to_string(),
+            _ => format!("fused, {}", instructions.name()),
+        };
+        for threads in [1, 2] {
+            let mut model = generate_model(&ModelOptions { engine, instructions, ..ModelOptions::default() })?;
+            let is_slow = engine == Engine::Libtorch || instructions == Level::Portable;
+            let epochs = if is_slow { 3 } else { epochs };
+            let options = FitOptions { batch_size: 100, epochs, threads: Some(threads), ..FitOptions::default() };
+            let history = model.fit(&x, &y, Some((&x_val, &y_val)), &options)?;
+            assert!(history.loss[epochs - 1] < history.loss[0]);
+            let seconds = fastest(&history.seconds);
+            let rate = work / seconds * 1e-9;
+            let peak = peak(if is_slow { Level::best() } else { instructions }, threads);
+            let share = 100.0 * rate / peak;
+            println!("| {name} | {threads} | {seconds:.3} | {rate:.1} | {peak:.1} | {share:.0} % |");
+        }
     }
-    let model = generate_model(&ModelOptions::default())?;
     let long = Array3::zeros((10, 10_000, 1));
-    for _ in 0..3 {
-        let start = std::time::Instant::now();
-        model.predict(&long)?;
-        println!("10 series of 10000 steps: prediction in {:.1} ms", 1000.0 * start.elapsed().as_secs_f64());
+    for engine in [Engine::Fused, Engine::Libtorch] {
+        let model = generate_model(&ModelOptions { engine, ..ModelOptions::default() })?;
+        let mut seconds = Vec::new();
+        for _ in 0..9 {
+            let start = Instant::now();
+            black_box(model.predict(&long)?);
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        println!("{engine:?}: predicts 10 series of 10000 steps in {:.1} ms", 1000.0 * fastest(&seconds));
     }
     Ok(())
+}
+
+/// Series of 1000 numbers from 0 to 1.
+fn noise(series: usize) -> Array3<f64> {
+    let mut random = Mt64::new(series as u64);
+    Array3::from_shape_simple_fn((series, 1000, 1), || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+fn fastest(seconds: &[f64]) -> f64 {
+    seconds.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+/// The most multiply-adds that so many threads do in a second with these instructions, in 10^9.
+fn peak(level: Level, threads: usize) -> f64 {
+    let count = 1_000_000;
+    let once = || {
+        let start = Instant::now();
+        let lanes = std::thread::scope(|scope| {
+            let run = || black_box(dispatch_on(level, MultiplyAdds(black_box(count))));
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+            let lanes = run();
+            others.into_iter().for_each(|thread| drop(thread.join()));
+            lanes
+        });
+        (threads * lanes * count * CHAINS) as f64 / start.elapsed().as_secs_f64() * 1e-9
+    };
+    (0..20).map(|_| once()).fold(0.0, f64::max)
+}
+
+/// Results that wait for themselves only: enough for the processor never to wait.
+const CHAINS: usize = 10;
+
+/// Multiply-adds that need no memory, so many in each chain; returns the lanes of a vector.
+struct MultiplyAdds(usize);
+
+impl Kernel for MultiplyAdds {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> usize {
+        let (factor, addend) = (I::F32::splat(black_box(0.5)), I::F32::splat(black_box(0.25)));
+        let mut chains = [addend; CHAINS];
+        for _ in 0..self.0 {
+            for chain in &mut chains {
+                *chain = chain.mul_add(factor, addend);
+            }
+        }
+        let sum = chains.into_iter().fold(addend, |sum, chain| sum + chain).sum();
+        assert!(black_box(sum).is_finite());
+        I::F32::LANES
+    }
 }

@@ -41,6 +41,12 @@ impl PartFile {
         Ok(file)
     }
 
+    /// What [`PartFile::new`] checks, when the file is to be written later or in another way.
+    pub(crate) fn check(target: &Path, overwrite: bool) -> Result<()> {
+        // Nothing of that name is ours: it must not be removed.
+        PartFile::new(target, overwrite).map(std::mem::forget)
+    }
+
     /// The name to write to.
     pub(crate) fn path(&self) -> &Path {
         &self.part

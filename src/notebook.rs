@@ -408,24 +408,35 @@ impl Show for Model {
     }
 }
 
+impl History {
+    /// Loss and mean squared error over the epochs, on a logarithmic scale.
+    pub fn plot(&self) -> Figure {
+        let mut figure = Figure::new();
+        let axes = figure.axes(0, 0);
+        let epochs: Vec<f64> = (1..=self.len()).map(|epoch| epoch as f64).collect();
+        let lines =
+            [("loss", &self.loss), ("mse", &self.mse), ("val_loss", &self.val_loss), ("val_mse", &self.val_mse)];
+        for (name, values) in lines {
+            if values.len() == epochs.len() && values.iter().any(|value| value.is_finite() && *value > 0.0) {
+                axes.semilogy(&epochs, values, name);
+            }
+        }
+        axes.xlabel("epoch").legend();
+        figure
+    }
+}
+
 impl Show for History {
     fn blocks(&self) -> Result<Vec<Block>> {
         let text = self.to_string();
-        let mut figure = Figure::new();
-        let mut lines = 0;
-        for (values, label) in [(&self.loss, "loss"), (&self.mse, "mse"), (&self.val_mse, "val_mse")] {
-            if values.iter().any(|value| value.is_finite() && *value > 0.0) {
-                figure.axes(0, 0).semilogy(&numbers(values.len()), values, label);
-                lines += 1;
-            }
-        }
-        if lines == 0 {
+        if self.is_empty() {
             return Ok(vec![(TEXT, text)]);
         }
-        figure.axes(0, 0).xlabel("epochs").ylabel("loss").legend();
-        let svg = figure.to_svg()?;
-        let html = format!("{}\n<pre>{}</pre>\n", svg.as_str(), escape(&text));
-        Ok(vec![(HTML, html), (PICTURE, svg.as_str().to_owned()), (TEXT, text)])
+        let picture = self.plot().to_svg()?.as_str().to_owned();
+        let (head, rows) = self.table();
+        let table = Table { caption: format!("{} epochs", self.len()), head, rows }.html();
+        let notes: String = self.notes.iter().map(|note| format!("<p>{}</p>\n", escape(note))).collect();
+        Ok(vec![(HTML, format!("{picture}\n{table}{notes}")), (PICTURE, picture), (TEXT, text)])
     }
 }
 
@@ -571,23 +582,20 @@ mod tests {
         assert_eq!(svg.as_str().matches("<circle").count(), 48);
         let none = ModelOptions { layer_sizes: vec![], kernel_sizes: vec![], ..ModelOptions::default() };
         assert!(generate_model(&none).unwrap().plot_kernels().is_err());
-        assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144 mV²");
-    }
-
-    #[test]
-    fn a_history_shows_its_lines_and_epochs() {
-        assert!(!text(&History::default()).is_empty());
-        let history = History {
-            loss: vec![20.0, 3.0],
-            mse: vec![19.0, 2.0],
-            val_mse: vec![f64::NAN, f64::NAN],
-            seconds: vec![0.5; 2],
-            ..History::default()
-        };
+        let loss = vec![9.0, 4.0, 2.5];
+        let notes = vec!["stopped: loss < 0".to_owned()];
+        let history = History { val_mse: loss.clone(), seconds: loss.clone(), loss, notes, ..History::default() };
         assert_eq!(text(&history), history.to_string());
-        has(&history, HTML, "<pre>");
-        has(&history, PICTURE, "\nmse\n");
-        assert!(!history.blocks().unwrap()[1].1.contains("val_mse"));
+        has(&history, HTML, "<tr><td>3</td><td>2.5000</td><td>2.50</td><td>2.5000</td></tr>");
+        has(&history, HTML, "stopped: loss &lt; 0");
+        has(&history, HTML, "<svg ");
+        has(&history, PICTURE, "val_mse");
+        text(&History::default());
+        // What a logarithmic axis cannot show is left out.
+        let history = History { loss: vec![2.0, 1.0], val_mse: vec![f64::NAN; 2], ..History::default() };
+        assert!(!history.plot().to_svg().unwrap().as_str().contains("val_mse"));
+        text(&History { loss: vec![0.0], ..History::default() });
+        assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144 mV²");
     }
 
     #[test]

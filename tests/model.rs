@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use hhnet::Error;
-use hhnet::model::{Device, Model, ModelOptions, device, generate_model};
+use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
+use hhnet::model::{Device, Model, ModelOptions, device, generate_model, trained_model};
 use hhnet::ndarray::{Array3, ArrayD};
+use hhnet::simd::Level;
 use hhnet::training::FitOptions;
 
 const KERAS_WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.weights.h5");
@@ -170,6 +172,132 @@ fn weights_and_optimizer_survive_the_file() {
         assert_eq!(loaded.get_weights().unwrap(), model.get_weights().unwrap());
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no file is left beside the weights");
+}
+
+/// A safetensors file: the length of its header, the header, and zeros but for the given bytes.
+fn tensors(length: Option<u64>, header: &[u8], data: &[u8]) -> Vec<u8> {
+    let length = length.unwrap_or(header.len() as u64);
+    [&length.to_le_bytes()[..], header, data].concat()
+}
+
+#[test]
+fn safetensors_hold_the_same_as_keras_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let [keras, other] = ["a.weights.h5", "a.safetensors"].map(|name| folder.path().join(name));
+    let (x, y) = waves(6, 40);
+    let mut model = build(&[3, 2], &[4, 3]);
+    // Without and with a state of the optimiser.
+    for _ in 0..2 {
+        model.save_weights(&keras, true).unwrap();
+        model.save_weights(&other, true).unwrap();
+        let found = Model::load_weights(&other).unwrap();
+        assert_eq!(found.options(), Model::load_weights(&keras).unwrap().options());
+        assert_eq!(found.get_weights().unwrap(), model.get_weights().unwrap());
+        let again = folder.path().join("again.weights.h5");
+        found.save_weights(&again, true).unwrap();
+        assert!(fs::read(&again).unwrap() == fs::read(&keras).unwrap());
+        model.fit(&x, &y, None, &FitOptions::default()).unwrap();
+    }
+    // tch reads it by the names of the variable store.
+    let mut store = model.var_store().variables();
+    let path = folder.path().join("store.safetensors");
+    model.save_weights(&path, false).unwrap();
+    for (name, tensor) in tch::Tensor::read_safetensors(&path).unwrap() {
+        if let Some(expected) = store.remove(&name) {
+            assert_eq!(tensor, expected, "{name}");
+        } else {
+            assert!(name.starts_with("optimizer."), "{name}");
+        }
+    }
+    assert!(store.is_empty(), "{store:?}");
+    assert!(model.save_weights(&path, false).unwrap_err().to_string().contains("exists already"));
+}
+
+#[test]
+fn malformed_safetensors_are_refused_and_the_model_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.safetensors");
+    let mut model = build(&[], &[]);
+    model.save_weights(&path, false).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let kernel = |dtype: &str, shape: &str, offsets: &str| {
+        format!(r#"{{"time_distributed.kernel":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}},"#)
+            + r#""time_distributed.bias":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#
+    };
+    let good = kernel("F32", "[1,1]", "[0,4]");
+    let nan = [f32::NAN.to_le_bytes(), [0; 4]].concat();
+    let steps = r#"{"optimizer.iterations":{"dtype":"I64","shape":[],"data_offsets":[8,16]},"#.to_string()
+        + r#""optimizer.learning_rate":{"dtype":"F32","shape":[],"data_offsets":[16,20]},"#
+        + &good[1..];
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("empty", vec![], "HeaderTooSmall"),
+        ("cut", whole[..whole.len() - 1].to_vec(), "MetadataIncompleteBuffer"),
+        ("cut in the header", whole[..20].to_vec(), "InvalidHeaderLength"),
+        ("more", [&whole[..], &[0]].concat(), "MetadataIncompleteBuffer"),
+        ("a huge header", tensors(Some(u64::MAX), good.as_bytes(), &[0; 8]), "HeaderTooLarge"),
+        ("a long header", tensors(Some(1000), good.as_bytes(), &[0; 8]), "InvalidHeaderLength"),
+        ("no text", tensors(None, b"\xff\xfe", &[0; 8]), "InvalidHeader"),
+        ("no JSON", tensors(None, b"{]", &[]), "InvalidHeaderDeserialization"),
+        ("a list", tensors(None, b"[]", &[]), "InvalidHeaderStart"),
+        ("an unknown type", tensors(None, kernel("F7", "[1,1]", "[0,4]").as_bytes(), &[0; 8]), "Deserialization"),
+        ("an overlap", tensors(None, kernel("F32", "[1,1]", "[2,6]").as_bytes(), &[0; 8]), "InvalidOffset"),
+        ("backwards", tensors(None, kernel("F32", "[1,1]", "[4,0]").as_bytes(), &[0; 8]), "InvalidOffset"),
+        ("a size", tensors(None, kernel("F32", "[1,2]", "[0,4]").as_bytes(), &[0; 8]), "TensorInvalidInfo"),
+        (
+            "an overflow",
+            tensors(None, kernel("F32", "[9223372036854775807,9]", "[0,4]").as_bytes(), &[0; 8]),
+            "ValidationOverflow",
+        ),
+        ("another type", tensors(None, kernel("I32", "[1,1]", "[0,4]").as_bytes(), &[0; 8]), "type I32, not F32"),
+        ("another shape", tensors(None, kernel("F32", "[1]", "[0,4]").as_bytes(), &[0; 8]), "model"),
+        ("nothing", tensors(None, b"{}", &[]), "model"),
+        ("NaN", tensors(None, good.as_bytes(), &nan), "'time_distributed.kernel' in"),
+        (
+            "negative steps",
+            tensors(None, steps.as_bytes(), &[&[0; 8][..], &(-1_i64).to_le_bytes(), &1.0_f32.to_le_bytes()].concat()),
+            "made -1 steps",
+        ),
+    ];
+    let before = model.get_weights().unwrap();
+    for (name, bytes, expected) in cases {
+        fs::write(&path, bytes).unwrap();
+        for error in [Model::load_weights(&path).expect_err(name), model.set_weights_from(&path).expect_err(name)] {
+            let error = error.to_string();
+            assert!(error.contains(expected) && error.contains("bad.safetensors"), "{name}: {error}");
+        }
+        assert_eq!(model.get_weights().unwrap(), before, "{name}");
+    }
+    fs::write(&path, tensors(None, good.as_bytes(), &[0; 8])).unwrap();
+    model.set_weights_from(&path).unwrap();
+    build(&[2], &[3]).save_weights(&path, true).unwrap();
+    let error = model.set_weights_from(&path).unwrap_err().to_string();
+    assert!(error.contains("not in the model: conv1d.kernel [3, 1, 2]"), "{error}");
+    // A few bytes that are changed are found, or are weights.
+    for i in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[i] ^= 0x55;
+        fs::write(&path, &bytes).unwrap();
+        let _ = model.set_weights_from(&path);
+    }
+    assert!(Model::load_weights(folder.path()).is_err());
+    let pickle = folder.path().join("model.pt");
+    fs::write(&pickle, b"PK").unwrap();
+    assert!(Model::load_weights(&pickle).unwrap_err().to_string().contains("'.safetensors'"));
+}
+
+#[test]
+fn the_trained_model_is_as_good_as_its_readme_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fresh.h5");
+    generate(&path, &GenerateOptions { samples: 100, test_samples: 1, seed: 5, ..GenerateOptions::default() }).unwrap();
+    let read = |name: &str| H5Matrix::open(&path, name).unwrap().read(..).unwrap();
+    let model = trained_model().unwrap();
+    assert_eq!((model.count_params(), model.iterations()), (219, 9500));
+    assert_eq!(model.options(), &ModelOptions::default());
+    let mse = format!("{:.4}", model.evaluate(&read("X"), &read("Y")).unwrap().mse);
+    let readme = include_str!("../data/README.md");
+    let stated = readme.lines().find_map(|line| line.strip_prefix("| 100 others, seed 5 | ")).unwrap();
+    assert_eq!(stated.trim_end_matches([' ', '|']), mse);
 }
 
 #[test]
@@ -356,7 +484,15 @@ fn options_out_of_range_are_named() {
         (ModelOptions { layer_sizes: vec![65_536; 3], ..default.clone() }, "at most 100000000"),
         (ModelOptions { input_channels: 0, ..default.clone() }, "input_channels = 0"),
         (ModelOptions { device: Device::Cuda(99), ..default.clone() }, "device = cuda:99"),
-        (ModelOptions { device: Device::Vulkan, ..default }, "device = vulkan"),
+        (ModelOptions { device: Device::Vulkan, ..default.clone() }, "device = vulkan"),
+        // No processor has both.
+        (
+            ModelOptions {
+                instructions: if cfg!(target_arch = "aarch64") { Level::Avx2 } else { Level::Neon },
+                ..default
+            },
+            "instructions = ",
+        ),
     ];
     for (options, expected) in cases {
         let error = generate_model(&options).unwrap_err().to_string();

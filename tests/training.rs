@@ -1,18 +1,27 @@
 //! Training: agreement with Keras, independence of threads, bad data.
 
-use hhnet::model::{Model, ModelOptions, generate_model};
+use std::fs;
+
+use hhnet::model::{Engine, Model, ModelOptions, generate_model};
 use hhnet::ndarray::{Array3, ArrayD, Ix3, s};
-use hhnet::training::{FitOptions, History};
+use hhnet::training::{
+    BackupAndRestore, Callback, CsvLogger, EarlyStopping, FitOptions, History, LearningRateScheduler, ModelCheckpoint,
+    Monitor, ReduceLrOnPlateau,
+};
 
-const KERAS_WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.weights.h5");
-const KERAS_VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.h5");
+const ENGINES: [Engine; 2] = [Engine::Fused, Engine::Libtorch];
 
-fn keras(name: &str) -> ArrayD<f64> {
-    hdf5::File::open(KERAS_VALUES).unwrap().dataset(name).unwrap().read_dyn().unwrap()
+/// A file that Keras wrote: see the folder's README.
+fn keras_file(name: &str) -> String {
+    format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn keras3(name: &str) -> Array3<f64> {
-    keras(name).into_dimensionality::<Ix3>().unwrap()
+fn keras_model(name: &str, engine: Engine) -> Model {
+    let path = keras_file(name);
+    let options = ModelOptions { engine, ..ModelOptions::from_weights(&path).unwrap() };
+    let mut model = generate_model(&options).unwrap();
+    model.set_weights_from(&path).unwrap();
+    model
 }
 
 /// Series with some structure: shifted waves and what a smooth function makes of them.
@@ -34,42 +43,80 @@ fn difference<'a>(found: impl IntoIterator<Item = &'a f64>, expected: impl IntoI
 
 #[test]
 fn the_numbers_are_those_of_keras() {
-    let mut model = Model::load_weights(KERAS_WEIGHTS).unwrap();
-    let (x, y) = (keras3("X"), keras3("Y"));
-    assert!(difference(&model.predict(&x).unwrap(), &keras3("pred0")) < 1e-5);
-    let evaluation = model.evaluate(&x, &y).unwrap();
-    assert!(difference(&[evaluation.loss, evaluation.mse], &keras("eval0")) < 1e-6);
+    for engine in ENGINES {
+        for (name, options) in [
+            ("keras_default", ModelOptions::default()),
+            (
+                "keras_even",
+                ModelOptions {
+                    layer_sizes: vec![3, 5, 4, 7],
+                    kernel_sizes: vec![4, 2, 3, 6],
+                    input_channels: 2,
+                    lr: 0.003,
+                    ..ModelOptions::default()
+                },
+            ),
+        ] {
+            let file = hdf5::File::open(keras_file(&format!("{name}.h5"))).unwrap();
+            let keras = |name: &str| -> ArrayD<f64> { file.dataset(name).unwrap().read_dyn().unwrap() };
+            let keras3 = |name: &str| keras(name).into_dimensionality::<Ix3>().unwrap();
+            let mut model = keras_model(&format!("{name}.weights.h5"), engine);
+            assert_eq!(model.options(), &ModelOptions { engine, ..options });
+            let (x, y) = (keras3("X"), keras3("Y"));
+            assert!(difference(&model.predict(&x).unwrap(), &keras3("pred0")) < 1e-5);
+            let evaluation = model.evaluate(&x, &y).unwrap();
+            assert!(difference(&[evaluation.loss, evaluation.mse], &keras("eval0")) < 1e-6);
 
-    let options = FitOptions { batch_size: 16, epochs: 10, ..FitOptions::default() };
-    let history = model.fit(&x, &y, None, &options).unwrap();
-    let losses = keras("train_losses");
-    for (epoch, (loss, mse)) in history.loss.iter().zip(&history.mse).enumerate() {
-        let error = difference(&[*loss, *mse], losses.slice(s![epoch, ..]));
-        assert!(error < 1e-5, "step {epoch}: {error}");
+            let options = FitOptions { batch_size: x.dim().0, epochs: 10, ..FitOptions::default() };
+            let history = model.fit(&x, &y, None, &options).unwrap();
+            let losses = keras("train_losses");
+            for (epoch, (loss, mse)) in history.loss.iter().zip(&history.mse).enumerate() {
+                let error = difference(&[*loss, *mse], losses.slice(s![epoch, ..]));
+                assert!(error < 1e-5, "{name}, {engine:?}, step {epoch}: {error}");
+            }
+            for (i, weight) in model.get_weights().unwrap().iter().enumerate() {
+                let error = difference(&weight.mapv(f64::from), &keras(&format!("w10/{i}")));
+                assert!(error < 1e-4, "{name}, {engine:?}, weight {i}: {error}");
+            }
+            let error = difference(&model.predict(&x).unwrap(), &keras3("pred_after"));
+            assert!(error < 1e-4, "{name}, {engine:?}: {error}");
+        }
     }
-    for (i, weight) in model.get_weights().unwrap().iter().enumerate() {
-        let error = difference(&weight.mapv(f64::from), &keras(&format!("w10/{i}")));
-        assert!(error < 1e-4, "weight {i}: {error}");
+}
+
+#[test]
+fn training_goes_on_from_kerass_optimizer() {
+    let file = hdf5::File::open(keras_file("keras_even.h5")).unwrap();
+    let keras = |name: &str| -> ArrayD<f64> { file.dataset(name).unwrap().read_dyn().unwrap() };
+    let [x, y] = ["X", "Y"].map(|name| keras(name).into_dimensionality::<Ix3>().unwrap());
+    for engine in ENGINES {
+        let mut model = keras_model("keras_even_10.weights.h5", engine);
+        assert_eq!(model.iterations(), 10);
+        model.fit(&x, &y, None, &FitOptions { epochs: 5, ..FitOptions::default() }).unwrap();
+        for (i, weight) in model.get_weights().unwrap().iter().enumerate() {
+            let error = difference(&weight.mapv(f64::from), &keras(&format!("w15/{i}")));
+            assert!(error < 1e-4, "{engine:?}, weight {i}: {error}");
+        }
     }
-    let error = difference(&model.predict(&x).unwrap(), &keras3("pred_after"));
-    assert!(error < 1e-4, "{error}");
 }
 
 #[test]
 fn the_results_do_not_depend_on_the_number_of_threads() {
     let (x, y) = waves(37, 1000);
     let (x_val, y_val) = waves(13, 700);
-    let run = |threads: usize| {
-        let mut model = generate_model(&ModelOptions::default()).unwrap();
-        let threads = Some(threads);
-        let options = FitOptions { batch_size: 25, epochs: 2, threads, ..FitOptions::default() };
-        let history = model.fit(&x, &y, Some((&x_val, &y_val)), &options).unwrap();
-        // The time is the one thing that may differ.
-        (History { seconds: Vec::new(), ..history }, model.get_weights().unwrap())
-    };
-    let one = run(1);
-    for threads in [2, 3, 8] {
-        assert!(run(threads) == one, "{threads} threads differ from 1");
+    for engine in ENGINES {
+        let run = |threads: usize| {
+            let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();
+            let threads = Some(threads);
+            let options = FitOptions { batch_size: 25, epochs: 2, threads, ..FitOptions::default() };
+            let history = model.fit(&x, &y, Some((&x_val, &y_val)), &options).unwrap();
+            // The time is the one thing that may differ.
+            (History { seconds: Vec::new(), ..history }, model.get_weights().unwrap())
+        };
+        let one = run(1);
+        for threads in [1, 2, 3, 8] {
+            assert!(run(threads) == one, "{engine:?}: {threads} threads differ from 1");
+        }
     }
 }
 
@@ -213,6 +260,268 @@ fn an_exploding_loss_stops_the_training() {
 }
 
 #[test]
+fn with_a_callback_an_exploding_loss_ends_the_training() {
+    let (x, y) = waves(8, 30);
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    // The rate of the third epoch is too high.
+    let schedule = vec![0.001, 0.001, 1e12];
+    let callbacks = vec![Callback::TerminateOnNan, Callback::LearningRateScheduler(LearningRateScheduler { schedule })];
+    let options = FitOptions { batch_size: 2, epochs: 5, callbacks, ..FitOptions::default() };
+    let history = model.fit(&x, &y, None, &options).unwrap();
+    assert_eq!((history.len(), model.iterations()), (2, 8));
+    assert!(history.notes[0].starts_with("stopped: ") && history.notes[0].contains("epoch 3, batch 2"), "{history}");
+    assert!(model.evaluate(&x, &y).unwrap().loss.is_finite());
+}
+
+#[test]
+fn a_schedule_gives_the_learning_rates() {
+    let (x, y) = waves(6, 30);
+    let schedule = vec![0.01, 0.002];
+    let callbacks = vec![Callback::LearningRateScheduler(LearningRateScheduler { schedule })];
+    let options = FitOptions { epochs: 4, callbacks, ..FitOptions::default() };
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    let history = model.fit(&x, &y, None, &options).unwrap();
+    assert_eq!(history.learning_rate, [0.01, 0.002, 0.002, 0.002]);
+    assert!(history.to_csv().starts_with("epoch,learning_rate,loss,mse,seconds\n0,0.01,"));
+
+    let mut other = generate_model(&ModelOptions { lr: 0.01, ..ModelOptions::default() }).unwrap();
+    other.fit(&x, &y, None, &FitOptions::default()).unwrap();
+    other.set_learning_rate(0.002).unwrap();
+    other.fit(&x, &y, None, &FitOptions { epochs: 3, ..FitOptions::default() }).unwrap();
+    assert_eq!(other.get_weights().unwrap(), model.get_weights().unwrap());
+}
+
+/// What is the same for the same training: the history but for its times, weights and optimiser.
+fn bits(model: &Model, history: &History, folder: &std::path::Path) -> (History, Vec<u8>) {
+    let path = folder.join("bits.safetensors");
+    model.save_weights(&path, true).unwrap();
+    (History { seconds: Vec::new(), ..history.clone() }, fs::read(path).unwrap())
+}
+
+#[test]
+fn a_backup_makes_up_for_an_interruption() {
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup.weights.h5");
+    let log = folder.path().join("log.csv");
+    let best = folder.path().join("best.weights.h5");
+    let (x, y) = waves(11, 40);
+    let (x_val, y_val) = waves(5, 40);
+    let fit = |model: &mut Model, epochs: usize, with_backup: bool| {
+        let mut callbacks = vec![
+            // Such that each has something to remember across the interruption.
+            Callback::EarlyStopping(EarlyStopping {
+                patience: 4,
+                restore_best_weights: true,
+                ..EarlyStopping::default()
+            }),
+            Callback::ReduceLrOnPlateau(ReduceLrOnPlateau {
+                patience: 2,
+                cooldown: 1,
+                factor: 0.5,
+                ..Default::default()
+            }),
+        ];
+        if with_backup {
+            let delete_checkpoint = epochs == 40;
+            callbacks.push(Callback::BackupAndRestore(BackupAndRestore { path: backup.clone(), delete_checkpoint }));
+            callbacks.push(Callback::CsvLogger(CsvLogger { filename: log.clone(), ..CsvLogger::default() }));
+            let filepath = best.clone();
+            callbacks.push(Callback::ModelCheckpoint(ModelCheckpoint {
+                filepath,
+                save_best_only: true,
+                ..Default::default()
+            }));
+        } else {
+            // As many, for the states to have the same numbers.
+            callbacks.extend([Callback::TerminateOnNan]);
+        }
+        let options = FitOptions { batch_size: 3, epochs, callbacks, ..FitOptions::default() };
+        model.fit(&x, &y, Some((&x_val, &y_val)), &options)
+    };
+    // A high rate, so that the validation loss goes up and down.
+    let new = || generate_model(&ModelOptions { lr: 0.05, ..ModelOptions::default() }).unwrap();
+    let mut whole = new();
+    let expected = fit(&mut whole, 40, false).unwrap();
+    assert!(expected.len() < 40 && expected.len() > 12, "{expected}");
+    assert!(expected.notes.iter().any(|note| note.starts_with("learning rate")), "{expected}");
+
+    for epochs in [1, 2, 3, 7, 8, 40] {
+        let mut model = new();
+        let history = fit(&mut model, epochs, true).unwrap();
+        if epochs == 40 {
+            assert_eq!(bits(&model, &history, folder.path()), bits(&whole, &expected, folder.path()));
+            assert_eq!(fs::read_to_string(&log).unwrap(), history.to_csv());
+            let best = Model::load_weights(&best).unwrap();
+            assert_eq!(best.get_weights().unwrap(), whole.get_weights().unwrap());
+        } else {
+            assert_eq!(history.len(), epochs);
+            // Others can read the weights in it.
+            assert_eq!(Model::load_weights(&backup).unwrap().iterations(), 4 * epochs as u64);
+        }
+    }
+    assert!(!backup.exists(), "removed at the end");
+}
+
+#[test]
+fn a_backup_of_another_training_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("backup.weights.h5");
+    let (x, y) = waves(6, 30);
+    let options = |seed: u64| {
+        let backup = BackupAndRestore { path: path.clone(), delete_checkpoint: false };
+        FitOptions { seed, epochs: 2, callbacks: vec![Callback::BackupAndRestore(backup)], ..FitOptions::default() }
+    };
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    model.fit(&x, &y, None, &options(1)).unwrap();
+    let before = (fs::read(&path).unwrap(), model.get_weights().unwrap());
+    let error = model.fit(&x, &y, None, &options(2)).unwrap_err().to_string();
+    assert!(error.contains("another run: 'seed: 1', now 'seed: 2'") && error.contains("backup.weights.h5"), "{error}");
+    let error = model.fit(&x, &(&y + 1.0), None, &options(1)).unwrap_err().to_string();
+    assert!(error.contains("'data: 6 series"), "{error}");
+    let mut other = generate_model(&ModelOptions { layer_sizes: vec![2, 6, 3], ..ModelOptions::default() }).unwrap();
+    let error = other.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
+    assert!(error.contains("do not fit the model"), "{error}");
+    assert_eq!((fs::read(&path).unwrap(), model.get_weights().unwrap()), before);
+
+    model.save_weights(&path, true).unwrap();
+    let error = model.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
+    assert!(error.contains("no state of a training"), "{error}");
+    for bytes in [&before.0[..before.0.len() / 2], b"text"] {
+        fs::write(&path, bytes).unwrap();
+        let error = model.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
+        assert!(error.contains("backup.weights.h5"), "{error}");
+    }
+}
+
+#[test]
+fn checkpoints_and_logs_are_written_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = waves(6, 30);
+    let checkpoint = |name: &str, overwrite: bool| {
+        let filepath = folder.path().join(name);
+        Callback::ModelCheckpoint(ModelCheckpoint { filepath, monitor: Monitor::Loss, overwrite, ..Default::default() })
+    };
+    let logger = |append: bool, overwrite: bool| {
+        let filename = folder.path().join("log.csv");
+        Callback::CsvLogger(CsvLogger { filename, separator: ';', append, overwrite })
+    };
+    let fit = |callbacks: Vec<Callback>| {
+        let mut model = generate_model(&ModelOptions::default()).unwrap();
+        let history = model.fit(&x, &y, None, &FitOptions { epochs: 3, callbacks, ..FitOptions::default() });
+        history.map(|history| (model, history))
+    };
+    let (model, history) = fit(vec![
+        checkpoint("{epoch:02d}.weights.h5", false),
+        checkpoint("last.safetensors", false),
+        logger(false, false),
+    ])
+    .unwrap();
+    for epoch in 1..=3 {
+        let found = Model::load_weights(folder.path().join(format!("{epoch:02}.weights.h5"))).unwrap();
+        assert_eq!(found.iterations(), epoch);
+    }
+    let last = Model::load_weights(folder.path().join("last.safetensors")).unwrap();
+    assert_eq!(last.get_weights().unwrap(), model.get_weights().unwrap());
+    let text = || fs::read_to_string(folder.path().join("log.csv")).unwrap();
+    let first = text();
+    assert_eq!(first, history.to_csv().replace(',', ";"));
+
+    for callback in
+        [checkpoint("{epoch:02d}.weights.h5", false), checkpoint("last.safetensors", false), logger(false, false)]
+    {
+        let error = fit(vec![callback]).err().unwrap().to_string();
+        assert!(error.contains("exists already"), "{error}");
+    }
+    assert_eq!(text(), first);
+    fit(vec![logger(true, false), checkpoint("last.safetensors", true)]).unwrap();
+    assert!(text().starts_with(&first));
+    assert_eq!(text().lines().count(), 1 + 3 + 3);
+    fit(vec![logger(false, true)]).unwrap();
+    assert_eq!(text().lines().count(), 1 + 3);
+}
+
+#[test]
+fn dead_units_are_found_and_told() {
+    let (x, y) = waves(60, 300);
+    for engine in ENGINES {
+        let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();
+        assert_eq!(model.dead_units(&x).unwrap(), []);
+        let mut weights = model.get_weights().unwrap();
+        // Above 0 only where x is largest, at the end of the last series.
+        weights[2].fill(0.0);
+        weights[3].fill(1.0);
+        weights[3][[2]] = -100.0;
+        weights[3][[4]] = 0.0;
+        weights[4].fill(0.0);
+        weights[5].fill(-1.0);
+        model.set_weights(&weights).unwrap();
+        let dead = model.dead_units(&x).unwrap();
+        let found: Vec<(&str, &[usize], usize)> =
+            dead.iter().map(|dead| (dead.layer.as_str(), &dead.units[..], dead.of)).collect();
+        let all: Vec<usize> = (0..16).collect();
+        assert_eq!(found, [("conv1d_1", &[2, 4][..], 6), ("conv1d_2", &all[..], 16)]);
+        let history = model.fit(&x, &y, None, &FitOptions::default()).unwrap();
+        let notes = history.notes.join("\n");
+        assert!(notes.contains("conv1d_1: 2 of 6 units") && notes.contains("try another seed"), "{notes}");
+        assert!(notes.contains("conv1d_2: 16 of 16 units") && notes.contains("same for every input"), "{notes}");
+    }
+}
+
+#[test]
+fn a_unit_that_is_active_once_is_not_dead() {
+    // One layer, whose unit is above 0 at the last step of the last series only.
+    let options = ModelOptions { layer_sizes: vec![1], kernel_sizes: vec![3], ..ModelOptions::default() };
+    for engine in ENGINES {
+        let mut model = generate_model(&ModelOptions { engine, ..options.clone() }).unwrap();
+        let mut weights = model.get_weights().unwrap();
+        weights[0].fill(0.0);
+        weights[0][[1, 0, 0]] = 1.0;
+        weights[1].fill(-0.5);
+        model.set_weights(&weights).unwrap();
+        let mut x = Array3::zeros((5, 12_000, 1));
+        assert_eq!(model.dead_units(&x).unwrap().len(), 1);
+        x[[4, 11_999, 0]] = 1.0;
+        assert_eq!(model.dead_units(&x).unwrap(), []);
+    }
+}
+
+#[test]
+fn callbacks_out_of_range_are_named() {
+    let (x, y) = waves(4, 20);
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    let named = |filepath: &str| {
+        Callback::ModelCheckpoint(ModelCheckpoint { filepath: filepath.into(), ..ModelCheckpoint::default() })
+    };
+    let plateau = ReduceLrOnPlateau { monitor: Monitor::Loss, ..ReduceLrOnPlateau::default() };
+    for (callback, expected) in [
+        (
+            Callback::EarlyStopping(EarlyStopping::default()),
+            "callbacks[0].monitor = val_loss: there are no validation data",
+        ),
+        (Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { factor: 1.0, ..plateau.clone() }), "callbacks[0].factor = 1"),
+        (Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { min_lr: f64::NAN, ..plateau }), "callbacks[0].min_lr = NaN"),
+        (Callback::LearningRateScheduler(LearningRateScheduler::default()), "callbacks[0].schedule = []"),
+        (
+            Callback::LearningRateScheduler(LearningRateScheduler { schedule: vec![0.1, -1.0] }),
+            "callbacks[0].schedule[1] = -1",
+        ),
+        (named("a.h5"), "ends in '.weights.h5'"),
+        (named("{lr}.weights.h5"), "cannot replace '{lr}'"),
+        (named("missing-folder/a.weights.h5"), "create 'missing-folder'"),
+        (Callback::BackupAndRestore(BackupAndRestore::default()), "not a name for weights"),
+        (
+            Callback::CsvLogger(CsvLogger { filename: "missing-folder/a.csv".into(), ..Default::default() }),
+            "missing-folder",
+        ),
+    ] {
+        let options = FitOptions { callbacks: vec![callback.clone()], ..FitOptions::default() };
+        let error = model.fit(&x, &y, None, &options).unwrap_err().to_string();
+        assert!(error.contains(expected), "{callback:?}: {error}");
+    }
+    assert_eq!(model.iterations(), 0);
+}
+
+#[test]
 fn bad_data_is_named() {
     let (x, y) = waves(4, 20);
     let plant = |array: &Array3<f64>, value: f64| {
@@ -280,10 +589,13 @@ fn history_is_a_table_and_a_file() {
         val_loss: vec![2.5; 25],
         val_mse: vec![2.0; 25],
         seconds: vec![0.125; 25],
+        learning_rate: Vec::new(),
+        notes: vec!["a note".to_string()],
     };
     let table = history.to_string();
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines.len(), 11, "{table}");
+    assert_eq!(lines.len(), 12, "{table}");
+    assert_eq!(lines[11], "a note");
     let cells = |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_string).collect() };
     assert_eq!(cells(lines[0]), ["epoch", "loss", "mse", "seconds", "val_loss", "val_mse"]);
     assert_eq!(cells(lines[1]), ["1", "100.0000", "1.0000e-4", "0.12", "2.5000", "2.0000"]);

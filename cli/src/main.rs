@@ -4,7 +4,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hhnet::dataset::{self, GenerateOptions, H5Matrix, generate};
 use hhnet::model::{self, Model, ModelOptions, device, generate_model};
 use hhnet::progress::Progress;
-use hhnet::training::FitOptions;
+use hhnet::training::{
+    BackupAndRestore, Callback, CsvLogger, EarlyStopping, FitOptions, LearningRateScheduler, ModelCheckpoint,
+    ReduceLrOnPlateau,
+};
 use hhnet::{Error, Result};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -80,10 +83,10 @@ struct Train {
     /// The data file
     #[arg(long)]
     data: PathBuf,
-    /// The weights file to write, in Keras' format; its name ends in .weights.h5
+    /// The weights file to write; its name ends in .weights.h5 (Keras' format) or .safetensors
     #[arg(long)]
     weights: PathBuf,
-    /// A CSV file to write the history to
+    /// A CSV file for the history, written epoch by epoch
     #[arg(long)]
     history: Option<PathBuf>,
     /// Passes over the training samples
@@ -116,6 +119,24 @@ struct Train {
     /// Number of threads [default: one per core]; the weights do not depend on it
     #[arg(long)]
     threads: Option<usize>,
+    /// Stop after so many epochs without a lower val_loss; the weights are those of the best epoch
+    #[arg(long, value_name = "PATIENCE")]
+    early_stopping: Option<usize>,
+    /// Multiply the learning rate by --reduce-lr-factor after so many epochs without a lower val_loss
+    #[arg(long, value_name = "PATIENCE", conflicts_with = "lr_decay")]
+    reduce_lr: Option<usize>,
+    /// See --reduce-lr
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.1, requires = "reduce_lr")]
+    reduce_lr_factor: f64,
+    /// Multiply the learning rate by this after each epoch
+    #[arg(long, value_name = "FACTOR")]
+    lr_decay: Option<f64>,
+    /// A weights file for the best epoch so far, written during the training
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// A .weights.h5 file that is kept during the training: after an interruption the same command goes on from there
+    #[arg(long, value_name = "FILE")]
+    backup: Option<PathBuf>,
     /// Replace existing files
     #[arg(long)]
     force: bool,
@@ -235,12 +256,8 @@ impl Generate {
 
 impl Train {
     fn run(&self) -> Output {
-        for file in [Some(&self.weights), self.history.as_ref()].into_iter().flatten() {
-            // Told now, and not after an hour of training.
-            if file.exists() && !self.force {
-                return Err(Error::file(file, "it exists already", "give another name, or --force to replace it"));
-            }
-        }
+        // Told now, and not after an hour of training.
+        Model::check_weights_path(&self.weights, self.force)?;
         let (x, y) = (H5Matrix::open(&self.data, "X")?, H5Matrix::open(&self.data, "Y")?);
         let held_out = validation_rows(self.validation, &x)?;
         let mut model = generate_model(&ModelOptions {
@@ -267,13 +284,11 @@ impl Train {
                 seed: self.seed,
                 threads: self.threads,
                 progress: Progress::Stderr,
+                callbacks: self.callbacks()?,
                 ..FitOptions::default()
             },
         )?;
         model.save_weights(&self.weights, self.force)?;
-        if let Some(file) = &self.history {
-            history.save_csv(file, self.force)?;
-        }
         let last = history.len() - 1;
         let json = json!({
             "weights": self.weights,
@@ -283,8 +298,43 @@ impl Train {
             "val_loss": history.val_loss[last],
             "val_mse": history.val_mse[last],
             "seconds": history.seconds.iter().sum::<f64>(),
+            "learning_rate": model.learning_rate(),
+            "notes": history.notes,
         });
         Ok((format!("{history}\n'{}' written", self.weights.display()), json))
+    }
+
+    fn callbacks(&self) -> Result<Vec<Callback>> {
+        let mut callbacks = Vec::new();
+        if let Some(filename) = self.history.clone() {
+            callbacks.push(Callback::CsvLogger(CsvLogger { filename, overwrite: self.force, ..CsvLogger::default() }));
+        }
+        if let Some(patience) = self.reduce_lr {
+            let factor = self.reduce_lr_factor;
+            let plateau = ReduceLrOnPlateau { patience, factor, ..ReduceLrOnPlateau::default() };
+            callbacks.push(Callback::ReduceLrOnPlateau(plateau));
+        }
+        if let Some(decay) = self.lr_decay {
+            if !(decay > 0.0 && decay <= 1.0) {
+                return Err(Error::parameter("lr_decay", decay, "give a factor above 0, at most 1, such as 0.98"));
+            }
+            let schedule = (0..self.epochs).map(|epoch| self.lr * decay.powi(epoch as i32)).collect();
+            callbacks.push(Callback::LearningRateScheduler(LearningRateScheduler { schedule }));
+        }
+        if let Some(patience) = self.early_stopping {
+            let stopping = EarlyStopping { patience, restore_best_weights: true, ..EarlyStopping::default() };
+            callbacks.push(Callback::EarlyStopping(stopping));
+        }
+        if let Some(filepath) = self.checkpoint.clone() {
+            let overwrite = self.force;
+            let checkpoint =
+                ModelCheckpoint { filepath, save_best_only: true, overwrite, ..ModelCheckpoint::default() };
+            callbacks.push(Callback::ModelCheckpoint(checkpoint));
+        }
+        if let Some(path) = self.backup.clone() {
+            callbacks.push(Callback::BackupAndRestore(BackupAndRestore { path, ..BackupAndRestore::default() }));
+        }
+        Ok(callbacks)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 fn hhnet(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hhnet")).current_dir(directory).args(arguments).output().unwrap()
@@ -84,6 +85,8 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
     fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
     fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "epochs = 0");
     fails(directory, &["train", "--data", "d.h5", "--weights", "w.h5", "--validation", "5"], ".weights.h5");
+    let device = ["--validation", "5", "--device", "cuda:99"];
+    fails(directory, &[&train[..], &device].concat(), "device = cuda:99: this libtorch finds");
     fails(directory, &["evaluate", "--data", "d.h5", "--weights", "d.h5"], "d.h5");
     fails(directory, &["info", "absent.h5"], "absent.h5");
     for wrong in
@@ -123,4 +126,65 @@ fn a_killed_run_leaves_the_old_file_and_the_next_run_works() {
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("left unfinished by an earlier run"));
     assert!(!directory.join("d.h5.part").exists());
+}
+
+#[test]
+fn a_killed_training_goes_on_with_the_same_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    json(directory, &[&GENERATE[..], &["--json"]].concat());
+    let train = |weights: &'static str, history: &'static str, backup: &'static str| {
+        #[rustfmt::skip]
+        let arguments = [
+            "train", "--data", "d.h5", "--weights", weights, "--history", history, "--backup", backup, "--epochs", "150",
+            "--batch-size", "10", "--validation", "5", "--reduce-lr", "3", "--lr", "0.01", "--json",
+        ];
+        arguments
+    };
+    json(directory, &train("whole.safetensors", "whole.csv", "whole.weights.h5"));
+    let arguments = train("w.safetensors", "h.csv", "b.weights.h5");
+    let rows = || std::fs::read_to_string(directory.join("h.csv")).map_or(0, |text| text.lines().count());
+    for stop_at in [0, 20, 60] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"));
+        let mut child = child.current_dir(directory).args(arguments).stderr(Stdio::null()).spawn().unwrap();
+        while !directory.join("b.weights.h5").exists() || rows() < stop_at {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!directory.join("w.safetensors").exists());
+    }
+    let result = json(directory, &arguments);
+    assert_eq!(result["epochs"], 150);
+    assert_eq!(rows(), 151);
+    let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
+    assert!(read("w.safetensors") == read("whole.safetensors"));
+    assert!(!directory.join("b.weights.h5").exists());
+    let rate = result["learning_rate"].as_f64().unwrap();
+    assert!(rate < 0.01, "{result}");
+}
+
+#[test]
+fn a_training_can_stop_early() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    json(directory, &[&GENERATE[..], &["--json"]].concat());
+    #[rustfmt::skip]
+    let train = [
+        "train", "--data", "d.h5", "--weights", "w.weights.h5", "--checkpoint", "best.weights.h5", "--epochs", "500",
+        "--batch-size", "10", "--validation", "5", "--early-stopping", "2", "--lr", "0.1", "--lr-decay", "0.99", "--json",
+    ];
+    let trained = json(directory, &train);
+    assert!(trained["epochs"].as_u64().unwrap() < 500, "{trained}");
+    assert!(trained["notes"][0].as_str().unwrap().starts_with("stopped after epoch"), "{trained}");
+    let loss = |weights: &str| {
+        json(directory, &["evaluate", "--data", "d.h5", "--weights", weights, "--validation", "5", "--json"])["loss"]
+            .clone()
+    };
+    assert_eq!(loss("w.weights.h5"), loss("best.weights.h5"));
+    let train = ["train", "--data", "d.h5", "--weights", "new.weights.h5", "--validation", "5"];
+    fails(directory, &[&train[..], &["--lr-decay", "1.5"]].concat(), "lr_decay = 1.5");
+    fails(directory, &[&train[..], &["--checkpoint", "best.weights.h5"]].concat(), "exists already");
+    fails(directory, &[&train[..], &["--backup", "b.h5"]].concat(), "ends in '.weights.h5'");
 }

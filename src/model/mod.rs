@@ -25,7 +25,10 @@ use tch::{Kind, TchError, Tensor};
 pub use tch::Device;
 
 pub(crate) use adam::Adam;
+pub use weights::trained_model;
+pub(crate) use weights::{TRAINING, check_keras_name};
 
+use crate::simd::Level;
 use crate::{Error, Result};
 
 /// The largest layer or kernel size.
@@ -59,6 +62,9 @@ pub struct ModelOptions {
     pub device: Device,
     /// Who does the arithmetic.
     pub engine: Engine,
+    /// The instructions that the fused engine uses. The same ones give the same bits on every machine that has them; by
+    /// default they are the widest of this one.
+    pub instructions: Level,
 }
 
 /// Who does the arithmetic of training and prediction. The results agree to about 1e-5, relative.
@@ -90,6 +96,7 @@ impl Default for ModelOptions {
             seed: 1,
             device: Device::Cpu,
             engine: Engine::Auto,
+            instructions: Level::best(),
         }
     }
 }
@@ -130,6 +137,11 @@ impl ModelOptions {
         if self.engine == Engine::Fused && self.device != Device::Cpu {
             let remedy = "the fused engine is for the CPU; use auto or libtorch with this device";
             return Err(Error::parameter("engine", "fused", remedy));
+        }
+        if !Level::available().contains(&self.instructions) {
+            let available: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
+            let remedy = format!("this processor has {}", available.join(", "));
+            return Err(Error::parameter("instructions", self.instructions.name(), remedy));
         }
         check_device(self.device)
     }
@@ -521,6 +533,15 @@ pub(crate) fn from_tensor(tensor: &Tensor) -> std::result::Result<Vec<f32>, TchE
 /// Each convolution is one matrix product. Channels are the rows and all time steps of all series the columns, so that
 /// the long side is contiguous in memory: on a CPU this takes about half the time of libtorch's `conv1d`.
 pub(crate) fn forward(weights: &[Tensor], x: &Tensor) -> std::result::Result<Tensor, TchError> {
+    forward_with(weights, x, &mut |_| Ok(()))
+}
+
+/// The same; `each` is shown what each convolution puts out, shape (channels, series * steps).
+pub(crate) fn forward_with(
+    weights: &[Tensor],
+    x: &Tensor,
+    each: &mut dyn FnMut(&Tensor) -> std::result::Result<(), TchError>,
+) -> std::result::Result<Tensor, TchError> {
     let (series, steps, channels) = x.size3()?;
     let columns = series * steps;
     let mut h = x.f_permute([2, 0, 1])?.f_reshape([channels, columns])?;
@@ -538,6 +559,7 @@ pub(crate) fn forward(weights: &[Tensor], x: &Tensor) -> std::result::Result<Ten
         }
         let kernel = pair[0].f_reshape([kernel_size * input, output])?.f_transpose(0, 1)?;
         h = pair[1].f_reshape([output, 1])?.f_addmm(&kernel, &h)?.f_relu()?;
+        each(&h)?;
     }
     linear[1].f_reshape([1, 1])?.f_addmm(&linear[0].f_transpose(0, 1)?, &h)?.f_reshape([series, steps, 1])
 }

@@ -1,4 +1,6 @@
-//! Keras' `.weights.h5` files.
+//! Files of weights: Keras' `.weights.h5` and safetensors.
+//!
+//! Keras' file holds
 //!
 //! ```text
 //! /vars                                 attribute name = "sequential"
@@ -9,28 +11,38 @@
 //! /optimizer/vars/0                     number of steps
 //! /optimizer/vars/1                     learning rate
 //! /optimizer/vars/2, /3, ...            momentum and velocity of each weight in turn, once there was a step
+//! /training                             only in a backup: see `src/training/backup.rs`
 //! ```
+//!
+//! and a safetensors file the same arrays, in the same shapes, as `conv1d.kernel`, `conv1d.bias`, ...,
+//! `time_distributed.bias`, `optimizer.iterations`, `optimizer.learning_rate`, `optimizer.momentum.conv1d.kernel`,
+//! `optimizer.velocity.conv1d.kernel`, ...
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use hdf5::types::VarLenUnicode;
 use ndarray::ArrayView;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::{
     Adam, MAX_PARAMS, Model, ModelOptions, Variable, check_weight, convolution_name, generate_model, variables,
 };
-use crate::files::{PartFile, hdf5_error, open_hdf5};
+use crate::files::{PartFile, hdf5_error, open_hdf5, write_whole};
 use crate::{Error, Result};
 
-const EXTENSION: &str = ".weights.h5";
+/// The largest safetensors file: weights, momentum and velocity, and what describes them.
+const MAX_BYTES: u64 = 12 * MAX_PARAMS as u64 + 1_000_000;
+/// The group in which a backup keeps the state of the training.
+pub(crate) const TRAINING: &str = "training";
 /// Groups below this depth are not part of a model that [`generate_model`] builds.
 const MAX_DEPTH: usize = 8;
 
 impl ModelOptions {
-    /// The options of the model whose weights are in a Keras `.weights.h5` file: layer and kernel sizes, input channels
-    /// and, where the file has it, the learning rate. The rest, such as the penalty, is not in such files and has its
-    /// default.
+    /// The options of the model whose weights are in a `.weights.h5` or `.safetensors` file: layer and kernel sizes, input
+    /// channels and, where the file has it, the learning rate. The rest, such as the penalty, is not in such files and has
+    /// its default.
     ///
     /// # Errors
     /// As [`Model::load_weights`].
@@ -41,7 +53,8 @@ impl ModelOptions {
 }
 
 impl Model {
-    /// Writes weights and optimiser state as Keras 3's `model.save_weights` does, so that Keras' `load_weights` reads them.
+    /// Writes weights and optimiser state to a file whose name ends in `.weights.h5`, as Keras 3's `model.save_weights` does,
+    /// so that Keras' `load_weights` reads them; or in `.safetensors`, with names such as `conv1d.kernel`.
     ///
     /// Keras takes the optimiser state only into an optimiser that has its variables already: in Python, call
     /// `model.optimizer.build(model.trainable_variables)` before `model.load_weights(path)`.
@@ -49,27 +62,54 @@ impl Model {
     /// The file is complete or absent: it is written beside its place as `<name>.part` and then renamed.
     ///
     /// # Errors
-    /// If the name does not end in `.weights.h5`, the file exists and `overwrite` is false, or it cannot be written.
+    /// If the name has another end, the file exists and `overwrite` is false, or it cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
         let path = path.as_ref();
-        check_extension(path)?;
+        match Format::of(path)? {
+            Format::Keras => self.save_keras(path, overwrite, &|_| Ok(())),
+            Format::Safetensors => {
+                let bytes = to_safetensors(&self.variables(), &self.values()?, &self.adam)
+                    .map_err(|error| Error::file(path, error, "choose another format"))?;
+                write_whole(path, overwrite, &bytes)
+            }
+        }
+    }
+
+    /// Whether [`Model::save_weights`] would take the name: to ask before hours of training, not after.
+    ///
+    /// # Errors
+    /// As those of [`Model::save_weights`].
+    pub fn check_weights_path(path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
+        let path = path.as_ref();
+        Format::of(path)?;
+        PartFile::check(path, overwrite)
+    }
+
+    /// Keras' file, with what `more` adds to it.
+    pub(crate) fn save_keras(
+        &self,
+        path: &Path,
+        overwrite: bool,
+        more: &dyn Fn(&hdf5::File) -> hdf5::Result<()>,
+    ) -> Result<()> {
         let values = self.values()?;
         let (part, file) = PartFile::new(path, overwrite)?.create_hdf5()?;
         write(&file, &self.variables(), &values, &self.adam)
+            .and_then(|()| more(&file))
             .and_then(|()| file.close())
             .map_err(hdf5_error(part.path(), "write the weights"))?;
         part.finish()
     }
 
-    /// The model in a Keras `.weights.h5` file, on the CPU. Layer and kernel sizes are those of the weights, the
+    /// The model in a `.weights.h5` file, by Keras or by [`Model::save_weights`], or in a `.safetensors` file; on the CPU. Layer and kernel sizes are those of the weights, the
     /// optimiser continues where it was if the file has its state.
     ///
     /// For another device or penalty, change the options: `ModelOptions { l2: 0.0, ..ModelOptions::from_weights(path)? }`,
     /// then [`generate_model`] and [`Model::set_weights_from`].
     ///
     /// # Errors
-    /// If the file is missing, is not a Keras weights file, holds a model that [`generate_model`] does not build, or a
-    /// weight that is not finite.
+    /// If the file is missing, is no such file, holds a model that [`generate_model`] does not build, or a weight that is not
+    /// finite.
     ///
     /// ```
     /// use hhnet::model::{Model, ModelOptions, generate_model};
@@ -88,7 +128,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Replaces this model's weights by those of a Keras `.weights.h5` file. The optimiser takes the state in the file;
+    /// Replaces this model's weights by those of a `.weights.h5` or `.safetensors` file. The optimiser takes the state in the file;
     /// if there is none, or it is that of another kind of optimiser, Adam starts anew.
     ///
     /// # Errors
@@ -103,7 +143,8 @@ impl Model {
     fn set_contents(&mut self, path: &Path, contents: &Contents) -> Result<()> {
         let variables = self.variables();
         contents.check_fit(path, &variables)?;
-        let values = contents.floats(path, variables.iter().map(dataset_path))?;
+        let names = variables.iter().map(|variable| contents.format.weight(&variable.layer, variable.kind));
+        let values = contents.floats(path, names)?;
         let adam = contents.adam(path, &variables, self.learning_rate())?;
         self.set_values(&values)?;
         self.adam = adam;
@@ -111,16 +152,88 @@ impl Model {
     }
 }
 
-/// Where Keras keeps a weight.
-fn dataset_path(variable: &Variable) -> String {
-    let inner = if variable.layer == "time_distributed" { "layer/" } else { "" };
-    let index = if variable.kind == "kernel" { 0 } else { 1 };
-    format!("layers/{}/{inner}vars/{index}", variable.layer)
+/// The original's model, trained already: no data are needed to see what it does.
+///
+/// Its weights are those of `data/trained.safetensors` in the source; `data/README.md` tells how they were made and how good
+/// they are.
+///
+/// # Errors
+/// If libtorch cannot create the model.
+///
+/// ```
+/// use hhnet::model::trained_model;
+/// use hhnet::ndarray::Array3;
+/// let model = trained_model()?;
+/// // Without current the potential stays near rest.
+/// let potential_mv = model.predict(&Array3::zeros((1, 100, 1)))?;
+/// assert!(potential_mv.iter().all(|v| (-67.0..-63.0).contains(v)));
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub fn trained_model() -> Result<Model> {
+    let path = Path::new("data/trained.safetensors");
+    let contents = parse_safetensors(path, include_bytes!("../../data/trained.safetensors"))?;
+    let mut model = generate_model(&contents.options(path)?)?;
+    model.set_contents(path, &contents)?;
+    Ok(model)
 }
 
-/// Where Keras keeps the momentum and the velocity of the weight with index `i`.
-fn moment_paths(i: usize) -> [String; 2] {
-    [format!("optimizer/vars/{}", 2 + 2 * i), format!("optimizer/vars/{}", 3 + 2 * i)]
+/// Refuses a name in which there is no place for more than weights.
+pub(crate) fn check_keras_name(path: &Path) -> Result<()> {
+    match Format::of(path)? {
+        Format::Keras => Ok(()),
+        Format::Safetensors => {
+            Err(Error::file(path, "this format has no place for more than weights", "give a name in '.weights.h5'"))
+        }
+    }
+}
+
+/// A kind of file, and the names that it has for the model's arrays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Format {
+    Keras,
+    Safetensors,
+}
+
+impl Format {
+    /// The format that a file's name asks for.
+    fn of(path: &Path) -> Result<Format> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let ends_in = |end: &str| name.ends_with(end) && name.len() > end.len();
+        match () {
+            () if ends_in(".weights.h5") => Ok(Format::Keras),
+            () if ends_in(".safetensors") => Ok(Format::Safetensors),
+            () => Err(Error::file(
+                path,
+                "not a name for weights",
+                "give a name that ends in '.weights.h5' (Keras) or '.safetensors'",
+            )),
+        }
+    }
+
+    /// A layer's kernel or bias.
+    fn weight(self, layer: &str, kind: &str) -> String {
+        if self == Format::Safetensors {
+            return format!("{layer}.{kind}");
+        }
+        let inner = if layer == "time_distributed" { "layer/" } else { "" };
+        format!("layers/{layer}/{inner}vars/{}", if kind == "kernel" { 0 } else { 1 })
+    }
+
+    /// The optimiser's number of steps and its learning rate.
+    fn scalars(self) -> [&'static str; 2] {
+        match self {
+            Format::Keras => ["optimizer/vars/0", "optimizer/vars/1"],
+            Format::Safetensors => ["optimizer.iterations", "optimizer.learning_rate"],
+        }
+    }
+
+    /// Momentum and velocity of the weight with index `i`.
+    fn moments(self, i: usize, Variable { layer, kind, .. }: &Variable) -> [String; 2] {
+        match self {
+            Format::Keras => [format!("optimizer/vars/{}", 2 + 2 * i), format!("optimizer/vars/{}", 3 + 2 * i)],
+            Format::Safetensors => ["momentum", "velocity"].map(|moment| format!("optimizer.{moment}.{layer}.{kind}")),
+        }
+    }
 }
 
 struct Dataset {
@@ -131,6 +244,7 @@ struct Dataset {
 
 /// All that a weights file holds.
 struct Contents {
+    format: Format,
     datasets: BTreeMap<String, Dataset>,
     /// Keras' name of the optimiser's class, such as `adam`.
     optimizer: Option<String>,
@@ -142,7 +256,7 @@ impl Contents {
         let mut options = ModelOptions { layer_sizes: Vec::new(), kernel_sizes: Vec::new(), ..ModelOptions::default() };
         let mut inputs = Vec::new();
         loop {
-            let name = format!("layers/{}/vars/0", convolution_name(options.layer_sizes.len()));
+            let name = self.format.weight(&convolution_name(options.layer_sizes.len()), "kernel");
             let Some(kernel) = self.datasets.get(&name) else { break };
             let [kernel_size, input, output] = kernel.shape[..] else {
                 let problem = format!("'{name}' has shape {:?}, not (kernel size, input, output)", kernel.shape);
@@ -152,17 +266,17 @@ impl Contents {
             options.layer_sizes.push(output);
             inputs.push(input);
         }
-        match (inputs.first(), self.datasets.get("layers/time_distributed/layer/vars/0")) {
+        match (inputs.first(), self.datasets.get(&self.format.weight("time_distributed", "kernel"))) {
             (Some(&channels), _) => options.input_channels = channels,
             (None, Some(kernel)) if kernel.shape.len() == 2 => options.input_channels = kernel.shape[0],
             _ => {
                 let found: Vec<&str> = self.datasets.keys().map(String::as_str).take(20).collect();
-                let problem = format!("it holds no model of this kind; its datasets are [{}]", found.join(", "));
+                let problem = format!("it holds no model of this kind, but [{}]", found.join(", "));
                 return Err(Error::file(path, problem, REMEDY));
             }
         }
         if self.has_adam()
-            && let Some(rate) = self.datasets.get("optimizer/vars/1").filter(|rate| rate.shape.is_empty())
+            && let Some(rate) = self.datasets.get(self.format.scalars()[1]).filter(|rate| rate.shape.is_empty())
         {
             options.lr = Adam::new(rate.values[0]).learning_rate();
         }
@@ -175,21 +289,20 @@ impl Contents {
         self.optimizer.as_deref() == Some("adam")
     }
 
-    /// The count of the optimiser's variables tells whether it has made a step.
-    fn has_moments(&self) -> bool {
-        self.datasets.contains_key("optimizer/vars/2")
+    /// Whether it has made a step.
+    fn has_moments(&self, variables: &[Variable]) -> bool {
+        self.format.moments(0, &variables[0]).iter().any(|name| self.datasets.contains_key(name))
     }
 
     /// Compares names and shapes with those that the model has.
     fn check_fit(&self, path: &Path, variables: &[Variable]) -> Result<()> {
         let mut expected: BTreeMap<String, &[usize]> =
-            variables.iter().map(|variable| (dataset_path(variable), &variable.shape[..])).collect();
+            variables.iter().map(|v| (self.format.weight(&v.layer, v.kind), &v.shape[..])).collect();
         if self.has_adam() {
-            expected.insert("optimizer/vars/0".to_string(), &[]);
-            expected.insert("optimizer/vars/1".to_string(), &[]);
-            if self.has_moments() {
+            expected.extend(self.format.scalars().map(|name| (name.to_string(), &[] as &[usize])));
+            if self.has_moments(variables) {
                 for (i, variable) in variables.iter().enumerate() {
-                    expected.extend(moment_paths(i).map(|name| (name, &variable.shape[..])));
+                    expected.extend(self.format.moments(i, variable).map(|name| (name, &variable.shape[..])));
                 }
             }
         }
@@ -239,7 +352,7 @@ impl Contents {
         if !self.has_adam() {
             return Ok(Adam::new(lr));
         }
-        let scalars = ["optimizer/vars/0", "optimizer/vars/1"].map(|name| self.datasets.get(name));
+        let scalars = self.format.scalars().map(|name| self.datasets.get(name));
         let [Some(steps), Some(rate)] = scalars.map(|scalar| Some(*scalar?.values.first()?)) else {
             return Err(Error::file(path, "the optimizer's state is incomplete", REMEDY));
         };
@@ -249,10 +362,10 @@ impl Contents {
             return Err(Error::file(path, problem, REMEDY));
         }
         let mut adam = Adam { iterations: steps as u64, ..Adam::new(rate) };
-        if self.has_moments() {
-            let indices = 0..variables.len();
-            adam.momentum = self.floats(path, indices.clone().map(|i| moment_paths(i)[0].clone()))?;
-            adam.velocity = self.floats(path, indices.map(|i| moment_paths(i)[1].clone()))?;
+        if self.has_moments(variables) {
+            let names = || variables.iter().enumerate().map(|(i, variable)| self.format.moments(i, variable));
+            adam.momentum = self.floats(path, names().map(|[momentum, _]| momentum))?;
+            adam.velocity = self.floats(path, names().map(|[_, velocity]| velocity))?;
             if let Some(index) = adam.velocity.iter().position(|&velocity| velocity < 0.0) {
                 let problem = format!("the optimizer's velocity with index {index} is negative");
                 return Err(Error::file(path, problem, REMEDY));
@@ -262,19 +375,87 @@ impl Contents {
     }
 }
 
-const REMEDY: &str = "give a .weights.h5 file of a model that generate_model builds, or write it again";
+const REMEDY: &str = "give a file with the weights of a model that generate_model builds, or write it again";
 
-fn check_extension(path: &Path) -> Result<()> {
-    match path.file_name().and_then(|name| name.to_str()) {
-        Some(name) if name.ends_with(EXTENSION) && name.len() > EXTENSION.len() => Ok(()),
-        _ => Err(Error::file(path, "not a name for Keras weights", format!("give a name that ends in '{EXTENSION}'"))),
+fn read(path: &Path) -> Result<Contents> {
+    match Format::of(path)? {
+        Format::Keras => {
+            let file = open_hdf5(path)?;
+            read_contents(&file).map_err(|error| Error::file(path, format!("cannot read: {error}"), REMEDY))
+        }
+        Format::Safetensors => {
+            let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
+            if !metadata.is_file() {
+                return Err(Error::file(path, "it is not a regular file", "give the name of a file of weights"));
+            }
+            if metadata.len() > MAX_BYTES {
+                return Err(Error::file(path, format!("it has {} bytes, which is too large", metadata.len()), REMEDY));
+            }
+            parse_safetensors(path, &fs::read(path).map_err(Error::io(path, "read"))?)
+        }
     }
 }
 
-fn read(path: &Path) -> Result<Contents> {
-    check_extension(path)?;
-    let file = open_hdf5(path)?;
-    read_contents(&file).map_err(|error| Error::file(path, format!("cannot read: {error}"), REMEDY))
+/// The contents of a safetensors file with the given name. The crate checks the header: lengths, gaps, overlaps, sizes.
+fn parse_safetensors(path: &Path, bytes: &[u8]) -> Result<Contents> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| {
+        Error::file(path, format!("it is not a safetensors file ({} bytes): {error:?}", bytes.len()), REMEDY)
+    })?;
+    let mut datasets = BTreeMap::new();
+    let mut optimizer = None;
+    for (name, tensor) in tensors.tensors() {
+        let expected = if name == Format::Safetensors.scalars()[0] { Dtype::I64 } else { Dtype::F32 };
+        if tensor.dtype() != expected {
+            let problem = format!("'{name}' has numbers of type {:?}, not {expected:?}", tensor.dtype());
+            return Err(Error::file(path, problem, "store it with that type"));
+        }
+        let values = match expected {
+            Dtype::I64 => {
+                let numbers = tensor.data().chunks_exact(8).map(|bytes| bytes.try_into().unwrap_or_default());
+                numbers.map(|bytes| i64::from_le_bytes(bytes) as f64).collect()
+            }
+            _ => {
+                let numbers = tensor.data().chunks_exact(4).map(|bytes| bytes.try_into().unwrap_or_default());
+                numbers.map(|bytes| f64::from(f32::from_le_bytes(bytes))).collect()
+            }
+        };
+        if name.starts_with("optimizer.") {
+            optimizer = Some("adam".to_string());
+        }
+        datasets.insert(name, Dataset { shape: tensor.shape().to_vec(), values });
+    }
+    Ok(Contents { format: Format::Safetensors, datasets, optimizer })
+}
+
+/// Weights and optimiser state as a safetensors file.
+fn to_safetensors(
+    variables: &[Variable],
+    values: &[f32],
+    adam: &Adam,
+) -> std::result::Result<Vec<u8>, safetensors::SafeTensorError> {
+    let bytes = |numbers: &[f32]| -> Vec<u8> { numbers.iter().flat_map(|number| number.to_le_bytes()).collect() };
+    let format = Format::Safetensors;
+    let [steps, rate] = format.scalars();
+    let mut arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![
+        (steps.to_string(), Dtype::I64, vec![], (adam.iterations as i64).to_le_bytes().to_vec()),
+        (rate.to_string(), Dtype::F32, vec![], bytes(&[adam.learning_rate])),
+    ];
+    for (i, variable) in variables.iter().enumerate() {
+        let mut add = |name: String, all: &[f32]| {
+            arrays.push((name, Dtype::F32, variable.shape.clone(), bytes(&all[variable.range.clone()])));
+        };
+        add(format.weight(&variable.layer, variable.kind), values);
+        if !adam.momentum.is_empty() {
+            let [momentum, velocity] = format.moments(i, variable);
+            add(momentum, &adam.momentum);
+            add(velocity, &adam.velocity);
+        }
+    }
+    let mut views = Vec::new();
+    for (name, dtype, shape, bytes) in &arrays {
+        views.push((name, TensorView::new(*dtype, shape.clone(), bytes)?));
+    }
+    serialize(views, &None)
 }
 
 fn read_contents(file: &hdf5::File) -> hdf5::Result<Contents> {
@@ -287,7 +468,7 @@ fn read_contents(file: &hdf5::File) -> hdf5::Result<Contents> {
         }
         _ => None,
     };
-    Ok(Contents { datasets, optimizer })
+    Ok(Contents { format: Format::Keras, datasets, optimizer })
 }
 
 fn read_group(
@@ -302,6 +483,9 @@ fn read_group(
     }
     for name in group.member_names()? {
         let path = format!("{prefix}{name}");
+        if path == TRAINING {
+            continue;
+        }
         match group.loc_type_by_name(&name)? {
             hdf5::LocationType::Group => {
                 read_group(&group.group(&name)?, &format!("{path}/"), depth - 1, size, datasets)?;
@@ -348,7 +532,7 @@ fn write(file: &hdf5::File, variables: &[Variable], values: &[f32], adam: &Adam)
         }
     }
     for variable in variables {
-        array(&dataset_path(variable), variable, values)?;
+        array(&Format::Keras.weight(&variable.layer, variable.kind), variable, values)?;
     }
     group("optimizer", None)?;
     let optimizer = group("optimizer/vars", Some("adam"))?;
@@ -356,7 +540,7 @@ fn write(file: &hdf5::File, variables: &[Variable], values: &[f32], adam: &Adam)
     optimizer.new_dataset::<f32>().create("1")?.write_scalar(&adam.learning_rate)?;
     if !adam.momentum.is_empty() {
         for (i, variable) in variables.iter().enumerate() {
-            let [momentum, velocity] = moment_paths(i);
+            let [momentum, velocity] = Format::Keras.moments(i, variable);
             array(&momentum, variable, &adam.momentum)?;
             array(&velocity, variable, &adam.velocity)?;
         }

@@ -1,6 +1,7 @@
 //! What happened during training.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 use super::Evaluation;
@@ -9,7 +10,7 @@ use crate::files::write_whole;
 
 /// Loss and mean squared error of each epoch, as [`Model::fit`](crate::model::Model::fit) returns them.
 ///
-/// `Display` is a table of at most ten of the epochs.
+/// `Display` is a table of at most ten of the epochs, and the notes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     /// Mean squared error plus penalty, the mean over an epoch while the weights change.
@@ -22,6 +23,10 @@ pub struct History {
     pub val_mse: Vec<f64>,
     /// Time that the epoch took, with its validation, in seconds.
     pub seconds: Vec<f64>,
+    /// Learning rate; empty if there was no callback that could change it.
+    pub learning_rate: Vec<f64>,
+    /// What else there is to know: why the training stopped early, where the learning rate changed, which units are dead.
+    pub notes: Vec<String>,
 }
 
 impl History {
@@ -44,17 +49,26 @@ impl History {
     /// assert_eq!(history.to_csv(), "epoch,loss,mse,seconds\n0,2.5,2.25,0.5\n");
     /// ```
     pub fn to_csv(&self) -> String {
-        let columns: Vec<(&str, &[f64])> =
-            self.columns().into_iter().filter(|(_, values)| !values.is_empty()).collect();
-        let mut text = "epoch".to_string();
-        for (name, _) in &columns {
-            text += &format!(",{name}");
+        self.csv(0..self.len(), true, ',')
+    }
+
+    /// Rows of [`History::to_csv`].
+    pub(super) fn csv(&self, epochs: Range<usize>, head: bool, separator: char) -> String {
+        let columns = self.columns().into_iter().filter(|(_, values)| !values.is_empty());
+        let columns: Vec<(&str, &[f64])> = columns.collect();
+        let mut text = String::new();
+        if head {
+            text += "epoch";
+            for (name, _) in &columns {
+                text += &format!("{separator}{name}");
+            }
+            text.push('\n');
         }
-        text.push('\n');
-        for epoch in 0..self.len() {
+        for epoch in epochs {
             text += &epoch.to_string();
             for (_, values) in &columns {
-                text += &values.get(epoch).map_or(",".to_string(), |value| format!(",{value}"));
+                text.push(separator);
+                text += &values.get(epoch).map_or(String::new(), f64::to_string);
             }
             text.push('\n');
         }
@@ -79,13 +93,26 @@ impl History {
         self.seconds.push(seconds);
     }
 
-    fn columns(&self) -> [(&'static str, &[f64]); 5] {
+    /// In alphabetical order.
+    pub(super) fn columns(&self) -> [(&'static str, &[f64]); 6] {
         [
+            ("learning_rate", &self.learning_rate),
             ("loss", &self.loss),
             ("mse", &self.mse),
             ("seconds", &self.seconds),
             ("val_loss", &self.val_loss),
             ("val_mse", &self.val_mse),
+        ]
+    }
+
+    pub(super) fn columns_mut(&mut self) -> [(&'static str, &mut Vec<f64>); 6] {
+        [
+            ("learning_rate", &mut self.learning_rate),
+            ("loss", &mut self.loss),
+            ("mse", &mut self.mse),
+            ("seconds", &mut self.seconds),
+            ("val_loss", &mut self.val_loss),
+            ("val_mse", &mut self.val_mse),
         ]
     }
 
@@ -95,7 +122,7 @@ impl History {
         let seconds = self.seconds.get(epoch - 1).copied().unwrap_or_default();
         let mut line = format!("Epoch {epoch:>width$}/{epochs} - {seconds:.1}s");
         for (name, values) in self.columns() {
-            if name != "seconds"
+            if !["seconds", "learning_rate"].contains(&name)
                 && let Some(&value) = values.get(epoch - 1)
             {
                 line += &format!(" - {name}: {}", number(value));
@@ -103,28 +130,43 @@ impl History {
         }
         line
     }
+
+    /// Headings, and a row for each of at most ten epochs: the first, the last and some between.
+    pub(crate) fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
+        let columns: Vec<_> = self.columns().into_iter().filter(|(_, values)| !values.is_empty()).collect();
+        let head = std::iter::once("epoch").chain(columns.iter().map(|(name, _)| *name)).collect();
+        let (rows, epochs) = (self.len().min(10), self.len());
+        let row = |row: usize| {
+            let epoch = if rows > 1 { row * (epochs - 1) / (rows - 1) } else { 0 };
+            let cell = |(name, values): &(&str, &[f64])| {
+                let value = values.get(epoch).copied().unwrap_or(f64::NAN);
+                if *name == "seconds" { format!("{value:.2}") } else { number(value) }
+            };
+            std::iter::once((epoch + 1).to_string()).chain(columns.iter().map(cell)).collect()
+        };
+        (head, (0..rows).map(row).collect())
+    }
 }
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rows, epochs) = (self.len().min(10), self.len());
-        write!(f, "{:>6}", "epoch")?;
-        let columns = self.columns().map(|(name, values)| (name, values, if name == "seconds" { 9 } else { 12 }));
-        let columns = || columns.iter().filter(|(_, values, _)| !values.is_empty());
-        for (name, _, width) in columns() {
-            write!(f, "{name:>width$}")?;
+        let (head, rows) = self.table();
+        let width = |name: &str| match name {
+            "epoch" => 6,
+            "seconds" => 9,
+            "learning_rate" => 15,
+            _ => 12,
+        };
+        for name in &head {
+            write!(f, "{name:>0$}", width(name))?;
         }
-        for row in 0..rows {
-            // The first, the last and some between.
-            let epoch = if rows > 1 { row * (epochs - 1) / (rows - 1) } else { 0 };
-            write!(f, "\n{:>6}", epoch + 1)?;
-            for (name, values, width) in columns() {
-                let value = values.get(epoch).copied().unwrap_or(f64::NAN);
-                let text = if *name == "seconds" { format!("{value:.2}") } else { number(value) };
-                write!(f, "{text:>width$}")?;
+        for row in rows {
+            writeln!(f)?;
+            for (cell, name) in row.iter().zip(&head) {
+                write!(f, "{cell:>0$}", width(name))?;
             }
         }
-        Ok(())
+        self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
 }
 

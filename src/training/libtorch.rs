@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Arithmetic, Chunk, Samples};
-use crate::model::{forward, from_tensor, to_tensor};
+use crate::model::{forward, forward_with, from_tensor, to_tensor};
 use crate::{Error, Result};
 
 impl Arithmetic {
@@ -33,8 +33,43 @@ impl Arithmetic {
         compute().map_err(Error::torch("compute loss and gradient"))
     }
 
-    /// The output for a chunk. A stretch of a series is computed with the steps around it that its output depends on.
+    /// The output for a chunk.
     pub(super) fn libtorch_predict(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<Vec<f32>> {
+        let compute = || {
+            let (x, start) = self.with_surroundings(samples, chunk)?;
+            let y = forward(&self.tensors(weights, false)?, &x)?;
+            from_tensor(&y.f_narrow(1, start, chunk.steps.len() as i64)?)
+        };
+        compute().map_err(Error::torch("apply the model"))
+    }
+
+    /// Marks the units of each convolution that are above 0 somewhere in a chunk.
+    pub(super) fn find_active(
+        &self,
+        weights: &[f32],
+        samples: &Samples,
+        chunk: &Chunk,
+        active: &mut [Vec<bool>],
+    ) -> Result<()> {
+        let mut compute = || {
+            let (x, start) = self.with_surroundings(samples, chunk)?;
+            let (series, steps, _) = x.size3()?;
+            let mut layers = active.iter_mut();
+            let mut mark = |h: &Tensor| {
+                let h = h.f_reshape([-1, series, steps])?.f_narrow(2, start, chunk.steps.len() as i64)?;
+                let largest = from_tensor(&h.f_amax([1, 2], false)?)?;
+                let units = layers.next().into_iter().flatten();
+                units.zip(largest).for_each(|(active, largest)| *active |= largest > 0.0);
+                Ok(())
+            };
+            forward_with(&self.tensors(weights, false)?, &x, &mut mark)
+        };
+        compute().map(|_| ()).map_err(Error::torch("apply the model"))
+    }
+
+    /// A chunk's input, and where it starts in it: a stretch of a series comes with the steps around it that its output
+    /// depends on.
+    fn with_surroundings(&self, samples: &Samples, chunk: &Chunk) -> std::result::Result<(Tensor, i64), tch::TchError> {
         let Samples { steps, channels, .. } = *samples;
         let (before, after) = self.reach();
         let start = chunk.steps.start.saturating_sub(before);
@@ -43,13 +78,8 @@ impl Arithmetic {
         for series in chunk.series.clone() {
             x.extend(&samples.x[(series * steps + start) * channels..(series * steps + end) * channels]);
         }
-        let compute = || {
-            let weights = self.tensors(weights, false)?;
-            let x = to_tensor(&x, &[chunk.series.len(), end - start, channels], self.device)?;
-            let y = forward(&weights, &x)?;
-            from_tensor(&y.f_narrow(1, (chunk.steps.start - start) as i64, chunk.steps.len() as i64)?)
-        };
-        compute().map_err(Error::torch("apply the model"))
+        let x = to_tensor(&x, &[chunk.series.len(), end - start, channels], self.device)?;
+        Ok((x, (chunk.steps.start - start) as i64))
     }
 
     fn tensors(&self, weights: &[f32], requires_grad: bool) -> std::result::Result<Vec<Tensor>, tch::TchError> {

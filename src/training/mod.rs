@@ -3,13 +3,18 @@
 //! The loss is the mean squared error plus the penalty `l2 * sum(w^2)` of the convolutions' weights, the optimiser Adam in
 //! Keras' form, all in 32-bit numbers.
 //!
-//! A batch is cut into shards of about 10 000 time steps, whatever the number of threads; each shard's sums are computed
+//! A batch is cut into shards of some thousand time steps, whatever the number of threads; each shard's sums are computed
 //! on one thread and added up in order. So the results are the same bits for any number of threads.
+//!
+//! What is done between epochs (stopping early, keeping the best weights, changing the learning rate, going on after an
+//! interruption) is a list of [`Callback`]s.
 //!
 //! **libtorch's own threads.** While one of these methods runs on a CPU, its workers set libtorch's number of threads to 1:
 //! a setting of the whole process, in which other code that uses libtorch at that time may see 1. It is put back at the
 //! end.
 
+mod backup;
+mod callbacks;
 mod fused;
 mod history;
 mod libtorch;
@@ -17,23 +22,32 @@ mod libtorch;
 mod reference;
 mod workers;
 
+use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ndarray::Array3;
 use rand_mt::Mt64;
 
+pub use callbacks::{
+    BackupAndRestore, Callback, CsvLogger, EarlyStopping, LearningRateScheduler, ModelCheckpoint, Monitor,
+    ReduceLrOnPlateau,
+};
 pub use history::History;
 
-use crate::model::{Device, Model, Variable};
+use callbacks::Callbacks;
+use workers::Run;
+
+use crate::model::{Adam, Device, Model, ModelOptions, Variable};
 use crate::progress::Progress;
-use crate::simd::Level;
 use crate::{Error, Result};
 
-/// Time steps per shard: small enough for a shard's arrays to stay in the cache, large enough to keep libtorch's cost per
-/// call small.
+/// Time steps per shard for libtorch: small enough for a shard's arrays to stay in the cache, large enough to keep the cost
+/// per call small.
 const SHARD_STEPS: usize = 10_000;
+/// Time steps per shard for the fused engine, to which calls cost little: small enough for all threads to end a batch at
+/// the same time.
+const FUSED_SHARD_STEPS: usize = 2_000;
 /// Numbers per shard, which bounds the steps of models with many channels.
 const SHARD_NUMBERS: usize = 1 << 22;
 /// An accelerator needs more work at a time than a CPU's cache holds.
@@ -61,11 +75,21 @@ pub struct FitOptions {
     pub threads: Option<usize>,
     /// Where the lines about the epochs go.
     pub progress: Progress,
+    /// What is done between the epochs beside training.
+    pub callbacks: Vec<Callback>,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        FitOptions { batch_size: 32, epochs: 1, shuffle: true, seed: 1, threads: None, progress: Progress::Silent }
+        FitOptions {
+            batch_size: 32,
+            epochs: 1,
+            shuffle: true,
+            seed: 1,
+            threads: None,
+            progress: Progress::Silent,
+            callbacks: Vec::new(),
+        }
     }
 }
 
@@ -78,6 +102,29 @@ pub struct Evaluation {
     pub mse: f64,
 }
 
+/// Units of a layer that are 0 whatever the input, as [`Model::dead_units`] finds them. `Display` tells what to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadUnits {
+    /// The layer's name, such as `conv1d_1`.
+    pub layer: String,
+    /// The units' numbers, counted from 0.
+    pub units: Vec<usize>,
+    /// How many units the layer has.
+    pub of: usize,
+}
+
+impl fmt::Display for DeadUnits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DeadUnits { layer, units, of } = self;
+        let count = units.len();
+        let so = if count == *of { "the output is the same for every input" } else { "they do not learn any more" };
+        write!(
+            f,
+            "{layer}: {count} of {of} units are 0 at every step: {so}; try another seed, or a lower learning rate"
+        )
+    }
+}
+
 impl Model {
     /// Trains the model on `x`, shape (series, steps, channels), and `y`, shape (series, steps, 1), and tests it after each
     /// epoch on the validation data, if given: a pair of such arrays, of any number of series and steps.
@@ -87,12 +134,14 @@ impl Model {
     ///
     /// With [`Progress::Stdout`] or [`Progress::Stderr`] an epoch's line reads
     /// `Epoch  12/100 - 1.9s - loss: 2807.2612 - mse: 2806.8134 - val_loss: 1579.2211 - val_mse: 1578.7712 - 2m 47s left`.
-    /// Epochs that end within half a second of the last line get none, except the first and the last.
+    /// Epochs that end within a second of the last line get none, except the first and the last. What callbacks have to say
+    /// comes in lines of its own, as do dead units: see [`Model::dead_units`].
     ///
     /// # Errors
-    /// If shapes do not fit, a value is not finite, or an option is outside its range. If the loss stops being finite, the
-    /// message names epoch, batch and learning rate, and the model keeps weights and optimiser state of the last epoch that
-    /// ended well.
+    /// If shapes do not fit, a value is not finite, an option is outside its range, or a callback cannot write its file. If
+    /// the loss stops being finite, the message names epoch, batch and learning rate, and the model keeps weights and
+    /// optimiser state of the last epoch that ended well; for the history of the epochs before, add
+    /// [`Callback::TerminateOnNan`] or a [`CsvLogger`].
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};
@@ -126,87 +175,77 @@ impl Model {
             Some((x, y)) => Some(Samples::new(self, x, Some(y), ["validation x", "validation y"])?),
             None => None,
         };
+        let mut callbacks = Callbacks::new(&options.callbacks, validation.is_some())?;
+        let backup =
+            callbacks.backup().map(|backup| (backup, backup::describe_run(self, &train, validation.as_ref(), options)));
+        let mut history = History::default();
+        let is_resumed = backup.as_ref().is_some_and(|(backup, _)| backup.path.exists());
+        if let Some((backup, run)) = backup.as_ref().filter(|_| is_resumed) {
+            (history, callbacks.states) = backup::restore(&backup.path, self, run, options.callbacks.len())?;
+        }
+        callbacks.begin(&history, is_resumed)?;
+        if let Some((backup, run)) = backup.as_ref().filter(|_| !is_resumed) {
+            // From now on the callbacks' files are this training's own.
+            backup::save(&backup.path, self, run, &history, &callbacks.states)?;
+        }
+
         let engine = Arithmetic::new(self);
-        let work = |task: Task| match task {
-            Task::Gradient { weights, rows } => engine.gradient(&weights, &train, &rows),
-            Task::Error { weights, chunk } => match &validation {
-                Some(samples) => Ok((engine.squared_error(&weights, samples, &chunk)?, Vec::new())),
-                None => Ok((0.0, Vec::new())),
-            },
+        let epochs = Epochs {
+            engine: &engine,
+            penalty: Penalty::new(self, &engine.variables),
+            train: &train,
+            shard: engine.shard_series(train.steps, options.batch_size),
+            chunks: validation.as_ref().map_or(Vec::new(), |samples| engine.chunks(samples)),
+            validation: validation.as_ref(),
+            options,
         };
-        let validation_chunks = validation.as_ref().map_or(Vec::new(), |samples| engine.chunks(samples));
-        let shard = engine.shard_series(train.steps, options.batch_size);
+        let mut told = history.notes.len();
+        let tell = |history: &History, told: &mut usize| {
+            history.notes[*told..].iter().for_each(|note| options.progress.line(format_args!("{note}")));
+            *told = history.notes.len();
+        };
+        let work = |job: &Job, part: usize| epochs.work(job, part);
         workers::with_workers(threads, engine.device, &work, &mut |run| {
-            let mut history = History::default();
-            let mut lines = Lines::new(options);
-            let penalty = Penalty::new(self, &engine.variables);
-            let mut weights = self.values()?;
-            let mut adam = self.adam.clone();
-            for epoch in 1..=options.epochs {
+            let mut lines = Lines::new(options, history.len());
+            for epoch in history.len() + 1..=options.epochs {
+                if let Some(rate) = callbacks.rate(epoch - 1) {
+                    self.set_learning_rate(rate)?;
+                }
                 let start = Instant::now();
-                let order = order(train.series, options, adam.iterations);
-                let diverged = |what: &str, value: f64, place: String| Error::NotFinite {
-                    what: what.to_string(),
-                    value,
-                    place: format!("epoch {epoch}, {place}, learning rate {}", adam.learning_rate()),
-                    remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
+                // Copies: the model keeps its own until the epoch has ended well.
+                let (mut weights, mut adam) = (self.values()?, self.adam.clone());
+                let rate = adam.learning_rate();
+                let (training, validation) = match epochs.epoch(epoch, &mut weights, &mut adam, run) {
+                    Err(error @ Error::NotFinite { .. }) if callbacks.terminates_on_nan() => {
+                        history.notes.push(format!("stopped: {error}"));
+                        break;
+                    }
+                    result => result?,
                 };
-                let mut step = adam.clone();
-                let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
-                for (batch, rows) in order.chunks(options.batch_size).enumerate() {
-                    let shared = Arc::new(weights.clone());
-                    let tasks = rows.chunks(shard);
-                    let tasks = tasks.map(|rows| Task::Gradient { weights: shared.clone(), rows: rows.to_vec() });
-                    let mut error = 0.0;
-                    let mut gradient = vec![0.0_f64; weights.len()];
-                    for result in run(tasks.collect()) {
-                        let (shard_error, shard_gradient) = result?;
-                        error += shard_error;
-                        gradient.iter_mut().zip(shard_gradient).for_each(|(sum, part)| *sum += f64::from(part));
-                    }
-                    let count = (rows.len() * train.steps) as f64;
-                    let mse = error / count;
-                    let loss = mse + penalty.value(&weights);
-                    let place = || format!("batch {}", batch + 1);
-                    if !loss.is_finite() {
-                        return Err(diverged("loss", loss, place()));
-                    }
-                    let gradient = penalty.add_gradient(&weights, &gradient, count);
-                    step.step(&mut weights, &gradient);
-                    if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {
-                        return Err(diverged("a weight", f64::from(weight), place()));
-                    }
-                    loss_sum += loss * rows.len() as f64;
-                    mse_sum += mse * rows.len() as f64;
-                }
-                let mut result = None;
-                if let Some(samples) = &validation {
-                    let shared = Arc::new(weights.clone());
-                    let tasks = validation_chunks.iter().cloned();
-                    let tasks = tasks.map(|chunk| Task::Error { weights: shared.clone(), chunk });
-                    let mut error = 0.0;
-                    for part in run(tasks.collect()) {
-                        error += part?.0;
-                    }
-                    let mse = error / samples.y.len() as f64;
-                    let loss = mse + penalty.value(&weights);
-                    if !loss.is_finite() {
-                        return Err(diverged("val_loss", loss, "validation".to_string()));
-                    }
-                    result = Some(Evaluation { loss, mse });
-                }
-                adam = step;
                 self.set_values(&weights)?;
-                self.adam = adam.clone();
-                let series = train.series as f64;
-                let training = Evaluation { loss: loss_sum / series, mse: mse_sum / series };
-                history.push(training, result, start.elapsed().as_secs_f64());
-                if let Some(line) = lines.epoch(&history) {
+                self.adam = adam;
+                history.push(training, validation, start.elapsed().as_secs_f64());
+                if callbacks.changes_rate() {
+                    history.learning_rate.push(rate);
+                }
+                let stop = callbacks.epoch_end(self, &mut history)?;
+                if let Some(line) = lines.epoch(&history, stop) {
                     options.progress.line(format_args!("{line}"));
                 }
+                tell(&history, &mut told);
+                if stop {
+                    break;
+                }
+                if let Some((backup, run)) = &backup {
+                    backup::save(&backup.path, self, run, &history, &callbacks.states)?;
+                }
             }
-            Ok(history)
-        })
+            Ok(())
+        })?;
+        callbacks.end(self, &mut history)?;
+        history.notes.extend(self.dead_units_in(&engine, &train)?.into_iter().map(|dead| dead.to_string()));
+        tell(&history, &mut told);
+        Ok(history)
     }
 
     /// Loss and mean squared error on `x`, shape (series, steps, channels), and `y`, shape (series, steps, 1), of any
@@ -227,10 +266,11 @@ impl Model {
         let samples = Samples::new(self, x, Some(y), ["x", "y"])?;
         let engine = Arithmetic::new(self);
         let weights = self.values()?;
-        let work = |chunk: Chunk| engine.squared_error(&weights, &samples, &chunk);
+        let chunks = engine.chunks(&samples);
+        let work = |_: &(), part: usize| engine.squared_error(&weights, &samples, &chunks[part]);
         let mut error = 0.0;
         workers::with_workers(self.threads(None)?, engine.device, &work, &mut |run| {
-            run(engine.chunks(&samples)).into_iter().try_for_each(|part| {
+            run((), chunks.len()).into_iter().try_for_each(|part| {
                 error += part?;
                 Ok(())
             })
@@ -257,17 +297,60 @@ impl Model {
         let samples = Samples::new(self, x, None, ["x", ""])?;
         let engine = Arithmetic::new(self);
         let weights = self.values()?;
-        let work = |chunk: Chunk| engine.predict(&weights, &samples, &chunk);
+        let chunks = engine.chunks(&samples);
+        let work = |_: &(), part: usize| engine.predict(&weights, &samples, &chunks[part]);
         let mut y = Array3::zeros((samples.series, samples.steps, 1));
         workers::with_workers(self.threads(None)?, engine.device, &work, &mut |run| {
             // Chunks are in the order of the result, series by series and step by step.
             let mut values = y.iter_mut();
-            for part in run(engine.chunks(&samples)) {
+            for part in run((), chunks.len()) {
                 part?.into_iter().zip(&mut values).for_each(|(part, value)| *value = f64::from(part));
             }
             Ok(())
         })?;
         Ok(y)
+    }
+
+    /// The ReLU units that are 0 at every step of `x`, shape (series, steps, channels), for each layer that has any.
+    ///
+    /// Such a unit does not learn any more, as its gradient is 0 too. `fit` looks for them at its end.
+    ///
+    /// # Errors
+    /// If the shape does not fit or a value is not finite.
+    ///
+    /// ```
+    /// use hhnet::model::{ModelOptions, generate_model};
+    /// use hhnet::ndarray::Array3;
+    /// let mut model = generate_model(&ModelOptions::default())?;
+    /// let mut weights = model.get_weights()?;
+    /// weights[3][[0]] = -100.0;
+    /// model.set_weights(&weights)?;
+    /// let dead = model.dead_units(&Array3::ones((2, 50, 1)))?;
+    /// assert!(dead.iter().any(|dead| dead.layer == "conv1d_1" && dead.units.contains(&0)));
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn dead_units(&self, x: &Array3<f64>) -> Result<Vec<DeadUnits>> {
+        let samples = Samples::new(self, x, None, ["x", ""])?;
+        self.dead_units_in(&Arithmetic::new(self), &samples)
+    }
+
+    fn dead_units_in(&self, engine: &Arithmetic, samples: &Samples) -> Result<Vec<DeadUnits>> {
+        let layers: Vec<&Variable> = engine.variables.iter().filter(|variable| variable.shape.len() == 3).collect();
+        let weights = self.values()?;
+        let mut alive: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.shape[2]]).collect();
+        for chunk in engine.chunks(samples) {
+            // As a rule all units are found alive in the first series.
+            if alive.iter().flatten().all(|&alive| alive) {
+                break;
+            }
+            engine.find_active(&weights, samples, &chunk, &mut alive)?;
+        }
+        let dead = layers.iter().zip(alive).map(|(layer, alive)| DeadUnits {
+            layer: layer.layer.clone(),
+            units: (0..alive.len()).filter(|&unit| !alive[unit]).collect(),
+            of: alive.len(),
+        });
+        Ok(dead.filter(|dead| !dead.units.is_empty()).collect())
     }
 
     fn threads(&self, threads: Option<usize>) -> Result<usize> {
@@ -346,12 +429,95 @@ struct Chunk {
     steps: Range<usize>,
 }
 
-/// What a worker does during training.
-enum Task {
-    /// Sum of squared errors of these series, and its gradient.
-    Gradient { weights: Arc<Vec<f32>>, rows: Vec<usize> },
-    /// Sum of squared errors of the validation data's chunk.
-    Error { weights: Arc<Vec<f32>>, chunk: Chunk },
+/// What the threads do during training, all with the same weights.
+struct Job {
+    weights: Vec<f32>,
+    /// The series of a batch, of which each part takes a shard; `None` for the validation, of which each takes a chunk.
+    rows: Option<Vec<usize>>,
+}
+
+/// What all epochs have in common.
+struct Epochs<'a> {
+    engine: &'a Arithmetic,
+    penalty: Penalty,
+    train: &'a Samples,
+    /// Series of a shard.
+    shard: usize,
+    validation: Option<&'a Samples>,
+    chunks: Vec<Chunk>,
+    options: &'a FitOptions,
+}
+
+impl Epochs<'_> {
+    /// Sum of squared errors of a part of the job, and its gradient in training.
+    fn work(&self, job: &Job, part: usize) -> Result<(f64, Vec<f32>)> {
+        match (&job.rows, self.validation) {
+            (Some(rows), _) => {
+                let rows = &rows[part * self.shard..rows.len().min((part + 1) * self.shard)];
+                self.engine.gradient(&job.weights, self.train, rows)
+            }
+            (None, Some(samples)) => {
+                Ok((self.engine.squared_error(&job.weights, samples, &self.chunks[part])?, Vec::new()))
+            }
+            (None, None) => Ok((0.0, Vec::new())),
+        }
+    }
+
+    /// Trains for an epoch; what was found during it, and on the validation data at its end.
+    fn epoch(
+        &self,
+        epoch: usize,
+        weights: &mut [f32],
+        adam: &mut Adam,
+        run: &mut Run<'_, Job, Result<(f64, Vec<f32>)>>,
+    ) -> Result<(Evaluation, Option<Evaluation>)> {
+        let rate = adam.learning_rate();
+        let diverged = |what: &str, value: f64, place: String| Error::NotFinite {
+            what: what.to_string(),
+            value,
+            place: format!("epoch {epoch}, {place}, learning rate {rate}"),
+            remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
+        };
+        let order = order(self.train.series, self.options, adam.iterations);
+        let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
+        for (batch, rows) in order.chunks(self.options.batch_size).enumerate() {
+            let job = Job { weights: weights.to_vec(), rows: Some(rows.to_vec()) };
+            let mut error = 0.0;
+            let mut gradient = vec![0.0_f64; weights.len()];
+            for result in run(job, rows.len().div_ceil(self.shard)) {
+                let (shard_error, shard_gradient) = result?;
+                error += shard_error;
+                gradient.iter_mut().zip(shard_gradient).for_each(|(sum, part)| *sum += f64::from(part));
+            }
+            let count = (rows.len() * self.train.steps) as f64;
+            let mse = error / count;
+            let loss = mse + self.penalty.value(weights);
+            let place = || format!("batch {}", batch + 1);
+            if !loss.is_finite() {
+                return Err(diverged("loss", loss, place()));
+            }
+            let gradient = self.penalty.add_gradient(weights, &gradient, count);
+            adam.step(weights, &gradient);
+            if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {
+                return Err(diverged("a weight", f64::from(weight), place()));
+            }
+            loss_sum += loss * rows.len() as f64;
+            mse_sum += mse * rows.len() as f64;
+        }
+        let series = self.train.series as f64;
+        let training = Evaluation { loss: loss_sum / series, mse: mse_sum / series };
+        let Some(samples) = self.validation else { return Ok((training, None)) };
+        let mut error = 0.0;
+        for part in run(Job { weights: weights.to_vec(), rows: None }, self.chunks.len()) {
+            error += part?.0;
+        }
+        let mse = error / samples.y.len() as f64;
+        let loss = mse + self.penalty.value(weights);
+        if !loss.is_finite() {
+            return Err(diverged("val_loss", loss, "validation".to_string()));
+        }
+        Ok((training, Some(Evaluation { loss, mse })))
+    }
 }
 
 /// The network's arithmetic on a shard, in [`fused`] or in [`libtorch`].
@@ -363,8 +529,9 @@ struct Arithmetic {
 
 impl Arithmetic {
     fn new(model: &Model) -> Self {
-        let (variables, device) = (model.variables(), model.options().device);
-        let fused = model.options().engine.is_fused(device).then(|| fused::Network::new(&variables, Level::best()));
+        let ModelOptions { device, engine, instructions, .. } = *model.options();
+        let variables = model.variables();
+        let fused = engine.is_fused(device).then(|| fused::Network::new(&variables, instructions));
         Arithmetic { variables, device, fused }
     }
 
@@ -394,7 +561,8 @@ impl Arithmetic {
                 _ => variable.shape[0],
             })
             .sum();
-        let steps = SHARD_STEPS.min(SHARD_NUMBERS / numbers_per_step).max(1);
+        let steps = if self.fused.is_some() { FUSED_SHARD_STEPS } else { SHARD_STEPS };
+        let steps = steps.min(SHARD_NUMBERS / numbers_per_step).max(1);
         if self.device == Device::Cpu { steps } else { ACCELERATOR_SHARDS * steps }
     }
 
@@ -485,28 +653,32 @@ fn order(series: usize, options: &FitOptions, iterations: u64) -> Vec<usize> {
 /// The lines about the epochs.
 struct Lines {
     epochs: usize,
+    /// Epochs from before an interruption.
+    before: usize,
     start: Instant,
     last: Option<Instant>,
 }
 
 impl Lines {
-    fn new(options: &FitOptions) -> Self {
-        Lines { epochs: options.epochs, start: Instant::now(), last: None }
+    fn new(options: &FitOptions, before: usize) -> Self {
+        Lines { epochs: options.epochs, before, start: Instant::now(), last: None }
     }
 
-    /// The line about the last epoch in `history`, unless there was one within half a second.
-    fn epoch(&mut self, history: &History) -> Option<String> {
+    /// The line about the last epoch in `history`, unless there was one within a second. The last of all is always due.
+    fn epoch(&mut self, history: &History, stop: bool) -> Option<String> {
         let epoch = history.len();
-        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_millis(500));
-        if !is_due && epoch < self.epochs {
+        let is_last = stop || epoch == self.epochs;
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+        if !is_due && !is_last {
             return None;
         }
         self.last = Some(Instant::now());
         let line = history.line(epoch, self.epochs);
-        if epoch == self.epochs {
+        if is_last {
             return Some(line);
         }
-        let left = self.start.elapsed().as_secs_f64() / epoch as f64 * (self.epochs - epoch) as f64;
+        let per_epoch = self.start.elapsed().as_secs_f64() / (epoch - self.before) as f64;
+        let left = per_epoch * (self.epochs - epoch) as f64;
         Some(format!("{line} - {} left", history::duration(left)))
     }
 }
@@ -518,7 +690,7 @@ mod tests {
     #[test]
     fn lines_are_the_first_the_last_and_few_a_second() {
         let options = FitOptions { epochs: 100, ..FitOptions::default() };
-        let mut lines = Lines::new(&options);
+        let mut lines = Lines::new(&options, 0);
         let mut history = History::default();
         let mut printed = Vec::new();
         for epoch in 1..=100 {
@@ -528,7 +700,7 @@ mod tests {
             }
             let result = Evaluation { loss: 2807.26123, mse: 0.0004 };
             history.push(result, Some(result), 1.94);
-            printed.extend(lines.epoch(&history));
+            printed.extend(lines.epoch(&history, false));
         }
         let end = "100 - 1.9s - loss: 2807.2612 - mse: 4.0000e-4 - val_loss: 2807.2612 - val_mse: 4.0000e-4";
         let expected =

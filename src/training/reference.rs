@@ -147,8 +147,10 @@ fn engines_agree_with_the_reference() {
         });
         for (name, engine) in engines.chain([("libtorch", libtorch)]) {
             let what = format!("{name}: {options:?}, {series} series of {steps} steps");
-            // Twice: the second time in memory that has been used.
+            // Twice: the second time in memory that has been used. The bits must be the same.
+            let once = engine.gradient(&weights, &samples, &rows).unwrap();
             for _ in 0..2 {
+                assert!(engine.gradient(&weights, &samples, &rows).unwrap() == once, "gradient again of {what}");
                 let predicted = engine.predict(&weights, &samples, &chunk).unwrap();
                 let (error, gradient) = engine.gradient(&weights, &samples, &rows).unwrap();
                 assert_eq!(predicted.len(), outputs.len(), "{what}");

@@ -4,7 +4,7 @@
 //! fewer and longer ones; everything is float64, one value per millisecond. Parameters, seed and units stand in HDF5
 //! attributes. `dropped_trials` and `dropped_test_trials` tell which trials were left out, because the neuron spiked; if
 //! they were to be kept, the groups `spikes` and `spikes_test` hold all spikes as NEST's recorder does, `senders` (which
-//! sample) beside `times` (ms).
+//! sample) beside `times` (ms). A file that [`merge`] made may hold virtual datasets; `parts` then lists the files they are in.
 
 mod generate;
 mod merge;
@@ -17,6 +17,7 @@ pub use options::{GenerateOptions, Shard};
 use crate::files::{PartFile, hdf5_error, open_hdf5};
 use crate::{Error, Result};
 use hdf5::plist::dataset_create::Layout;
+use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
@@ -25,8 +26,11 @@ use std::path::{Path, PathBuf};
 const MAX_DEPTH: usize = 16;
 
 fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
-    let text = text.parse::<hdf5::types::VarLenUnicode>().map_err(|e| hdf5::Error::from(e.to_string().as_str()))?;
-    place.new_attr::<hdf5::types::VarLenUnicode>().create(name)?.write_scalar(&text)
+    place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&hdf5_text(text)?)
+}
+
+fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
+    text.parse().map_err(|e: hdf5::types::StringError| hdf5::Error::from(e.to_string().as_str()))
 }
 
 /// A dataset of shape (samples, steps, channels) in an HDF5 file, read in parts on demand.
@@ -136,7 +140,7 @@ fn dataset_shape(file: &hdf5::File, path: &Path, name: &str) -> Result<[usize; 3
     let is_float = dataset.dtype().is_ok_and(|t| t.is::<f64>() || t.is::<f32>());
     match <[usize; 3]>::try_from(shape.as_slice()) {
         Ok(shape) if is_float && !shape.contains(&0) => {
-            refuse_missing_parts(&dataset, path, name)?;
+            refuse_missing_parts(file, &dataset, path, name)?;
             Ok(shape)
         }
         _ => {
@@ -148,20 +152,18 @@ fn dataset_shape(file: &hdf5::File, path: &Path, name: &str) -> Result<[usize; 3
     }
 }
 
-/// HDF5 itself would fill what is missing of a virtual dataset, without a word.
-fn refuse_missing_parts(dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<()> {
+/// HDF5 itself would fill what is missing of a virtual dataset, without a word. [`merge`] lists the parts.
+fn refuse_missing_parts(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<()> {
     if dataset.layout() != Layout::Virtual {
         return Ok(());
     }
+    // Another program's virtual datasets come without a list.
+    let parts = file.dataset("parts").and_then(|parts| parts.read_raw::<VarLenUnicode>()).unwrap_or_default();
     let beside = path.parent().unwrap_or(Path::new(""));
-    let parts = dataset
-        .dcpl()
-        .and_then(|properties| properties.get_virtual_map())
-        .map_err(hdf5_error(path, format!("look at the parts of '{name}'")))?;
-    match parts.into_iter().map(|part| part.src_filename).find(|file| !beside.join(file).exists()) {
+    match parts.iter().find(|part| !beside.join(part.as_str()).exists()) {
         None => Ok(()),
-        Some(file) => {
-            let problem = format!("dataset '{name}' is joined from several files, of which '{file}' is not there");
+        Some(part) => {
+            let problem = format!("dataset '{name}' is joined from several files, of which '{part}' is not there");
             Err(Error::file(path, problem, "put it back, or make one file of all with `hhnet merge --copy`"))
         }
     }
@@ -273,7 +275,7 @@ fn list_datasets(group: &hdf5::Group, depth: usize, found: &mut Vec<DatasetInfo>
 
 /// An attribute's value as text: numbers, lists of numbers and strings of the kinds that this crate and h5py write.
 fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
-    use hdf5::types::{TypeDescriptor as T, VarLenAscii, VarLenUnicode};
+    use hdf5::types::{TypeDescriptor as T, VarLenAscii};
     let attribute = place.attr(name)?;
     let list =
         |items: Vec<String>| if attribute.is_scalar() { items.concat() } else { format!("[{}]", items.join(", ")) };

@@ -353,6 +353,20 @@ impl HhPscAlpha {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn simulate_many(&self, currents_pa: &[Vec<f64>], dt_current_ms: f64, dt_ms: f64) -> Result<Vec<Response>> {
+        self.simulate_many_on(Level::best(), currents_pa, dt_current_ms, dt_ms)
+    }
+
+    /// The same with a given set of instructions, to compare their speed.
+    ///
+    /// # Errors
+    /// As for `simulate_many`.
+    pub fn simulate_many_on(
+        &self,
+        level: Level,
+        currents_pa: &[Vec<f64>],
+        dt_current_ms: f64,
+        dt_ms: f64,
+    ) -> Result<Vec<Response>> {
         let timing = self.check(dt_current_ms, dt_ms)?;
         let length = currents_pa.first().map_or(0, Vec::len);
         if let Some(i) = currents_pa.iter().position(|current| current.len() != length) {
@@ -367,7 +381,7 @@ impl HhPscAlpha {
         let mut potentials = vec![vec![0.0; length]; currents_pa.len()];
         let currents: Vec<&[f64]> = currents_pa.iter().map(Vec::as_slice).collect();
         let mut slices: Vec<&mut [f64]> = potentials.iter_mut().map(Vec::as_mut_slice).collect();
-        let spikes = self.batch(Level::best(), timing, &currents, &mut slices, Spikes::Keep);
+        let spikes = self.batch(level, timing, &currents, &mut slices, Spikes::Keep);
         potentials
             .into_iter()
             .zip(spikes)

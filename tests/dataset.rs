@@ -45,7 +45,7 @@ fn the_full_data_set_is_the_originals() {
         let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64;
         for (statistic, value) in [("mean", mean), ("var", variance)] {
             let expected: f64 = golden.attr(&format!("{prefix}_{statistic}")).unwrap().read_scalar().unwrap();
-            assert!((value / expected - 1.0).abs() < 1e-7, "{prefix}_{statistic}: {value} {expected}");
+            assert!((value / expected - 1.0).abs() < 1e-6, "{prefix}_{statistic}: {value} {expected}");
         }
     }
 }
@@ -102,7 +102,7 @@ fn a_sample_of_philox_depends_on_seed_and_number_alone() {
         for attempt in 0..=attempts(sample) {
             let mut random = PhiloxRandom::trial(options.seed, 0, sample as u64, attempt as u32);
             let current = options.current.trace(100, &mut random);
-            let response = &HhPscAlpha::default().simulate_many(&[current.clone()], 1.0, 0.1).unwrap()[0];
+            let response = &HhPscAlpha::default().simulate_many(std::slice::from_ref(&current), 1.0, 0.1).unwrap()[0];
             assert_eq!(response.spike_times_ms.is_empty(), attempt == attempts(sample));
             if attempt == attempts(sample) {
                 let rows = sample * 100..(sample + 1) * 100;

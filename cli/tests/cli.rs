@@ -168,3 +168,33 @@ fn a_killed_run_leaves_the_old_file_and_the_next_run_works() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("left unfinished by an earlier run"));
     assert!(!directory.join("d.h5.part").exists());
 }
+
+/// Samples go to the file while others are made: more of them need no more memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_samples() {
+    let directory = tempfile::tempdir().unwrap();
+    let peak_kb = |samples: &str| -> u64 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"))
+            .current_dir(directory.path())
+            .args(["generate", "--out", "d.h5", "--force", "--threads", "2", "--samples", samples])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let found =
+                status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
+            peak = found.unwrap_or(peak);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        peak
+    };
+    let few = peak_kb("3000");
+    assert!(few > 0);
+    // 192 MB of samples beside 48.
+    let many = peak_kb("12000");
+    assert!(many < few + 16 * 1024, "{few} kB for 3000 samples, {many} kB for 12000");
+}

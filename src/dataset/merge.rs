@@ -1,10 +1,12 @@
 //! Parts of a data set, made on different machines, joined into one file.
 
 use super::generate::{CHUNK_VALUES, SERIES_NAMES, SpikeRecord, describe_samples, write_list};
+use super::hdf5_text;
 use super::options::{GenerateOptions, read_list};
 use crate::files::{PartFile, hdf5_error, open_hdf5};
 use crate::progress::Progress;
 use crate::{Error, Result};
+use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::fmt;
 use std::ops::Range;
@@ -119,6 +121,11 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
                 record.append(&senders, &times).map_err(failed(format!("write {spikes}")))?;
             }
         }
+    }
+    if !options.copy {
+        let names: hdf5::Result<Vec<_>> = parts.iter().map(|part| hdf5_text(&name_from(path, part.path))).collect();
+        let list = || file.new_dataset::<VarLenUnicode>().shape(parts.len()).create("parts")?.write_raw(&names?);
+        list().map_err(failed("list the parts".to_owned()))?;
     }
     for name in ["dropped_trials", "dropped_test_trials"] {
         let lists = parts.iter().map(|part| read_list::<usize>(&part.file, name, part.path));

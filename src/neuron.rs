@@ -292,8 +292,9 @@ impl HhPscAlpha {
     /// A fixed step spans two of NEST's, 0.2 ms with the usual resolution (one, if two do not divide `dt_current_ms` and the
     /// delay). From one value of the current to the next the potential must stay below -58 mV, above what the fast gate m
     /// allows for (about -81 mV at 0.2 ms), and move by at most 0.3 mV in a step; if it does not, that stretch is done as
-    /// [`simulate`](Self::simulate) does it. So spikes and what leads to them are those of `simulate`. Elsewhere the
-    /// potential differs from it by less than 1e-4 mV at a resolution of 0.1 ms, and by a 16th of that with each halving.
+    /// [`simulate`](Self::simulate) does it. So spikes are those of `simulate`. Elsewhere the potential differs from it by some
+    /// 1e-5 mV at a resolution of 0.1 ms, and by a 16th of that with each halving. A neuron that all but spikes magnifies
+    /// what went before: in the original's 10 million values the largest difference is 4e-3 mV, and 74 exceed 1e-4 mV.
     ///
     /// # Errors
     /// As for `simulate`.

@@ -7,5 +7,5 @@ pub use crate::model::{Device, Model, ModelOptions, devices, generate_model};
 pub use crate::neuron::{HhPscAlpha, Response};
 pub use crate::notebook::Show;
 pub use crate::progress::Progress;
-pub use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
+pub use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck, Stream};
 pub use crate::training::{Evaluation, FitOptions, History};

@@ -49,29 +49,32 @@ fn main() -> hhnet::Result<()> {
     let start = Instant::now();
     let fixed = few.iter().map(|current| neuron.simulate_rk4(current, 1.0, 0.1)).collect::<hhnet::Result<Vec<_>>>()?;
     println!("fixed step, scalar: {:.0} neuron-seconds per second", rate(few.len(), start));
-    let rounds = if is_test { 1000 } else { 10_000_000 };
-    let peak = (0..5).map(|_| peak(Level::best(), rounds)).fold(0.0, f64::max);
-    println!("peak of one thread: {:.1} GFlop/s", peak / 1e9);
-    for level in Level::available() {
-        let best = (0..5).map(|_| -> hhnet::Result<f64> {
-            let start = Instant::now();
-            let many = neuron.simulate_many_on(level, &currents, 1.0, 0.1)?;
-            let rate = rate(trials, start);
-            assert!((many[0].potential_mv[999] - fixed[0].potential_mv[999]).abs() < 1e-9);
-            Ok(rate)
-        });
-        let best = best.collect::<hhnet::Result<Vec<_>>>()?.into_iter().fold(0.0, f64::max);
-        let achieved = best * OPERATIONS_PER_STEP * STEPS_PER_SECOND;
-        println!(
-            "many at once, {}: {best:.0} neuron-seconds per second, {:.1} GFlop/s: {:.0} % of the peak",
-            level.name(),
-            achieved / 1e9,
-            100.0 * achieved / peak
-        );
+    let counts = if threads > 1 { vec![1, threads] } else { vec![1] };
+    for &threads in &counts {
+        let rounds = if is_test { 1000 } else { 10_000_000 };
+        let peak = best(|| on_each(threads, || peak(rounds)));
+        println!("peak, {threads} threads: {:.1} GFlop/s", peak / 1e9);
+        for level in Level::available() {
+            let rate = best(|| {
+                on_each(threads, || {
+                    let start = Instant::now();
+                    let many = neuron.simulate_many_on(level, &currents, 1.0, 0.1).expect("the scalar form went well");
+                    assert!((many[0].potential_mv[999] - fixed[0].potential_mv[999]).abs() < 1e-9);
+                    rate(trials, start)
+                })
+            });
+            let achieved = rate * OPERATIONS_PER_STEP * STEPS_PER_SECOND;
+            println!(
+                "many at once, {}, {threads} threads: {rate:.0} neuron-seconds per second, {:.1} GFlop/s: {:.0} % of the peak",
+                level.name(),
+                achieved / 1e9,
+                100.0 * achieved / peak
+            );
+        }
     }
 
     let file = std::env::temp_dir().join(format!("hhnet-bench-{}.h5", std::process::id()));
-    for threads in if threads > 1 { vec![1, threads] } else { vec![1] } {
+    for threads in counts {
         for _ in 0..if is_test { 1 } else { 5 } {
             let options = GenerateOptions {
                 samples: if is_test { 80 } else { 10_000 },
@@ -91,10 +94,23 @@ fn main() -> hhnet::Result<()> {
     Ok(())
 }
 
-/// Floating-point operations per second, on one thread, of multiply-adds that wait for nothing but the processor.
-fn peak(level: Level, rounds: usize) -> f64 {
+/// The best of five measurements: other programs can only slow it down.
+fn best(measure: impl Fn() -> f64) -> f64 {
+    (0..5).map(|_| measure()).fold(0.0, f64::max)
+}
+
+/// The sum of what several threads measure at the same time.
+fn on_each(threads: usize, measure: impl Fn() -> f64 + Sync) -> f64 {
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(&measure)).collect();
+        running.into_iter().map(|thread| thread.join().expect("a measurement does not panic")).sum()
+    })
+}
+
+/// Floating-point operations per second of multiply-adds that wait for nothing but the processor.
+fn peak(rounds: usize) -> f64 {
     let start = Instant::now();
-    let operations = dispatch_on(level, MultiplyAdds(rounds));
+    let operations = dispatch_on(Level::best(), MultiplyAdds(rounds));
     operations / start.elapsed().as_secs_f64()
 }
 

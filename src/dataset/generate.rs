@@ -9,6 +9,7 @@ use crate::stimulus::{NumpyRandom, PhiloxRandom, Stream};
 use crate::{Error, Result};
 use ndarray::{ArrayView1, ArrayView3, s};
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -103,7 +104,8 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
             options.current.trace(training[1], &mut random);
         }
     }
-    let [training, test] = &write_trials(&series, &mut random, options)?;
+    let disk = File::open(part.path()).map_err(Error::io(part.path(), "open"))?;
+    let [training, test] = &write_trials(&series, &disk, &mut random, options)?;
 
     let finish = || -> hdf5::Result<()> {
         options.write(&file)?;
@@ -258,7 +260,12 @@ struct Found {
 }
 
 /// Fills the datasets of both series.
-fn write_trials(series: &[Series; 2], random: &mut NumpyRandom, options: &GenerateOptions) -> Result<[Found; 2]> {
+fn write_trials(
+    series: &[Series; 2],
+    disk: &File,
+    random: &mut NumpyRandom,
+    options: &GenerateOptions,
+) -> Result<[Found; 2]> {
     // One is written while the other one is simulated.
     let (mut simulated, mut written) = (Chunk::default(), Chunk::default());
     let mut unwritten: Option<(&Series, usize)> = None;
@@ -273,7 +280,10 @@ fn write_trials(series: &[Series; 2], random: &mut NumpyRandom, options: &Genera
             let next = (count - kept).min((CHUNK_VALUES / steps).max(TRIALS_AT_A_TIME));
             let first = series.samples.start + kept;
             simulated.simulate(series, first..first + next, random, options, || {
-                unwritten.take().map_or(Ok(()), |(series, row)| series.write(&written, row))
+                let Some((series, row)) = unwritten.take() else { return Ok(()) };
+                series.write(&written, row)?;
+                // Brought to the disk while the processor is busy: little is left to wait for at the end.
+                disk.sync_data().map_err(Error::io(series.path, "bring it to the disk"))
             })?;
             let drawn = found.trials;
             for (i, trial) in simulated.trials.iter().enumerate() {

@@ -2,7 +2,8 @@
 //!
 //! Data flow one way, and so do the modules:
 //!
-//! 1. [`stimulus`] draws noisy currents (Ornstein-Uhlenbeck processes on NumPy's legacy random stream);
+//! 1. [`stimulus`] draws noisy currents (Ornstein-Uhlenbeck processes on NumPy's legacy random stream, or on a counter-based
+//!    one);
 //! 2. [`neuron`] injects them into a Hodgkin-Huxley neuron, NEST's `hh_psc_alpha`;
 //! 3. [`dataset`] writes currents and potentials to HDF5, without the trials in which the neuron spiked, and reads them;
 //! 4. [`model`] builds the network on libtorch, describes it, and reads and writes Keras' weight files;

@@ -7,7 +7,7 @@ pub use crate::model::{Device, Model, ModelOptions, devices, generate_model, tra
 pub use crate::neuron::{HhPscAlpha, Response};
 pub use crate::notebook::Show;
 pub use crate::progress::Progress;
-pub use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
+pub use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck, Stream};
 pub use crate::training::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, Evaluation, FitOptions, History, LearningRateScheduler,
     ModelCheckpoint, Monitor, ReduceLrOnPlateau,

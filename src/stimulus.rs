@@ -1,7 +1,48 @@
-//! Ornstein-Uhlenbeck currents, drawn from NumPy's legacy random stream.
+//! Ornstein-Uhlenbeck currents, drawn from NumPy's legacy random stream or from a counter-based one.
+
+mod philox;
+
+pub use philox::{PhiloxRandom, philox4x32};
 
 use crate::{Error, Result};
 use rand_mt::Mt;
+
+/// Which random numbers a data set is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stream {
+    /// NumPy's legacy stream, as in the original study: trials take their numbers one after the other ([`NumpyRandom`]).
+    #[default]
+    Numpy,
+    /// A counter-based stream: each sample has its own, so any part of the data can be made anywhere ([`PhiloxRandom`]).
+    Philox,
+}
+
+impl Stream {
+    /// Its name on the command line and in the data file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stream::Numpy => "numpy",
+            Stream::Philox => "philox",
+        }
+    }
+}
+
+impl std::str::FromStr for Stream {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Stream::Numpy, Stream::Philox]
+            .into_iter()
+            .find(|stream| stream.name() == name)
+            .ok_or_else(|| Error::parameter("stream", name, "give numpy or philox"))
+    }
+}
+
+/// A source of numbers from the standard normal distribution.
+pub trait StandardNormal {
+    /// The next one.
+    fn standard_normal(&mut self) -> f64;
+}
 
 /// NumPy's legacy generator, as after `numpy.random.seed(seed)`: the Mersenne Twister MT19937 and the polar method for
 /// normal deviates. It gives the same numbers as `numpy.random.random_sample` and `numpy.random.randn`, bit for bit.
@@ -52,6 +93,12 @@ impl NumpyRandom {
     }
 }
 
+impl StandardNormal for NumpyRandom {
+    fn standard_normal(&mut self) -> f64 {
+        NumpyRandom::standard_normal(self)
+    }
+}
+
 /// An Ornstein-Uhlenbeck process: noise that is pulled back to a mean value.
 ///
 /// dx = theta (mu - x) dt + sigma dW, in steps of `dt_ms` by the Euler-Maruyama scheme,
@@ -90,14 +137,14 @@ impl OrnsteinUhlenbeck {
     /// assert_eq!(current_pa.len(), 1000);
     /// assert_eq!(current_pa[..2], [0.0, 25.0 * 0.47143516373249306]);
     /// ```
-    pub fn trace(&self, n: usize, random: &mut NumpyRandom) -> Vec<f64> {
+    pub fn trace(&self, n: usize, random: &mut dyn StandardNormal) -> Vec<f64> {
         let mut trace = vec![0.0; n];
         self.fill(&mut trace, random);
         trace
     }
 
     /// Draws as many values as there is room for.
-    pub(crate) fn fill(&self, trace: &mut [f64], random: &mut NumpyRandom) {
+    pub(crate) fn fill(&self, trace: &mut [f64], random: &mut (impl StandardNormal + ?Sized)) {
         let mut x = self.x0;
         for (i, value) in trace.iter_mut().enumerate() {
             if i > 0 {

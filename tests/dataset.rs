@@ -1,9 +1,10 @@
 //! Data sets: what is written, what is read, and what is refused.
 
-use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
-use hhnet::stimulus::OrnsteinUhlenbeck;
+use hhnet::dataset::{GenerateOptions, H5Matrix, MergeOptions, Shard, generate, merge};
+use hhnet::neuron::HhPscAlpha;
+use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom, Stream};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/original_seed1234.h5");
 
@@ -38,37 +39,241 @@ fn the_full_data_set_is_the_originals() {
     for (name, head) in [("Y", "Y_head"), ("Y_test", "Y_test_head")] {
         let expected: Vec<f64> = golden.dataset(head).unwrap().read_raw().unwrap();
         let all = values(&path, name);
-        assert!(all.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{name}");
+        assert!(all.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "{name}");
         let prefix = if name == "Y" { "Y" } else { "Y_test" };
         let mean = all.iter().sum::<f64>() / all.len() as f64;
         let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64;
         for (statistic, value) in [("mean", mean), ("var", variance)] {
             let expected: f64 = golden.attr(&format!("{prefix}_{statistic}")).unwrap().read_scalar().unwrap();
-            assert!((value / expected - 1.0).abs() < 1e-7, "{prefix}_{statistic}: {value} {expected}");
+            assert!((value / expected - 1.0).abs() < 1e-6, "{prefix}_{statistic}: {value} {expected}");
         }
     }
+}
+
+/// Noise so strong that about half of the trials spike.
+fn strong() -> OrnsteinUhlenbeck {
+    OrnsteinUhlenbeck { sigma: 60.0, ..Default::default() }
+}
+
+const DATA: [&str; 4] = ["X", "Y", "X_test", "Y_test"];
+
+fn list<T: hdf5::H5Type>(path: &Path, name: &str) -> Vec<T> {
+    hdf5::File::open(path).unwrap().dataset(name).unwrap().read_raw().unwrap()
 }
 
 #[test]
 fn data_do_not_depend_on_the_number_of_threads() {
     let directory = tempfile::tempdir().unwrap();
-    let make = |threads: usize| {
-        let path = directory.path().join(format!("{threads}.h5"));
-        generate(&path, &GenerateOptions { threads: Some(threads), ..small() }).unwrap();
-        ["X", "Y", "X_test", "Y_test"].map(|name| values(&path, name))
+    for (stream, keep_spiking) in [(Stream::Numpy, false), (Stream::Philox, false), (Stream::Philox, true)] {
+        let make = |threads: usize| {
+            let path = directory.path().join(format!("{threads}-{}-{keep_spiking}.h5", stream.name()));
+            let options = GenerateOptions {
+                samples: 70,
+                threads: Some(threads),
+                current: strong(),
+                stream,
+                keep_spiking,
+                ..small()
+            };
+            let made = generate(&path, &options).unwrap();
+            (DATA.map(|name| values(&path, name)), made.dropped_trials, made.spikes)
+        };
+        let one = make(1);
+        assert_eq!(one.1.is_empty(), keep_spiking);
+        assert_eq!(one.2 > 0, keep_spiking);
+        for threads in [2, 3, 8] {
+            assert!(one == make(threads), "{} {keep_spiking}, {threads} threads", stream.name());
+        }
+    }
+}
+
+#[test]
+fn a_sample_of_philox_depends_on_seed_and_number_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.h5");
+    let options = GenerateOptions { samples: 30, current: strong(), stream: Stream::Philox, ..small() };
+    let made = generate(&path, &options).unwrap();
+    assert_eq!(list::<usize>(&path, "dropped_trials"), made.dropped_trials);
+    let (x, y) = (values(&path, "X"), values(&path, "Y"));
+    let attempts = |sample: usize| made.dropped_trials.iter().filter(|&&dropped| dropped == sample).count();
+    assert!((0..30).any(|sample| attempts(sample) > 1));
+    for sample in 0..30 {
+        // Drawn again until there is no spike.
+        for attempt in 0..=attempts(sample) {
+            let mut random = PhiloxRandom::trial(options.seed, 0, sample as u64, attempt as u32);
+            let current = options.current.trace(100, &mut random);
+            let response = &HhPscAlpha::default().simulate_many(std::slice::from_ref(&current), 1.0, 0.1).unwrap()[0];
+            assert_eq!(response.spike_times_ms.is_empty(), attempt == attempts(sample));
+            if attempt == attempts(sample) {
+                let rows = sample * 100..(sample + 1) * 100;
+                assert!(x[rows.clone()] == current && y[rows] == response.potential_mv, "sample {sample}");
+            }
+        }
+    }
+    let more = directory.path().join("more.h5");
+    generate(&more, &GenerateOptions { samples: 41, test_samples: 5, ..options.clone() }).unwrap();
+    for (name, values) in DATA.map(|name| (name, values(&path, name))) {
+        assert!(self::values(&more, name).starts_with(&values), "{name}");
+    }
+}
+
+#[test]
+fn shards_joined_are_the_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = directory.path().join("whole.h5");
+    std::fs::create_dir(directory.path().join("parts")).unwrap();
+    for keep_spiking in [false, true] {
+        let options = GenerateOptions {
+            samples: 33,
+            current: strong(),
+            stream: Stream::Philox,
+            keep_spiking,
+            overwrite: true,
+            ..small()
+        };
+        generate(&whole, &options).unwrap();
+        let shard = |index| {
+            let path = directory.path().join(format!("parts/{index}.h5"));
+            let shard = Some(Shard { index, count: 4 });
+            generate(&path, &GenerateOptions { shard, ..options.clone() }).unwrap().path
+        };
+        // Four parts of two test samples: two parts have none.
+        let shards: Vec<PathBuf> = [3, 1, 4, 2].map(shard).to_vec();
+        let copies = [false, true].map(|copy| {
+            let path = directory.path().join(if copy { "copied.h5" } else { "joined.h5" });
+            merge(&path, &shards, &MergeOptions { copy, overwrite: true, ..MergeOptions::default() }).unwrap().path
+        });
+        for joined in &copies {
+            assert!(DATA.iter().all(|name| values(joined, name) == values(&whole, name)), "{joined:?}");
+            let mut lists = vec!["dropped_trials", "dropped_test_trials"];
+            if keep_spiking {
+                assert!(!list::<f64>(joined, "spikes/times").is_empty());
+                lists.extend(["spikes/senders", "spikes/times", "spikes_test/senders", "spikes_test/times"]);
+            }
+            for name in lists {
+                assert_eq!(list::<f64>(joined, name), list::<f64>(&whole, name), "{name}");
+            }
+            let expected = GenerateOptions { overwrite: false, ..options.clone() };
+            assert_eq!(GenerateOptions::read(joined).unwrap(), expected);
+        }
+    }
+    // A directory is moved as a whole; what is missing of it is told.
+    let moved = directory.path().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    for name in ["parts", "joined.h5", "copied.h5"] {
+        std::fs::rename(directory.path().join(name), moved.join(name)).unwrap();
+    }
+    assert!(values(&moved.join("joined.h5"), "Y") == values(&whole, "Y"));
+    std::fs::remove_dir_all(moved.join("parts")).unwrap();
+    assert!(values(&moved.join("copied.h5"), "Y") == values(&whole, "Y"));
+    let text = message(H5Matrix::open(moved.join("joined.h5"), "X"));
+    assert!(text.contains("'parts/1.h5' is not there") && text.contains("--copy"), "{text}");
+}
+
+#[test]
+fn shards_that_do_not_fit_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let make = |name: &str, seed: u32, shard: Option<Shard>| -> PathBuf {
+        let options = GenerateOptions { seed, shard, stream: Stream::Philox, ..small() };
+        generate(directory.path().join(name), &options).unwrap().path
     };
-    let one = make(1);
-    for threads in [2, 3, 8] {
-        assert_eq!(one, make(threads), "{threads} threads");
+    let part = |index| Some(Shard { index, count: 3 });
+    let [first, second, third] = [1, 2, 3].map(|index| make(&format!("{index}.h5"), 1, part(index)));
+    let (other, whole) = (make("other.h5", 2, part(3)), make("whole.h5", 1, None));
+    let target = directory.path().join("joined.h5");
+    let join = |shards: &[&PathBuf]| {
+        let shards: Vec<PathBuf> = shards.iter().map(|&path| path.clone()).collect();
+        merge(&target, &shards, &MergeOptions::default())
+    };
+    for (shards, expected) in [
+        (&[&first, &third][..], "missing: 2/3"),
+        (&[&first, &second, &third, &second], "give each part once"),
+        (&[&first, &second, &other], "--seed 2"),
+        (&[&first, &whole], "whole data set"),
+        (&[], "give the files of all parts"),
+        (&[&directory.path().join("4.h5")], "4.h5"),
+    ] {
+        let text = message(join(shards));
+        assert!(text.contains(expected), "{text}");
+    }
+    // A part that was damaged after it was made.
+    let file = hdf5::File::append(&third).unwrap();
+    file.unlink("Y").unwrap();
+    file.new_dataset::<f64>().shape((1, 100, 1)).create("Y").unwrap();
+    file.close().unwrap();
+    let text = message(join(&[&first, &second, &third]));
+    assert!(text.contains("3.h5") && text.contains("'Y' has shape [1, 100, 1], not [2, 100, 1]"), "{text}");
+    assert!(!target.exists() && !directory.path().join("joined.h5.part").exists());
+
+    let options = GenerateOptions { shard: part(1), ..small() };
+    assert!(message(generate(&target, &options)).contains("give stream philox"));
+    let options = GenerateOptions { shard: Some(Shard { index: 1, count: 6 }), stream: Stream::Philox, ..small() };
+    assert!(message(generate(&target, &options)).contains("at most 5 parts"));
+    for text in ["0/3", "4/3", "3", "a/b", "-1/3", "1/0"] {
+        assert!(message(text.parse::<Shard>()).starts_with(&format!("shard = {text}")), "{text}");
+    }
+}
+
+#[test]
+fn spiking_trials_are_kept_with_their_spikes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.h5");
+    let options = GenerateOptions { samples: 40, keep_spiking: true, current: strong(), ..small() };
+    let made = generate(&path, &options).unwrap();
+    let (senders, times) = (list::<usize>(&path, "spikes/senders"), list::<f64>(&path, "spikes/times"));
+    let in_test = list::<f64>(&path, "spikes_test/times");
+    assert_eq!((made.spikes, made.dropped_trials.len()), (times.len() + in_test.len(), 0));
+    let (x, y) = (values(&path, "X"), values(&path, "Y"));
+    assert!(y.iter().any(|&v| v > 0.0), "spikes are in the potentials");
+    for (sample, current) in x.chunks(100).enumerate() {
+        let expected = HhPscAlpha::default().simulate(current, 1.0, 0.1).unwrap().spike_times_ms;
+        let found: Vec<f64> =
+            senders.iter().zip(&times).filter(|(sender, _)| **sender == sample).map(|(_, time)| *time).collect();
+        assert_eq!(found, expected, "sample {sample}");
+    }
+}
+
+#[test]
+fn every_parameter_stands_in_the_file_and_decides() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.h5");
+    let current = OrnsteinUhlenbeck { theta: 0.02, mu: -3.0, sigma: 11.0, x0: 5.0, dt_ms: 0.5 };
+    #[rustfmt::skip]
+    let neuron = HhPscAlpha {
+        C_m: 110.0, g_Na: 12_500.0, g_K: 3_700.0, g_L: 31.0, E_Na: 51.0, E_K: -78.0, E_L: -55.0, I_e: -7.0, t_ref: 2.5,
+    };
+    let options = GenerateOptions { seed: 9, current, neuron, dt_ms: 0.05, keep_spiking: true, ..small() };
+    generate(&path, &options).unwrap();
+    assert_eq!(GenerateOptions::read(&path).unwrap(), options);
+    let (x, y) = (values(&path, "X"), values(&path, "Y"));
+    let expected = neuron.simulate(&x[..200], 0.5, 0.05).unwrap().potential_mv;
+    assert!(y[..200].iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4));
+    let text = message(GenerateOptions::read(GOLDEN));
+    assert!(text.contains("does not tell how it was made"), "{text}");
+}
+
+/// A step that is too long is taken shorter where it must be, and never gives a number that is none.
+#[test]
+fn long_steps_are_shortened_and_runaways_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.h5");
+    for dt_ms in [0.25, 0.5, 1.0] {
+        generate(&path, &GenerateOptions { dt_ms, overwrite: true, ..small() }).unwrap();
+        let expected = HhPscAlpha::default().simulate(&values(&path, "X")[..100], 1.0, dt_ms).unwrap();
+        let pairs = values(&path, "Y").into_iter().zip(expected.potential_mv);
+        assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 0.01, "{dt_ms} ms");
+    }
+    for stream in [Stream::Numpy, Stream::Philox] {
+        let current = OrnsteinUhlenbeck { x0: 1e7, ..Default::default() };
+        let text = message(generate(&path, &GenerateOptions { current, stream, overwrite: true, ..small() }));
+        assert!(text.contains("in trial 0 for X") && text.contains("at t = 2."), "{text}");
     }
 }
 
 #[test]
 fn dropped_trials_take_their_share_of_the_stream() {
     // With strong noise about half of the trials spike; what is kept must be what drawing one by one keeps.
-    use hhnet::neuron::HhPscAlpha;
-    use hhnet::stimulus::NumpyRandom;
-    let current = OrnsteinUhlenbeck { sigma: 60.0, ..Default::default() };
+    let current = strong();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("strong.h5");
     let made = generate(&path, &GenerateOptions { current, samples: 20, seed: 7, ..small() }).unwrap();
@@ -86,15 +291,17 @@ fn dropped_trials_take_their_share_of_the_stream() {
 }
 
 #[test]
-fn parameters_stand_in_the_file() {
+fn other_programs_find_seed_and_units() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.h5");
     generate(&path, &small()).unwrap();
     let file = hdf5::File::open(&path).unwrap();
     assert_eq!(file.attr("seed").unwrap().read_scalar::<u32>().unwrap(), 1234);
     assert_eq!(file.attr("ou_sigma_pA_per_sqrt_ms").unwrap().read_scalar::<f64>().unwrap(), 25.0);
-    let units: hdf5::types::VarLenUnicode = file.dataset("Y").unwrap().attr("units").unwrap().read_scalar().unwrap();
-    assert_eq!(units.as_str(), "mV");
+    let units = |name: &str| -> hdf5::types::VarLenUnicode {
+        file.dataset(name).unwrap().attr("units").unwrap().read_scalar().unwrap()
+    };
+    assert_eq!(["X", "Y", "X_test", "Y_test"].map(|name| units(name).to_string()), ["pA", "mV", "pA", "mV"]);
 }
 
 #[test]
@@ -217,7 +424,10 @@ fn files_that_are_not_what_they_should_be_are_explained() {
     assert!(open("absent.h5", "X").contains("absent.h5"));
     assert!(open(".", "X").contains("not a regular file"));
     let text = open("data.h5", "Z");
-    assert!(text.contains("no dataset 'Z'") && text.contains("X, X_test, Y, Y_test"), "{text}");
+    assert!(
+        text.contains("no dataset 'Z'") && text.contains("X, X_test, Y, Y_test, dropped_test_trials, dropped_trials"),
+        "{text}"
+    );
     std::fs::write(directory.path().join("text.h5"), "not HDF5 at all").unwrap();
     assert!(open("text.h5", "X").contains("not an HDF5 file"));
     std::fs::write(directory.path().join("empty.h5"), "").unwrap();

@@ -1,7 +1,10 @@
 //! The command line: the same engine as in the notebooks, for scripts and clusters.
 
+mod generate;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hhnet::dataset::{self, GenerateOptions, H5Matrix, generate};
+use generate::{Generate, Merge};
+use hhnet::dataset::{self, H5Matrix};
 use hhnet::model::{self, Model, ModelOptions, device, generate_model};
 use hhnet::progress::Progress;
 use hhnet::training::{
@@ -28,6 +31,8 @@ struct Cli {
 enum Command {
     /// Draw currents, simulate the neuron and write X, Y, X_test, Y_test
     Generate(Generate),
+    /// Join the parts that `generate --shard` made into one data set
+    Merge(Merge),
     /// Train the network on X and Y and write its weights
     Train(Train),
     /// Print loss and mse of trained weights on part of a data file
@@ -39,43 +44,6 @@ enum Command {
         /// The HDF5 file
         file: PathBuf,
     },
-}
-
-#[derive(Args)]
-struct Generate {
-    /// The HDF5 file to write
-    #[arg(long)]
-    out: PathBuf,
-    /// Number of training and validation samples
-    #[arg(long, default_value_t = 10_000)]
-    samples: usize,
-    /// Length of each (ms)
-    #[arg(long, default_value_t = 1000.0)]
-    duration_ms: f64,
-    /// Number of test samples
-    #[arg(long, default_value_t = 10)]
-    test_samples: usize,
-    /// Length of each (ms)
-    #[arg(long, default_value_t = 10_000.0)]
-    test_duration_ms: f64,
-    /// Seed of the random stream
-    #[arg(long, default_value_t = 1234)]
-    seed: u32,
-    /// Random stream: NumPy's legacy one, as the original, or a counter-based one
-    #[arg(long, value_enum, default_value_t = Stream::Numpy)]
-    stream: Stream,
-    /// Number of threads [default: one per core]; the data do not depend on it
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Replace an existing file
-    #[arg(long)]
-    force: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Stream {
-    Numpy,
-    Philox,
 }
 
 #[derive(Args)]
@@ -200,6 +168,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Generate(arguments) => arguments.run(),
+        Command::Merge(arguments) => arguments.run(),
         Command::Train(arguments) => arguments.run(),
         Command::Evaluate(arguments) => arguments.run(),
         Command::Predict(arguments) => arguments.run(),
@@ -222,37 +191,6 @@ fn main() -> ExitCode {
 
 /// A command's result, for a person and for a program.
 type Output = Result<(String, Value)>;
-
-impl Generate {
-    fn run(&self) -> Output {
-        if self.stream == Stream::Philox {
-            return Err(Error::parameter("stream", "philox", "not available yet: give numpy"));
-        }
-        let made = generate(
-            &self.out,
-            &GenerateOptions {
-                samples: self.samples,
-                duration_ms: self.duration_ms,
-                test_samples: self.test_samples,
-                test_duration_ms: self.test_duration_ms,
-                seed: self.seed,
-                threads: self.threads,
-                overwrite: self.force,
-                progress: Progress::Stderr,
-                ..GenerateOptions::default()
-            },
-        )?;
-        let json = json!({
-            "file": made.path,
-            "shape": made.shape,
-            "test_shape": made.test_shape,
-            "dropped_trials": made.dropped_trials,
-            "dropped_test_trials": made.dropped_test_trials,
-            "seconds": made.elapsed.as_secs_f64(),
-        });
-        Ok((made.to_string(), json))
-    }
-}
 
 impl Train {
     fn run(&self) -> Output {
@@ -391,6 +329,10 @@ fn info(file: &PathBuf) -> Output {
     let attributes: Value = description.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let mut json = json!({ "file": file, "bytes": description.bytes, "datasets": datasets, "attributes": attributes });
     let mut text = format!("'{}': {description}", file.display());
+    if let Some(command) = generate::command_line(file) {
+        text += &format!("made by: {command}\n");
+        json["command"] = json!(command);
+    }
     if file.to_string_lossy().ends_with(".weights.h5") {
         let model = Model::load_weights(file)?;
         text += &format!("\n{}", model.summary());

@@ -62,7 +62,7 @@ fn from_data_to_predictions() {
     let data = json(directory, &["info", "d.h5", "--json"]);
     assert_eq!(data["attributes"]["seed"], "1234");
     let names: Vec<_> = data["datasets"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["X", "X_test", "Y", "Y_test"]);
+    assert_eq!(names, ["X", "X_test", "Y", "Y_test", "dropped_test_trials", "dropped_trials"]);
     let weights = json(directory, &["info", "w.weights.h5", "--json"]);
     assert_eq!(weights["layer_sizes"], serde_json::json!([3, 4]));
     assert_eq!(weights["kernel_sizes"], serde_json::json!([4, 1]));
@@ -75,11 +75,50 @@ fn from_data_to_predictions() {
 }
 
 #[test]
+fn parts_are_joined_and_info_tells_the_command_that_makes_the_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    #[rustfmt::skip]
+    let options = [
+        "--samples", "20", "--test-samples", "3", "--duration-ms", "100", "--test-duration-ms", "200.5", "--seed", "7",
+        "--stream", "philox", "--keep-spiking", "--dt-ms", "0.05", "--theta", "0.02", "--mu", "-20", "--sigma", "50",
+        "--x0", "-5", "--current-dt-ms", "0.5", "--C_m", "101", "--g_Na", "12100", "--g_K", "3500", "--g_L", "29", "--E_Na",
+        "49", "--E_K", "-76", "--E_L", "-55.5", "--I_e", "-1", "--t_ref", "3", "--json",
+    ];
+    for shard in ["1/2", "2/2"] {
+        let out = format!("part {}.h5", &shard[..1]);
+        json(directory, &[&["generate", "--out", &out, "--shard", shard], &options[..]].concat());
+        let info = json(directory, &["info", &out, "--json"]);
+        assert_eq!(info["attributes"]["shard"], shard);
+        let command = info["command"].as_str().unwrap();
+        assert!(
+            command.contains(&format!("--out '{out}'")) && command.contains(&format!("--shard {shard}")),
+            "{command}"
+        );
+    }
+    let merged = json(directory, &["merge", "part 2.h5", "part 1.h5", "--out", "joined.h5", "--json"]);
+    assert_eq!(merged["shape"], serde_json::json!([20, 200, 1]));
+
+    let info = json(directory, &["info", "joined.h5", "--json"]);
+    let command = info["command"].as_str().unwrap().replace("joined", "whole");
+    let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+    json(directory, &[&arguments[..], &["--json"]].concat());
+    assert_eq!(json(directory, &["info", "whole.h5", "--json"])["attributes"], info["attributes"]);
+    let values =
+        |file: &str, name: &str| hhnet::dataset::H5Matrix::open(directory.join(file), name).unwrap().read(..).unwrap();
+    for name in ["X", "Y", "X_test", "Y_test"] {
+        assert!(values("joined.h5", name) == values("whole.h5", name), "{name}");
+    }
+}
+
+#[test]
 fn failures_are_one_line_and_wrong_usage_is_another_status() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     assert!(hhnet(directory, &GENERATE).status.success());
-    fails(directory, &["generate", "--out", "p.h5", "--stream", "philox"], "not available yet");
+    fails(directory, &["generate", "--out", "p.h5", "--shard", "1/3"], "give stream philox");
+    fails(directory, &["generate", "--out", "p.h5", "--C_m", "-1"], "C_m = -1: give a capacitance above 0");
+    fails(directory, &["merge", "d.h5", "--out", "p.h5"], "whole data set");
     fails(directory, &["generate", "--out", "none/d.h5"], "directory does not exist");
     let train = ["train", "--data", "d.h5", "--weights", "w.weights.h5"];
     fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
@@ -89,9 +128,14 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
     fails(directory, &[&train[..], &device].concat(), "device = cuda:99: this libtorch finds");
     fails(directory, &["evaluate", "--data", "d.h5", "--weights", "d.h5"], "d.h5");
     fails(directory, &["info", "absent.h5"], "absent.h5");
-    for wrong in
-        [&["generate"][..], &["fly"], &["generate", "--out", "x.h5", "--samples", "-1"], &["train", "--lr", "x"]]
-    {
+    for wrong in [
+        &["generate"][..],
+        &["generate", "--out", "x.h5", "--shard", "4/3"],
+        &["merge", "--out", "x.h5"],
+        &["fly"],
+        &["generate", "--out", "x.h5", "--samples", "-1"],
+        &["train", "--lr", "x"],
+    ] {
         assert_eq!(hhnet(directory, wrong).status.code(), Some(2), "{wrong:?}");
     }
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "nothing but the data file is left");
@@ -187,4 +231,34 @@ fn a_training_can_stop_early() {
     fails(directory, &[&train[..], &["--lr-decay", "1.5"]].concat(), "lr_decay = 1.5");
     fails(directory, &[&train[..], &["--checkpoint", "best.weights.h5"]].concat(), "exists already");
     fails(directory, &[&train[..], &["--backup", "b.h5"]].concat(), "ends in '.weights.h5'");
+}
+
+/// Samples go to the file while others are made: more of them need no more memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_samples() {
+    let directory = tempfile::tempdir().unwrap();
+    let peak_kb = |samples: &str| -> u64 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"))
+            .current_dir(directory.path())
+            .args(["generate", "--out", "d.h5", "--force", "--threads", "2", "--samples", samples])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let found =
+                status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
+            peak = found.unwrap_or(peak);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        peak
+    };
+    let few = peak_kb("3000");
+    assert!(few > 0);
+    // 192 MB of samples beside 48.
+    let many = peak_kb("12000");
+    assert!(many < few + 16 * 1024, "{few} kB for 3000 samples, {many} kB for 12000");
 }

@@ -30,11 +30,19 @@ fn commands(markdown: &str) -> Vec<Vec<String>> {
             let line = line.trim().trim_start_matches("$ ");
             let starts = ["hhnet ", "cargo run --release -- ", "./target/release/hhnet "];
             if let Some(arguments) = starts.iter().find_map(|start| line.strip_prefix(start)) {
-                commands.push(arguments.split_whitespace().map(str::to_string).collect());
+                commands.push(arguments.split_whitespace().map(without_variables).collect());
             }
         }
     }
     commands
+}
+
+/// The shell's variables stand for numbers.
+fn without_variables(argument: &str) -> String {
+    let mut pieces = argument.split('$');
+    let start = pieces.next().unwrap_or_default().to_owned();
+    pieces
+        .fold(start, |text, piece| text + "1" + piece.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == '_'))
 }
 
 fn help(arguments: &[String]) -> Result<String, String> {
@@ -49,7 +57,7 @@ fn faults(markdown: &str) -> Vec<String> {
         let message = help(&command).err()?;
         Some(format!("hhnet {}: {}", command.join(" "), message.lines().next().unwrap_or_default()))
     });
-    let helps: Vec<String> = ["generate", "train", "evaluate", "predict", "info"]
+    let helps: Vec<String> = ["generate", "merge", "train", "evaluate", "predict", "info"]
         .map(|command| help(&[command.to_string()]).unwrap())
         .to_vec();
     let has = |option: &str| helps.iter().any(|help| help.split([' ', '\n', ',']).any(|word| word == option));
@@ -78,8 +86,7 @@ fn documents_name_commands_and_options_that_exist() {
 
 #[test]
 fn each_planted_fault_is_found() {
-    let sound =
-        "`hhnet generate --out d.h5 --stream numpy`, `--json`\n\n    cargo run --release -- info w.weights.h5\n";
+    let sound = "`hhnet generate --out d-$I.h5 --shard $I/16 --stream numpy`, `--json`\n\n    cargo run --release -- info w.weights.h5\n";
     assert_eq!(faults(sound), Vec::<String>::new());
     let planted = |markdown: &str, word: &str| {
         let found = faults(markdown);
@@ -89,5 +96,6 @@ fn each_planted_fault_is_found() {
     planted("```sh\nhhnet generate --output d.h5\n```", "'--output'");
     planted("```sh\ncargo run --release -- train \\\n  --data d.h5 --epoch 3\n```", "'--epoch'");
     planted("`hhnet generate --stream mersenne`", "'mersenne'");
+    planted("```sh\nhhnet generate --out p-$INDEX.h5 --shard $INDEX/0\n```", "'1/0'");
     planted("| a |\n|---|\n| `--jason` |", "--jason");
 }

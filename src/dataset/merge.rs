@@ -1,0 +1,274 @@
+//! Parts of a data set, made on different machines, joined into one file.
+
+use super::generate::{CHUNK_VALUES, SERIES_NAMES, SpikeRecord, describe_samples, write_list};
+use super::hdf5_text;
+use super::options::{GenerateOptions, read_list};
+use crate::files::{PartFile, hdf5_error, open_hdf5};
+use crate::progress::Progress;
+use crate::{Error, Result};
+use hdf5::types::VarLenUnicode;
+use ndarray::{Array3, s};
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How [`merge`] joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MergeOptions {
+    /// Whether the samples are copied. Else the file refers to the parts, and needs them.
+    pub copy: bool,
+    /// Whether an existing file may be replaced.
+    pub overwrite: bool,
+    /// Where progress lines go.
+    pub progress: Progress,
+}
+
+/// What [`merge`] made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merged {
+    /// The file.
+    pub path: PathBuf,
+    /// Number of parts.
+    pub shards: usize,
+    /// Shape of `X` and `Y`: (samples, steps, 1).
+    pub shape: [usize; 3],
+    /// Shape of `X_test` and `Y_test`.
+    pub test_shape: [usize; 3],
+    /// Whether the samples were copied.
+    pub copied: bool,
+}
+
+impl fmt::Display for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.copied { "copied from" } else { "which stay in" };
+        write!(
+            f,
+            "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}, {how} {} parts",
+            self.path.display(),
+            self.shape,
+            self.test_shape,
+            self.shards
+        )
+    }
+}
+
+/// One part.
+struct Part<'a> {
+    path: &'a Path,
+    file: hdf5::File,
+    options: GenerateOptions,
+}
+
+/// Joins all shards of a data set, given in any order, into one file, which reads as if it had been made whole.
+///
+/// Without `copy` the file holds virtual datasets: it is small, and refers to the shards, by their names relative to its
+/// own directory where they are in it or below it. It appears under its name once it is complete.
+///
+/// # Errors
+/// [`Error::File`] if a file is no shard, does not fit to the others, is missing or given twice, or if the new file exists
+/// and `overwrite` is not set; [`Error::Io`] if a file cannot be opened.
+///
+/// ```
+/// use hhnet::dataset::{GenerateOptions, H5Matrix, MergeOptions, Shard, generate, merge};
+/// use hhnet::stimulus::Stream;
+/// let directory = tempfile::tempdir().unwrap();
+/// let mut shards = Vec::new();
+/// for index in [1, 2] {
+///     let shard = Some(Shard { index, count: 2 });
+///     let options = GenerateOptions { samples: 5, stream: Stream::Philox, shard, ..GenerateOptions::default() };
+///     shards.push(generate(directory.path().join(format!("part-{index}.h5")), &options)?.path);
+/// }
+/// let merged = merge(directory.path().join("data.h5"), &shards, &MergeOptions::default())?;
+/// assert_eq!(H5Matrix::open(merged.path, "X")?.read(..)?.dim(), (5, 1000, 1));
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions) -> Result<Merged> {
+    let path = path.as_ref();
+    let parts = open_parts(shards)?;
+    let whole = GenerateOptions { shard: None, ..parts[0].options.clone() };
+    let shapes = whole.shapes()?;
+    for part in &parts {
+        for ([x, y, _], shape) in SERIES_NAMES.into_iter().zip(shapes) {
+            let expected = vec![part.samples(shape).len(), shape[1], 1];
+            for name in [x, y] {
+                let found = part.dataset(name)?.shape();
+                if found != expected {
+                    let problem = format!("dataset '{name}' has shape {found:?}, not {expected:?}");
+                    return Err(Error::file(part.path, problem, "make this part again"));
+                }
+            }
+        }
+    }
+
+    let (target, file) = PartFile::new(path, options.overwrite)?.create_hdf5()?;
+    let failed = |action: String| hdf5_error(target.path(), action);
+    let mut progress = ProgressLines { last: Instant::now(), to: options.progress };
+    for ([x, y, spikes], shape) in SERIES_NAMES.into_iter().zip(shapes) {
+        for name in [x, y] {
+            let dataset = if options.copy {
+                copy(&file, name, shape, &parts, target.path(), &mut progress)?
+            } else {
+                refer(&file, name, shape, &parts, path).map_err(failed(format!("create {name}")))?
+            };
+            describe_samples(&dataset).map_err(failed(format!("describe {name}")))?;
+        }
+        if whole.keep_spiking {
+            let record = SpikeRecord::create(&file, spikes).map_err(failed(format!("create {spikes}")))?;
+            for part in &parts {
+                let senders = read_list(&part.file, &format!("{spikes}/senders"), part.path)?;
+                let times = read_list(&part.file, &format!("{spikes}/times"), part.path)?;
+                record.append(&senders, &times).map_err(failed(format!("write {spikes}")))?;
+            }
+        }
+    }
+    if !options.copy {
+        let names: hdf5::Result<Vec<_>> = parts.iter().map(|part| hdf5_text(&name_from(path, part.path))).collect();
+        let list = || file.new_dataset::<VarLenUnicode>().shape(parts.len()).create("parts")?.write_raw(&names?);
+        list().map_err(failed("list the parts".to_owned()))?;
+    }
+    for name in ["dropped_trials", "dropped_test_trials"] {
+        let lists = parts.iter().map(|part| read_list::<usize>(&part.file, name, part.path));
+        let list: Vec<usize> = lists.collect::<Result<Vec<_>>>()?.concat();
+        write_list(&file, name, &list).map_err(failed(format!("write {name}")))?;
+    }
+    whole.write(&file).and_then(|()| file.close()).map_err(failed("finish the file".to_owned()))?;
+    let count = parts.len();
+    drop(parts);
+    target.finish()?;
+    let [shape, test_shape] = shapes;
+    Ok(Merged { path: path.to_path_buf(), shards: count, shape, test_shape, copied: options.copy })
+}
+
+/// Opens all parts, in order, if they are of one data set and each is there once.
+fn open_parts(shards: &[PathBuf]) -> Result<Vec<Part<'_>>> {
+    let mut parts: Vec<Part> = Vec::new();
+    for path in shards {
+        let options = GenerateOptions::read(path)?;
+        let Some(shard) = options.shard else {
+            return Err(Error::file(path, "it is a whole data set, not a part of one", "give files made with --shard"));
+        };
+        if let Some(other) = parts.iter().find(|other| other.options.shard == options.shard) {
+            let problem = format!("it is part {shard}, as '{}' is", other.path.display());
+            return Err(Error::file(path, problem, "give each part once"));
+        }
+        if let Some(first) = parts.first() {
+            let of_any = |options: &GenerateOptions| {
+                let shard = options.shard.map(|shard| super::Shard { index: 1, ..shard });
+                GenerateOptions { shard, ..options.clone() }
+            };
+            if of_any(&options) != of_any(&first.options) {
+                let command = |options: &GenerateOptions| format!("generate {}", options.arguments().join(" "));
+                let problem = format!(
+                    "it was made by `{}`, but '{}' by `{}`",
+                    command(&options),
+                    first.path.display(),
+                    command(&first.options)
+                );
+                return Err(Error::file(path, problem, "give parts of one data set"));
+            }
+        }
+        parts.push(Part { path, file: open_hdf5(path)?, options });
+    }
+    parts.sort_by_key(|part| part.options.shard.map(|shard| shard.index));
+    let Some(count) = parts.first().and_then(|part| part.options.shard).map(|shard| shard.count) else {
+        return Err(Error::parameter("shards", "none", "give the files of all parts"));
+    };
+    let is_there =
+        |index: &usize| parts.iter().any(|part| part.options.shard.is_some_and(|shard| shard.index == *index));
+    let missing: Vec<String> =
+        (1..=count).filter(|index| !is_there(index)).take(20).map(|index| format!("{index}/{count}")).collect();
+    if !missing.is_empty() {
+        let problem =
+            format!("it is one of {count} parts, of which {} are given; missing: {}", parts.len(), missing.join(", "));
+        return Err(Error::file(parts[0].path, problem, "give them all"));
+    }
+    Ok(parts)
+}
+
+impl Part<'_> {
+    /// Its samples, of a series of the whole data set.
+    fn samples(&self, [total, ..]: [usize; 3]) -> Range<usize> {
+        self.options.shard.map_or(0..total, |shard| shard.part(total))
+    }
+
+    fn dataset(&self, name: &str) -> Result<hdf5::Dataset> {
+        self.file.dataset(name).map_err(hdf5_error(self.path, format!("open '{name}'")))
+    }
+}
+
+/// Creates a dataset whose samples stay in the parts.
+fn refer(
+    file: &hdf5::File,
+    name: &str,
+    shape: [usize; 3],
+    parts: &[Part],
+    target: &Path,
+) -> hdf5::Result<hdf5::Dataset> {
+    let [total, steps, _] = shape;
+    let mut builder = file.new_dataset::<f64>().shape(shape).fill_value(f64::NAN);
+    for part in parts {
+        let rows = part.samples(shape);
+        if !rows.is_empty() {
+            let source = name_from(target, part.path);
+            let from = (rows.len(), steps, 1);
+            builder = builder.virtual_map(source, name, from, (.., .., ..), (total, steps, 1), (rows, .., ..));
+        }
+    }
+    builder.create(name)
+}
+
+/// The name of a file as it is found from another one: relative if it is in its directory or below, else in full.
+fn name_from(target: &Path, path: &Path) -> String {
+    let full = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    // The directory, where the file itself may be a link.
+    let directory = full(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+    let path = full(path);
+    path.strip_prefix(&directory).unwrap_or(&path).to_string_lossy().into_owned()
+}
+
+/// At most about one line a second.
+struct ProgressLines {
+    last: Instant,
+    to: Progress,
+}
+
+impl ProgressLines {
+    fn line(&mut self, text: fmt::Arguments<'_>) {
+        if self.last.elapsed() >= Duration::from_secs(1) {
+            self.last = Instant::now();
+            self.to.line(text);
+        }
+    }
+}
+
+/// Creates a dataset and copies its samples from the parts.
+fn copy(
+    file: &hdf5::File,
+    name: &str,
+    shape: [usize; 3],
+    parts: &[Part],
+    path: &Path,
+    progress: &mut ProgressLines,
+) -> Result<hdf5::Dataset> {
+    let [total, steps, _] = shape;
+    let dataset =
+        file.new_dataset::<f64>().shape(shape).create(name).map_err(hdf5_error(path, format!("create {name}")))?;
+    for part in parts {
+        let source = part.dataset(name)?;
+        let rows = part.samples(shape);
+        let at_a_time = (CHUNK_VALUES / steps).max(1);
+        for first in (0..rows.len()).step_by(at_a_time) {
+            let last = (first + at_a_time).min(rows.len());
+            let values: Array3<f64> = source
+                .read_slice(s![first..last, .., ..])
+                .map_err(hdf5_error(part.path, format!("read samples {first} to {last} of {name}")))?;
+            let to = rows.start + first..rows.start + last;
+            progress.line(format_args!("{name}: {} of {total} samples copied", to.start));
+            dataset
+                .write_slice(&values, s![to.clone(), .., ..])
+                .map_err(hdf5_error(path, format!("write samples {} to {} of {name}", to.start, to.end)))?;
+        }
+    }
+    Ok(dataset)
+}

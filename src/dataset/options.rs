@@ -1,0 +1,292 @@
+//! What a data set is made of: the parameters, stored in the file and read back.
+
+use super::text_attribute;
+use crate::files::{hdf5_error, open_hdf5};
+use crate::neuron::{HhPscAlpha, whole_steps};
+use crate::progress::Progress;
+use crate::stimulus::{OrnsteinUhlenbeck, Stream};
+use crate::{Error, Result};
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::str::FromStr;
+
+/// What to generate. The default is the original study's data set.
+///
+/// Whatever decides about the data is stored in the file, and [`read`](Self::read) from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// Number of training and validation samples (`X`, `Y`).
+    pub samples: usize,
+    /// Length of each, ms.
+    pub duration_ms: f64,
+    /// Number of test samples (`X_test`, `Y_test`).
+    pub test_samples: usize,
+    /// Length of each, ms.
+    pub test_duration_ms: f64,
+    /// Seed of the random stream.
+    pub seed: u32,
+    /// The random stream.
+    pub stream: Stream,
+    /// One of several parts of the data set, which [`merge`](super::merge) joins; `None` makes it whole. Needs
+    /// [`Stream::Philox`].
+    pub shard: Option<Shard>,
+    /// The injected current.
+    pub current: OrnsteinUhlenbeck,
+    /// The neuron.
+    pub neuron: HhPscAlpha,
+    /// Resolution of the simulation, ms. It must divide the time between two values of the current, and 1 ms.
+    pub dt_ms: f64,
+    /// Whether trials in which the neuron spikes are kept, and all spikes recorded; else they are dropped.
+    pub keep_spiking: bool,
+    /// Number of threads; `None` takes one per core. The data do not depend on it.
+    pub threads: Option<usize>,
+    /// Whether an existing file may be replaced.
+    pub overwrite: bool,
+    /// Where progress lines go.
+    pub progress: Progress,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        GenerateOptions {
+            samples: 10_000,
+            duration_ms: 1000.0,
+            test_samples: 10,
+            test_duration_ms: 10_000.0,
+            seed: 1234,
+            stream: Stream::Numpy,
+            shard: None,
+            current: OrnsteinUhlenbeck::default(),
+            neuron: HhPscAlpha::default(),
+            dt_ms: 0.1,
+            keep_spiking: false,
+            threads: None,
+            overwrite: false,
+            progress: Progress::Silent,
+        }
+    }
+}
+
+/// One of several parts of a data set: "3/16" is the third of sixteen.
+///
+/// ```
+/// use hhnet::dataset::Shard;
+/// assert_eq!("3/16".parse::<Shard>()?, Shard { index: 3, count: 16 });
+/// assert!("17/16".parse::<Shard>().is_err());
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub index: usize,
+    /// Number of parts.
+    pub count: usize,
+}
+
+impl Shard {
+    /// The samples of this part, of `total` ones.
+    pub(super) fn part(self, total: usize) -> Range<usize> {
+        let until = |parts: usize| (parts as u128 * total as u128 / self.count as u128) as usize;
+        until(self.index - 1)..until(self.index)
+    }
+
+    fn validate(self) -> Result<()> {
+        if self.index == 0 || self.index > self.count {
+            return Err(Error::parameter(
+                "shard",
+                self,
+                "give two numbers as 3/16: the part, from 1, and how many there are",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let numbers = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+        // 0/0 is no part of anything.
+        let (index, count) = numbers.unwrap_or((0, 0));
+        let shard = Shard { index, count };
+        shard.validate().map_err(|_| {
+            Error::parameter("shard", text, "give two numbers as 3/16: the part, from 1, and how many there are")
+        })?;
+        Ok(shard)
+    }
+}
+
+/// A number among the parameters: its attribute in the file, its option on the command line, and itself.
+type Number<'a> = (&'static str, &'static str, &'a mut f64);
+
+impl GenerateOptions {
+    /// All parameters that are numbers with a unit.
+    fn numbers(&mut self) -> [Number<'_>; 17] {
+        let OrnsteinUhlenbeck { theta, mu, sigma, x0, dt_ms } = &mut self.current;
+        let HhPscAlpha { C_m, g_Na, g_K, g_L, E_Na, E_K, E_L, I_e, t_ref } = &mut self.neuron;
+        [
+            ("duration_ms", "--duration-ms", &mut self.duration_ms),
+            ("test_duration_ms", "--test-duration-ms", &mut self.test_duration_ms),
+            ("dt_ms", "--dt-ms", &mut self.dt_ms),
+            ("ou_theta_per_ms", "--theta", theta),
+            ("ou_mu_pA", "--mu", mu),
+            ("ou_sigma_pA_per_sqrt_ms", "--sigma", sigma),
+            ("ou_x0_pA", "--x0", x0),
+            ("ou_dt_ms", "--current-dt-ms", dt_ms),
+            ("C_m_pF", "--C_m", C_m),
+            ("g_Na_nS", "--g_Na", g_Na),
+            ("g_K_nS", "--g_K", g_K),
+            ("g_L_nS", "--g_L", g_L),
+            ("E_Na_mV", "--E_Na", E_Na),
+            ("E_K_mV", "--E_K", E_K),
+            ("E_L_mV", "--E_L", E_L),
+            ("I_e_pA", "--I_e", I_e),
+            ("t_ref_ms", "--t_ref", t_ref),
+        ]
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for the first one outside its range, with its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        self.shapes()?;
+        self.current.validate()?;
+        self.neuron.check(self.current.dt_ms, self.dt_ms)?;
+        if self.threads == Some(0) {
+            return Err(Error::parameter("threads", 0, "give 1 or more"));
+        }
+        if let Some(shard) = self.shard {
+            shard.validate()?;
+            if self.stream == Stream::Numpy {
+                let remedy = "numpy's stream is one sequence, from which no part can be made alone: give stream philox";
+                return Err(Error::parameter("shard", shard, remedy));
+            }
+            if shard.count > self.samples {
+                return Err(Error::parameter(
+                    "shard",
+                    shard,
+                    format!("give at most {} parts, one for each sample", self.samples),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Shapes (samples, steps, 1) of `X` and `X_test` in the whole data set.
+    pub(super) fn shapes(&self) -> Result<[[usize; 3]; 2]> {
+        let shape = |name: &str, samples: usize, duration_name: &str, duration_ms: f64| {
+            let steps = whole_steps(duration_name, duration_ms, self.current.dt_ms)?;
+            let bytes = samples.checked_mul(steps).and_then(|n| n.checked_mul(16)).filter(|&bytes| bytes <= 1 << 50);
+            if samples == 0 || bytes.is_none() {
+                let remedy = "give 1 or more, and no more than a disk holds (2^50 bytes)";
+                return Err(Error::parameter(name, samples, remedy));
+            }
+            Ok([samples, steps, 1])
+        };
+        Ok([
+            shape("samples", self.samples, "duration_ms", self.duration_ms)?,
+            shape("test_samples", self.test_samples, "test_duration_ms", self.test_duration_ms)?,
+        ])
+    }
+
+    /// The options of `hhnet generate` that make the same data: those that differ from the default.
+    ///
+    /// ```
+    /// use hhnet::dataset::GenerateOptions;
+    /// let options = GenerateOptions { samples: 50, dt_ms: 0.05, ..GenerateOptions::default() };
+    /// assert_eq!(options.arguments(), ["--samples", "50", "--dt-ms", "0.05"]);
+    /// ```
+    pub fn arguments(&self) -> Vec<String> {
+        let mut default = GenerateOptions::default();
+        let mut arguments = Vec::new();
+        let mut add = |option: &str, value: String, default: String| {
+            if value != default {
+                arguments.extend([option.to_owned(), value]);
+            }
+        };
+        add("--samples", self.samples.to_string(), default.samples.to_string());
+        add("--test-samples", self.test_samples.to_string(), default.test_samples.to_string());
+        add("--seed", self.seed.to_string(), default.seed.to_string());
+        add("--stream", self.stream.name().to_owned(), default.stream.name().to_owned());
+        add("--shard", self.shard.map_or(String::new(), |shard| shard.to_string()), String::new());
+        for ((_, option, value), (_, _, default)) in self.clone().numbers().into_iter().zip(default.numbers()) {
+            add(option, value.to_string(), default.to_string());
+        }
+        if self.keep_spiking {
+            arguments.push("--keep-spiking".to_owned());
+        }
+        arguments
+    }
+
+    /// Writes everything that decides about the data as attributes.
+    pub(super) fn write(&self, file: &hdf5::File) -> hdf5::Result<()> {
+        text_attribute(file, "program", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
+        text_attribute(file, "model", "hh_psc_alpha")?;
+        text_attribute(file, "stream", self.stream.name())?;
+        file.new_attr::<u32>().create("seed")?.write_scalar(&self.seed)?;
+        for (name, count) in [("samples", self.samples), ("test_samples", self.test_samples)] {
+            file.new_attr::<u64>().create(name)?.write_scalar(&(count as u64))?;
+        }
+        for (name, _, value) in self.clone().numbers() {
+            file.new_attr::<f64>().create(name)?.write_scalar(value)?;
+        }
+        file.new_attr::<bool>().create("keep_spiking")?.write_scalar(&self.keep_spiking)?;
+        self.shard.map_or(Ok(()), |shard| text_attribute(file, "shard", &shard.to_string()))
+    }
+
+    /// The options that a data file was made with. Threads, progress and leave to overwrite are not among them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::File`] if the file cannot be opened, or was not made by [`generate`](super::generate).
+    ///
+    /// ```
+    /// use hhnet::dataset::{GenerateOptions, generate};
+    /// let directory = tempfile::tempdir().unwrap();
+    /// let options = GenerateOptions { samples: 2, test_samples: 1, seed: 5, ..GenerateOptions::default() };
+    /// generate(directory.path().join("data.h5"), &options)?;
+    /// assert_eq!(GenerateOptions::read(directory.path().join("data.h5"))?, options);
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        use hdf5::types::VarLenUnicode;
+        let path = path.as_ref();
+        let file = open_hdf5(path)?;
+        let mut options = GenerateOptions::default();
+        let mut read = || -> hdf5::Result<Option<String>> {
+            options.seed = file.attr("seed")?.read_scalar()?;
+            options.samples = file.attr("samples")?.read_scalar()?;
+            options.test_samples = file.attr("test_samples")?.read_scalar()?;
+            options.keep_spiking = file.attr("keep_spiking")?.read_scalar()?;
+            for (name, _, value) in options.numbers() {
+                *value = file.attr(name)?.read_scalar()?;
+            }
+            options.stream = match file.attr("stream")?.read_scalar::<VarLenUnicode>()?.parse() {
+                Ok(stream) => stream,
+                Err(_) => return Err("its random stream is not known to this version".into()),
+            };
+            let has_shard = file.attr_names()?.iter().any(|name| name == "shard");
+            has_shard.then(|| Ok(file.attr("shard")?.read_scalar::<VarLenUnicode>()?.to_string())).transpose()
+        };
+        let shard = read().map_err(|reason| {
+            let problem = format!("it does not tell how it was made: {reason}");
+            Error::file(path, problem, "give a data file that `hhnet generate` of this version made")
+        })?;
+        options.shard = shard.map(|shard| shard.parse()).transpose()?;
+        options.validate()?;
+        Ok(options)
+    }
+}
+
+/// Reads a list of whole numbers.
+pub(super) fn read_list<T: hdf5::H5Type>(file: &hdf5::File, name: &str, path: &Path) -> Result<Vec<T>> {
+    file.dataset(name).and_then(|list| list.read_raw()).map_err(hdf5_error(path, format!("read '{name}'")))
+}

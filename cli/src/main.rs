@@ -13,7 +13,7 @@ use hhnet::training::{
 };
 use hhnet::{Error, Result};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Hodgkin-Huxley data and a convolutional network that learns them.
@@ -41,7 +41,7 @@ enum Command {
     Predict(Predict),
     /// Describe a data or weights file
     Info {
-        /// The HDF5 file
+        /// The file: .h5 or .safetensors
         file: PathBuf,
     },
 }
@@ -319,7 +319,22 @@ impl Predict {
     }
 }
 
-fn info(file: &PathBuf) -> Output {
+fn info(file: &Path) -> Output {
+    let name = file.to_string_lossy();
+    let (mut text, mut json) =
+        if name.ends_with(".safetensors") { (format!("'{name}'\n"), json!({ "file": file })) } else { describe(file)? };
+    if name.ends_with(".weights.h5") || name.ends_with(".safetensors") {
+        let model = Model::load_weights(file)?;
+        text += &format!("\n{}", model.summary());
+        json["layer_sizes"] = json!(model.options().layer_sizes);
+        json["kernel_sizes"] = json!(model.options().kernel_sizes);
+        json["params"] = json!(model.count_params());
+    }
+    Ok((text, json))
+}
+
+/// What is in an HDF5 file, and how it was made.
+fn describe(file: &Path) -> Output {
     let description = dataset::describe(file)?;
     let datasets: Vec<Value> = description
         .datasets
@@ -332,13 +347,6 @@ fn info(file: &PathBuf) -> Output {
     if let Some(command) = generate::command_line(file) {
         text += &format!("made by: {command}\n");
         json["command"] = json!(command);
-    }
-    if file.to_string_lossy().ends_with(".weights.h5") {
-        let model = Model::load_weights(file)?;
-        text += &format!("\n{}", model.summary());
-        json["layer_sizes"] = json!(model.options().layer_sizes);
-        json["kernel_sizes"] = json!(model.options().kernel_sizes);
-        json["params"] = json!(model.count_params());
     }
     Ok((text, json))
 }

@@ -204,6 +204,7 @@ fn a_killed_training_goes_on_with_the_same_command() {
     assert_eq!(rows(), 151);
     let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
     assert!(read("w.safetensors") == read("whole.safetensors"));
+    assert_eq!(json(directory, &["info", "w.safetensors", "--json"])["params"], 219);
     assert!(!directory.join("b.weights.h5").exists());
     let rate = result["learning_rate"].as_f64().unwrap();
     assert!(rate < 0.01, "{result}");

@@ -255,11 +255,12 @@ impl HhPscAlpha {
     /// Injects a current and returns the potential and the spikes: the scalar reference, one neuron at a time.
     ///
     /// `current_pa` holds one value for every `dt_current_ms`; `dt_ms` is NEST's resolution, which must divide
-    /// `dt_current_ms` and the delay of 1 ms. Below threshold one integration step spans it; spikes take shorter ones. Timing
-    /// is that of a NEST simulation in which a step current generator feeds the neuron and a multimeter reads it: value `i` of the current is stamped `(i + 1) * dt_current_ms` and acts from
-    /// 1 ms later (NEST's default delay) until the next one does, with no current before the first; potential `i` is read
-    /// at `(i + 1) * dt_current_ms`. A spike is counted at a step after which V is 0 mV or more and falling, if none was
-    /// counted within the refractory period before.
+    /// `dt_current_ms` and the delay of 1 ms. Below threshold one integration step spans it; spikes take shorter ones.
+    ///
+    /// Timing is that of a NEST simulation in which a step current generator feeds the neuron and a multimeter reads it:
+    /// value `i` of the current is stamped `(i + 1) * dt_current_ms` and acts from 1 ms later (NEST's default delay) until
+    /// the next one does, with no current before the first; potential `i` is read at `(i + 1) * dt_current_ms`. A spike is
+    /// counted at a step after which V is 0 mV or more and falling, if none was counted within the refractory period before.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a parameter outside its range or steps that do not divide each other;

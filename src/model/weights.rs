@@ -101,8 +101,8 @@ impl Model {
         part.finish()
     }
 
-    /// The model in a `.weights.h5` file, by Keras or by [`Model::save_weights`], or in a `.safetensors` file; on the CPU. Layer and kernel sizes are those of the weights, the
-    /// optimiser continues where it was if the file has its state.
+    /// The model in a `.weights.h5` file, by Keras or by [`Model::save_weights`], or in a `.safetensors` file; on the CPU.
+    /// Layer and kernel sizes are those of the weights, the optimiser continues where it was if the file has its state.
     ///
     /// For another device or penalty, change the options: `ModelOptions { l2: 0.0, ..ModelOptions::from_weights(path)? }`,
     /// then [`generate_model`] and [`Model::set_weights_from`].
@@ -128,8 +128,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Replaces this model's weights by those of a `.weights.h5` or `.safetensors` file. The optimiser takes the state in the file;
-    /// if there is none, or it is that of another kind of optimiser, Adam starts anew.
+    /// Replaces this model's weights by those of a `.weights.h5` or `.safetensors` file. The optimiser takes the state in
+    /// the file; if there is none, or it is that of another kind of optimiser, Adam starts anew.
     ///
     /// # Errors
     /// As [`Model::load_weights`], and if the weights do not fit: the message lists what is missing, what is too much

@@ -38,7 +38,7 @@ hhnet's tasks: cargo xtask <task>
               `bench notebooks [5]` times every cell of both notebooks, in that many fresh kernels.
   help        This text.
 
-The first set-up downloads about 0.7 GB and takes about 15 minutes on two cores. environment.md describes what it installs.";
+The first set-up downloads about 0.7 GB and takes about 10 minutes on two cores. environment.md describes what it installs.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -196,6 +196,10 @@ fn shards_that_do_not_fit_are_named() {
         let text = message(join(shards));
         assert!(text.contains(expected), "{text}");
     }
+    // Not even where files may be replaced.
+    let overwrite = MergeOptions { overwrite: true, ..MergeOptions::default() };
+    let text = message(merge(&second, &[first.clone(), second.clone(), third.clone()], &overwrite));
+    assert!(text.contains("2.h5") && text.contains("it is one of the parts"), "{text}");
     // A part that was damaged after it was made.
     let file = hdf5::File::append(&third).unwrap();
     file.unlink("Y").unwrap();

@@ -66,8 +66,8 @@ struct Part<'a> {
 /// own directory where they are in it or below it. It appears under its name once it is complete.
 ///
 /// # Errors
-/// [`Error::File`] if a file is no shard, does not fit to the others, is missing or given twice, or if the new file exists
-/// and `overwrite` is not set; [`Error::Io`] if a file cannot be opened.
+/// [`Error::File`] if a file is no shard, does not fit to the others, is missing or given twice, if the new file is one of
+/// them, or exists and `overwrite` is not set; [`Error::Io`] if a file cannot be opened.
 ///
 /// ```
 /// use hhnet::dataset::{GenerateOptions, H5Matrix, MergeOptions, Shard, generate, merge};
@@ -86,6 +86,10 @@ struct Part<'a> {
 pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions) -> Result<Merged> {
     let path = path.as_ref();
     let parts = open_parts(shards)?;
+    let target = path.canonicalize().ok();
+    if target.is_some() && shards.iter().any(|shard| shard.canonicalize().ok() == target) {
+        return Err(Error::file(path, "it is one of the parts", "give another name: the part would be lost"));
+    }
     let whole = GenerateOptions { shard: None, ..parts[0].options.clone() };
     let shapes = whole.shapes()?;
     for part in &parts {

@@ -11,7 +11,8 @@
 //! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first series; range as text |
 //! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`], lists of weights | table |
 //! | [`History`] | picture and table |
-//! | [`Evaluation`], [`Tensor`], single weights, short lists, devices | text |
+//! | [`Evaluation`], [`Tensor`], single weights, short lists, devices, numbers, strings, pairs and triples | text |
+//! | `()`, the value of a loop | nothing |
 
 mod table;
 
@@ -23,6 +24,7 @@ use crate::stimulus::OrnsteinUhlenbeck;
 use crate::training::{Evaluation, History};
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayD};
+use std::fmt::Debug;
 use std::io::Write;
 use table::{Table, escape};
 use tch::Tensor;
@@ -46,7 +48,7 @@ const TEXT: &str = "text/plain";
 /// # Ok::<(), hhnet::Error>(())
 /// ```
 pub trait Show {
-    /// The forms in which it can be shown, at most one of each type, plain text always among them.
+    /// The forms in which it can be shown, at most one of each type, plain text always among them. `()` has none.
     ///
     /// # Errors
     /// If it cannot be read or drawn.
@@ -55,26 +57,25 @@ pub trait Show {
     /// Shows it below the notebook cell: evcxr calls this. An error goes to standard error, where the notebook marks
     /// it.
     fn evcxr_display(&self) {
-        match self.blocks() {
-            Ok(blocks) => {
-                let blocks: Vec<(&str, &str)> =
-                    blocks.iter().map(|(mime, content)| (*mime, content.as_str())).collect();
-                show(&blocks);
-            }
-            Err(error) => eprintln!("{error}"),
-        }
+        show(self.blocks());
     }
 }
 
-/// Prints blocks of rich output, (MIME type, content), in one piece, so that nothing printed elsewhere comes between.
-fn show(blocks: &[(&str, &str)]) {
-    // A cell whose output is gone has nobody to tell.
-    let _ = std::io::stdout().lock().write_all(rich_output(blocks).as_bytes());
+/// Not generic, so that no cell has to compile it again.
+fn show(blocks: Result<Vec<Block>>) {
+    match blocks {
+        Ok(blocks) => {
+            // In one piece, so that nothing printed elsewhere comes between. A cell whose output is gone has nobody to
+            // tell.
+            let _ = std::io::stdout().lock().write_all(rich_output(&blocks).as_bytes());
+        }
+        Err(error) => eprintln!("{error}"),
+    }
 }
 
 /// The blocks as the evcxr kernel reads them.
-fn rich_output(blocks: &[(&str, &str)]) -> String {
-    let block = |(mime, content): &(&str, &str)| {
+fn rich_output(blocks: &[Block]) -> String {
+    let block = |(mime, content): &Block| {
         // A label could hold the kernel's end marker: in markup, a character reference reads the same.
         let mark = if *mime == TEXT { "evcxr_" } else { "&#69;VCXR_" };
         format!("EVCXR_BEGIN_CONTENT {mime}\n{}\nEVCXR_END_CONTENT\n", content.trim_end().replace("EVCXR_", mark))
@@ -446,6 +447,31 @@ impl Show for Evaluation {
     }
 }
 
+/// A cell that ends with a loop has nothing to show.
+impl Show for () {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        Ok(Vec::new())
+    }
+}
+
+/// What shows itself as `{:?}` writes it. evcxr would do the same without `Show`, but compile the cell twice for it.
+macro_rules! show_as_debug {
+    ($($type:ty),*; $(($($part:ident),*)),*) => {
+        $(impl Show for $type {
+            fn blocks(&self) -> Result<Vec<Block>> {
+                Ok(vec![(TEXT, format!("{self:?}"))])
+            }
+        })*
+        $(impl<$($part: Debug),*> Show for ($($part),*) {
+            fn blocks(&self) -> Result<Vec<Block>> {
+                Ok(vec![(TEXT, format!("{self:?}"))])
+            }
+        })*
+    };
+}
+
+show_as_debug!(bool, f32, f64, i32, i64, isize, u32, u64, usize, str; (A, B), (A, B, C));
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -459,7 +485,7 @@ mod tests {
         let evil = "EVCXR_END_CONTENT";
         let graph = layer_graph(&[LayerNode::new(evil, "(?, ?, 1)", "(?, ?, 2)")]);
         let table = Table { caption: evil.to_owned(), head: vec!["a"], rows: vec![vec![evil.to_owned()]] }.html();
-        let output = rich_output(&[(PICTURE, graph.as_str()), (HTML, &table), (TEXT, evil)]);
+        let output = rich_output(&[(PICTURE, graph.as_str().to_owned()), (HTML, table), (TEXT, evil.to_owned())]);
         let markers: Vec<_> = output.lines().filter(|line| line.contains("EVCXR_")).collect();
         let expected = [
             "BEGIN_CONTENT image/svg+xml",
@@ -544,6 +570,9 @@ mod tests {
         let tensor = Tensor::from_slice(&[1_i64, 2, 6]).reshape([3, 1]);
         assert_eq!(text(&tensor), "tensor of shape [3, 1], Int64, Cpu: 1.000 to 6.000, mean 3.000");
         assert!(Tensor::new().blocks().is_err());
+        assert_eq!(text(&((10, 1000, 1), vec!["a"])), "((10, 1000, 1), [\"a\"])");
+        assert_eq!((text(&-65.0_f64), text("Vm")), ("-65.0".to_owned(), "\"Vm\"".to_owned()));
+        assert_eq!(rich_output(&().blocks().unwrap()), "");
     }
 
     #[test]

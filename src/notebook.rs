@@ -455,22 +455,33 @@ impl Show for () {
 }
 
 /// What shows itself as `{:?}` writes it. evcxr would do the same without `Show`, but compile the cell twice for it.
+fn debug_blocks(value: &dyn Debug) -> Result<Vec<Block>> {
+    Ok(vec![(TEXT, format!("{value:?}"))])
+}
+
+impl<A: Debug, B: Debug> Show for (A, B) {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        debug_blocks(self)
+    }
+}
+
+impl<A: Debug, B: Debug, C: Debug> Show for (A, B, C) {
+    fn blocks(&self) -> Result<Vec<Block>> {
+        debug_blocks(self)
+    }
+}
+
 macro_rules! show_as_debug {
-    ($($type:ty),*; $(($($part:ident),*)),*) => {
+    ($($type:ty),*) => {
         $(impl Show for $type {
             fn blocks(&self) -> Result<Vec<Block>> {
-                Ok(vec![(TEXT, format!("{self:?}"))])
-            }
-        })*
-        $(impl<$($part: Debug),*> Show for ($($part),*) {
-            fn blocks(&self) -> Result<Vec<Block>> {
-                Ok(vec![(TEXT, format!("{self:?}"))])
+                debug_blocks(&self)
             }
         })*
     };
 }
 
-show_as_debug!(bool, f32, f64, i32, i64, isize, u32, u64, usize, str; (A, B), (A, B, C));
+show_as_debug!(bool, f32, f64, i32, i64, isize, u32, u64, usize, str);
 
 #[cfg(test)]
 mod tests {

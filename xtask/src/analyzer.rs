@@ -44,7 +44,7 @@ pub fn step<'a>(places: &'a Places, rustc: &str) -> Step<'a> {
         product: places.kernel_toolchain(),
         inputs: vec![
             rustc.to_string(),
-            format!("{CRATES:?} {IDLE_ATTRIBUTES:?} first paragraphs"),
+            format!("{CRATES:?} {IDLE_ATTRIBUTES:?} first paragraphs, whole lines"),
             places.root.display().to_string(),
         ],
     }
@@ -119,8 +119,10 @@ fn condensed(source: &str) -> String {
         let is_documentation = code.starts_with("///") || code.starts_with("//!");
         is_later_paragraph = is_documentation && (is_later_paragraph || code.len() == 3);
         let is_comment = code.starts_with("//") && !is_documentation;
-        let is_idle = code.strip_prefix("#[").filter(|code| code.ends_with(']') && !keeps_attributes);
-        let is_idle = is_idle.is_some_and(|code| IDLE_ATTRIBUTES.iter().any(|name| code.starts_with(name)));
+        // Nothing but the attribute: its bracket is the line's last character.
+        let attribute = code.strip_prefix("#[").filter(|rest| rest.find(']').is_some_and(|end| end + 1 == rest.len()));
+        let is_idle = !keeps_attributes
+            && attribute.is_some_and(|attribute| IDLE_ATTRIBUTES.iter().any(|name| attribute.starts_with(name)));
         if !(is_later_paragraph || is_comment || is_idle) {
             text.push_str(line);
             text.push('\n');
@@ -232,6 +234,8 @@ mod tests {
 pub fn next(value: u8) -> u8 {
     value + 1 // not the one before
 }
+#[inline] pub fn pair() -> [u8; 2]
+{ [1, 2] }
 "#;
         let expected = r#"//! A module.
 
@@ -243,6 +247,8 @@ pub fn next(value: u8) -> u8 {
 pub fn next(value: u8) -> u8 {
     value + 1 // not the one before
 }
+#[inline] pub fn pair() -> [u8; 2]
+{ [1, 2] }
 "#;
         assert_eq!(condensed(source), expected);
         let with_macro = "macro_rules! with { (#[$what:meta]) => {} }\nwith! {\n#[stable(since = \"1\")]\n}\n";

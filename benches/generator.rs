@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hhnet::dataset::{GenerateOptions, generate};
 use hhnet::neuron::HhPscAlpha;
-use hhnet::simd::{Isa, Kernel, Level, Vector, dispatch_on};
+use hhnet::simd::{Isa, Kernel, SimdLevel, Vector, dispatch_on};
 use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom};
 
 /// Floating-point operations of a fixed step in `src/neuron/batch.rs`, a multiply-add counted as two: in each of four stages 23
@@ -54,7 +54,7 @@ fn main() -> hhnet::Result<()> {
         let rounds = if is_test { 1000 } else { 10_000_000 };
         let peak = best(|| on_each(threads, || peak(rounds)));
         println!("peak, {threads} threads: {:.1} GFlop/s", peak / 1e9);
-        for level in Level::available() {
+        for level in SimdLevel::available() {
             let rate = best(|| {
                 on_each(threads, || {
                     let start = Instant::now();
@@ -110,7 +110,7 @@ fn on_each(threads: usize, measure: impl Fn() -> f64 + Sync) -> f64 {
 /// Floating-point operations per second of multiply-adds that wait for nothing but the processor.
 fn peak(rounds: usize) -> f64 {
     let start = Instant::now();
-    let operations = dispatch_on(Level::best(), MultiplyAdds(rounds));
+    let operations = dispatch_on(SimdLevel::best(), MultiplyAdds(rounds));
     operations / start.elapsed().as_secs_f64()
 }
 

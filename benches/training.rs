@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use hhnet::model::{Engine, ModelOptions, generate_model};
 use hhnet::ndarray::Array3;
-use hhnet::simd::{Isa, Kernel, Level, Vector, dispatch_on};
+use hhnet::simd::{Isa, Kernel, SimdLevel, Vector, dispatch_on};
 use hhnet::training::FitOptions;
 use rand_mt::Mt64;
 
@@ -28,22 +28,22 @@ fn main() -> hhnet::Result<()> {
 
     println!("| engine | threads | s per epoch | 10^9 multiply-adds per s | measured peak | share |");
     println!("|---|---:|---:|---:|---:|---:|");
-    let fused = Level::available().into_iter().rev().map(|level| (Engine::Fused, level));
-    for (engine, instructions) in fused.chain([(Engine::Libtorch, Level::best())]) {
+    let fused = SimdLevel::available().into_iter().rev().map(|level| (Engine::Fused, level));
+    for (engine, instructions) in fused.chain([(Engine::Libtorch, SimdLevel::best())]) {
         let name = match engine {
             Engine::Libtorch => "libtorch".to_string(),
             _ => format!("fused, {}", instructions.name()),
         };
         for threads in [1, 2] {
             let mut model = generate_model(&ModelOptions { engine, instructions, ..ModelOptions::default() })?;
-            let is_slow = engine == Engine::Libtorch || instructions == Level::Portable;
+            let is_slow = engine == Engine::Libtorch || instructions == SimdLevel::Portable;
             let epochs = if is_slow { 3 } else { epochs };
             let options = FitOptions { batch_size: 100, epochs, threads: Some(threads), ..FitOptions::default() };
             let history = model.fit(&x, &y, Some((&x_val, &y_val)), &options)?;
             assert!(history.loss[epochs - 1] < history.loss[0]);
             let seconds = fastest(&history.seconds);
             let rate = work / seconds * 1e-9;
-            let peak = peak(if is_slow { Level::best() } else { instructions }, threads);
+            let peak = peak(if is_slow { SimdLevel::best() } else { instructions }, threads);
             let share = 100.0 * rate / peak;
             println!("| {name} | {threads} | {seconds:.3} | {rate:.1} | {peak:.1} | {share:.0} % |");
         }
@@ -73,7 +73,7 @@ fn fastest(seconds: &[f64]) -> f64 {
 }
 
 /// The most multiply-adds that so many threads do in a second with these instructions, in 10^9.
-fn peak(level: Level, threads: usize) -> f64 {
+fn peak(level: SimdLevel, threads: usize) -> f64 {
     let count = 1_000_000;
     let once = || {
         let start = Instant::now();

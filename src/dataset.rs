@@ -173,11 +173,11 @@ fn refuse_missing_parts(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path,
 /// there is no such sample, or no channel.
 ///
 /// ```
-/// use hhnet::{dataset::series, ndarray::arr3};
+/// use hhnet::{dataset::trace, ndarray::arr3};
 /// let x = arr3(&[[[1.0], [2.0]], [[3.0], [4.0]]]);
-/// assert_eq!(series(&x, 1), [3.0, 4.0]);
+/// assert_eq!(trace(&x, 1), [3.0, 4.0]);
 /// ```
-pub fn series(samples: &Array3<f64>, i: usize) -> Vec<f64> {
+pub fn trace(samples: &Array3<f64>, i: usize) -> Vec<f64> {
     let (count, _, channels) = samples.dim();
     if i < count && channels > 0 { samples.slice(s![i, .., 0]).to_vec() } else { Vec::new() }
 }

@@ -13,7 +13,7 @@
 
 mod batch;
 
-use crate::simd::{self, Level};
+use crate::simd::{self, SimdLevel};
 use crate::{Error, Result};
 use batch::Batch;
 
@@ -254,7 +254,7 @@ impl HhPscAlpha {
 
     /// Injects a current and returns the potential and the spikes: the scalar reference, one neuron at a time.
     ///
-    /// `current_pa` holds one value for every `dt_current_ms`; `dt_ms` is NEST's resolution, which must divide
+    /// `current_pa` holds one value for every `dt_current_ms`; `resolution_ms` is NEST's resolution, which must divide
     /// `dt_current_ms` and the delay of 1 ms. Below threshold one integration step spans it; spikes take shorter ones.
     ///
     /// Timing is that of a NEST simulation in which a step current generator feeds the neuron and a multimeter reads it:
@@ -274,8 +274,8 @@ impl HhPscAlpha {
     /// assert!(strong.spike_times_ms.len() > 3);
     /// # Ok::<(), hhnet::Error>(())
     /// ```
-    pub fn simulate(&self, current_pa: &[f64], dt_current_ms: f64, dt_ms: f64) -> Result<Response> {
-        let timing = self.check(dt_current_ms, dt_ms)?;
+    pub fn simulate(&self, current_pa: &[f64], dt_current_ms: f64, resolution_ms: f64) -> Result<Response> {
+        let timing = self.check(dt_current_ms, resolution_ms)?;
         check_current(current_pa)?;
         let mut y = State::steady(INITIAL_POTENTIAL_MV);
         let mut adaptive = Adaptive::new(timing);
@@ -308,10 +308,10 @@ impl HhPscAlpha {
     /// assert!((adaptive.potential_mv[99] - fixed.potential_mv[99]).abs() < 1e-4);
     /// # Ok::<(), hhnet::Error>(())
     /// ```
-    pub fn simulate_rk4(&self, current_pa: &[f64], dt_current_ms: f64, dt_ms: f64) -> Result<Response> {
-        let timing = self.check(dt_current_ms, dt_ms)?;
+    pub fn simulate_rk4(&self, current_pa: &[f64], dt_current_ms: f64, resolution_ms: f64) -> Result<Response> {
+        let timing = self.check(dt_current_ms, resolution_ms)?;
         check_current(current_pa)?;
-        let (dt_ms, span) = (timing.fixed_step_ms(), timing.fixed_span());
+        let (step_ms, span) = (timing.fixed_step_ms(), timing.fixed_span());
         let (lowest_mv, highest_mv) = timing.fixed_range_mv();
         let mut y = State::steady(INITIAL_POTENTIAL_MV);
         let mut adaptive = Adaptive::new(timing);
@@ -322,12 +322,12 @@ impl HhPscAlpha {
             for step in (value * timing.steps_per_value..(value + 1) * timing.steps_per_value).step_by(span) {
                 let i = timing.current_in_step(step, current_pa);
                 let k1 = self.derivative(y, i);
-                let k2 = self.derivative(y.moved(dt_ms, &[(0.5, k1)]), i);
-                let k3 = self.derivative(y.moved(dt_ms, &[(0.5, k2)]), i);
-                let y4 = y.moved(dt_ms, &[(1.0, k3)]);
+                let k2 = self.derivative(y.moved(step_ms, &[(0.5, k1)]), i);
+                let k3 = self.derivative(y.moved(step_ms, &[(0.5, k2)]), i);
+                let y4 = y.moved(step_ms, &[(1.0, k3)]);
                 let k4 = self.derivative(y4, i);
                 is_sound &= (y4.v - y.v).abs() < LARGEST_MOVE_MV;
-                y = y.moved(dt_ms, &[(1.0 / 6.0, k1), (1.0 / 3.0, k2), (1.0 / 3.0, k3), (1.0 / 6.0, k4)]);
+                y = y.moved(step_ms, &[(1.0 / 6.0, k1), (1.0 / 3.0, k2), (1.0 / 3.0, k3), (1.0 / 6.0, k4)]);
                 is_sound &= lowest_mv < y.v && y.v < highest_mv;
             }
             if !is_sound {
@@ -354,8 +354,13 @@ impl HhPscAlpha {
     /// assert!(responses[1].potential_mv[99] < responses[2].potential_mv[99]);
     /// # Ok::<(), hhnet::Error>(())
     /// ```
-    pub fn simulate_many(&self, currents_pa: &[Vec<f64>], dt_current_ms: f64, dt_ms: f64) -> Result<Vec<Response>> {
-        self.simulate_many_on(Level::best(), currents_pa, dt_current_ms, dt_ms)
+    pub fn simulate_many(
+        &self,
+        currents_pa: &[Vec<f64>],
+        dt_current_ms: f64,
+        resolution_ms: f64,
+    ) -> Result<Vec<Response>> {
+        self.simulate_many_on(SimdLevel::best(), currents_pa, dt_current_ms, resolution_ms)
     }
 
     /// The same with a given set of instructions, to compare their speed.
@@ -364,12 +369,12 @@ impl HhPscAlpha {
     /// As for `simulate_many`.
     pub fn simulate_many_on(
         &self,
-        level: Level,
+        level: SimdLevel,
         currents_pa: &[Vec<f64>],
         dt_current_ms: f64,
-        dt_ms: f64,
+        resolution_ms: f64,
     ) -> Result<Vec<Response>> {
-        let timing = self.check(dt_current_ms, dt_ms)?;
+        let timing = self.check(dt_current_ms, resolution_ms)?;
         let length = currents_pa.first().map_or(0, Vec::len);
         if let Some(i) = currents_pa.iter().position(|current| current.len() != length) {
             return Err(Error::Shape {
@@ -394,7 +399,7 @@ impl HhPscAlpha {
     /// Simulates many checked currents of one length with the given instructions. Returns the spikes of each.
     pub(crate) fn batch(
         &self,
-        level: Level,
+        level: SimdLevel,
         timing: Timing,
         currents: &[&[f64]],
         potentials: &mut [&mut [f64]],
@@ -404,11 +409,11 @@ impl HhPscAlpha {
     }
 
     /// Checks parameters and steps.
-    pub(crate) fn check(&self, dt_current_ms: f64, dt_ms: f64) -> Result<Timing> {
+    pub(crate) fn check(&self, dt_current_ms: f64, resolution_ms: f64) -> Result<Timing> {
         self.validate()?;
-        let steps_per_value = whole_steps("dt_current_ms", dt_current_ms, dt_ms)?;
-        let delay_steps = steps_per_value + whole_steps("delay", DELAY_MS, dt_ms)?;
-        Ok(Timing { dt_ms, steps_per_value, delay_steps })
+        let steps_per_value = whole_steps("dt_current_ms", dt_current_ms, resolution_ms)?;
+        let delay_steps = steps_per_value + whole_steps("delay", DELAY_MS, resolution_ms)?;
+        Ok(Timing { resolution_ms, steps_per_value, delay_steps })
     }
 
     /// NEST's simulation through one value of the potential: from state `y` to the one that the value is read from.
@@ -420,22 +425,24 @@ impl HhPscAlpha {
         current_pa: &[f64],
         adaptive: &mut Adaptive,
     ) -> Result<State> {
-        let Timing { dt_ms, steps_per_value, .. } = timing;
+        let Timing { resolution_ms, steps_per_value, .. } = timing;
         for step in value * steps_per_value..(value + 1) * steps_per_value {
             let i = timing.current_in_step(step, current_pa);
             let before = y.v;
-            y = self.advance(y, i, dt_ms, &mut adaptive.step_ms);
+            y = self.advance(y, i, resolution_ms, &mut adaptive.step_ms);
             if y.v.is_nan() || y.v.abs() > POTENTIAL_LIMIT_MV {
                 return Err(Error::NotFinite {
                     what: "membrane potential (mV)".into(),
                     value: y.v,
-                    place: format!("t = {} ms", time_ms(step + 1, dt_ms)),
-                    remedy: format!("the current there is {i} pA: inject less, or take a step below dt_ms = {dt_ms}"),
+                    place: format!("t = {} ms", time_ms(step + 1, resolution_ms)),
+                    remedy: format!(
+                        "the current there is {i} pA: inject less, or take a step below resolution_ms = {resolution_ms}"
+                    ),
                 });
             }
             if step >= adaptive.ready_at && y.v >= 0.0 && before > y.v {
-                adaptive.spike_times_ms.push(time_ms(step + 1, dt_ms));
-                adaptive.ready_at = step + 1 + (self.t_ref / dt_ms).round() as usize;
+                adaptive.spike_times_ms.push(time_ms(step + 1, resolution_ms));
+                adaptive.ready_at = step + 1 + (self.t_ref / resolution_ms).round() as usize;
             }
         }
         Ok(y)
@@ -470,7 +477,7 @@ impl HhPscAlpha {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
     /// NEST's resolution, ms.
-    dt_ms: f64,
+    resolution_ms: f64,
     /// Steps of that length per value of the current.
     steps_per_value: usize,
     /// Steps after which the first value of the current acts.
@@ -489,7 +496,7 @@ impl Timing {
     }
 
     fn fixed_step_ms(self) -> f64 {
-        self.fixed_span() as f64 * self.dt_ms
+        self.fixed_span() as f64 * self.resolution_ms
     }
 
     /// The potentials between which fixed steps may be taken, mV.
@@ -512,7 +519,7 @@ pub(crate) struct Adaptive {
 
 impl Adaptive {
     fn new(timing: Timing) -> Self {
-        Adaptive { step_ms: timing.dt_ms, ready_at: 0, spike_times_ms: Vec::new() }
+        Adaptive { step_ms: timing.resolution_ms, ready_at: 0, spike_times_ms: Vec::new() }
     }
 }
 
@@ -538,8 +545,8 @@ pub(crate) fn check_current(current_pa: &[f64]) -> Result<()> {
 }
 
 /// The time after `steps` steps, ms, rounded to what a clock of this step shows (0.1 + 0.2 is 0.3).
-fn time_ms(steps: usize, dt_ms: f64) -> f64 {
-    (steps as f64 * dt_ms * 1e9).round() / 1e9
+fn time_ms(steps: usize, resolution_ms: f64) -> f64 {
+    (steps as f64 * resolution_ms * 1e9).round() / 1e9
 }
 
 /// How often `step_ms` goes into `duration_ms`, which must be a whole number of times and at least once.

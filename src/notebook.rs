@@ -1,7 +1,7 @@
 //! How results show themselves in a notebook cell run by the evcxr kernel.
 //!
 //! evcxr calls `evcxr_display` on a cell's last expression. What is printed there between two marker lines reaches the
-//! notebook as rich output of the given MIME type; of two blocks with the same type in one cell only the last is kept,
+//! notebook as rich output of the given MIME type; of two contents of the same type in one cell only the last is kept,
 //! and the browser takes HTML before a picture before text. This is the only module that knows about that.
 //!
 //! | what | shown as |
@@ -16,7 +16,7 @@
 
 mod table;
 
-use crate::dataset::{Description, Generated, H5Matrix, describe, series};
+use crate::dataset::{Description, Generated, H5Matrix, describe, trace};
 use crate::figure::{Figure, LayerNode, Slider, Svg, layer_graph};
 use crate::model::{Model, from_tensor};
 use crate::neuron::{HhPscAlpha, Response};
@@ -30,7 +30,7 @@ use table::{Table, escape};
 use tch::Tensor;
 
 /// A MIME type, and content of this type.
-pub type Block = (&'static str, String);
+pub type MimeContent = (&'static str, String);
 
 const HTML: &str = "text/html";
 const PICTURE: &str = "image/svg+xml";
@@ -43,8 +43,8 @@ const TEXT: &str = "text/plain";
 ///
 /// ```
 /// use hhnet::prelude::*;
-/// let blocks = [-65.0, -64.5].blocks()?;
-/// assert_eq!(blocks, [("text/plain", "[-65.0, -64.5]".to_owned())]);
+/// let bundle = [-65.0, -64.5].mime_bundle()?;
+/// assert_eq!(bundle, [("text/plain", "[-65.0, -64.5]".to_owned())]);
 /// # Ok::<(), hhnet::Error>(())
 /// ```
 pub trait Show {
@@ -52,66 +52,66 @@ pub trait Show {
     ///
     /// # Errors
     /// If it cannot be read or drawn.
-    fn blocks(&self) -> Result<Vec<Block>>;
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>>;
 
     /// Shows it below the notebook cell: evcxr calls this. An error goes to standard error, where the notebook marks
     /// it.
     fn evcxr_display(&self) {
-        show(self.blocks());
+        show(self.mime_bundle());
     }
 }
 
 /// Not generic, so that no cell has to compile it again.
-fn show(blocks: Result<Vec<Block>>) {
-    match blocks {
-        Ok(blocks) => {
+fn show(bundle: Result<Vec<MimeContent>>) {
+    match bundle {
+        Ok(bundle) => {
             // In one piece, so that nothing printed elsewhere comes between. A cell whose output is gone has nobody to
             // tell.
-            let _ = std::io::stdout().lock().write_all(rich_output(&blocks).as_bytes());
+            let _ = std::io::stdout().lock().write_all(rich_output(&bundle).as_bytes());
         }
         Err(error) => eprintln!("{error}"),
     }
 }
 
-/// The blocks as the evcxr kernel reads them.
-fn rich_output(blocks: &[Block]) -> String {
-    let block = |(mime, content): &Block| {
+/// The bundle as the evcxr kernel reads them.
+fn rich_output(bundle: &[MimeContent]) -> String {
+    let block = |(mime, content): &MimeContent| {
         // A label could hold the kernel's end marker: in markup, a character reference reads the same.
         let mark = if *mime == TEXT { "evcxr_" } else { "&#69;VCXR_" };
         format!("EVCXR_BEGIN_CONTENT {mime}\n{}\nEVCXR_END_CONTENT\n", content.trim_end().replace("EVCXR_", mark))
     };
-    blocks.iter().map(block).collect()
+    bundle.iter().map(block).collect()
 }
 
-fn table_blocks(table: &Table) -> Vec<Block> {
+fn table_bundle(table: &Table) -> Vec<MimeContent> {
     vec![(HTML, table.html()), (TEXT, table.text())]
 }
 
 /// A picture of the lines, with `text` for who cannot see it.
-fn figure_blocks(figure: &Figure, text: String) -> Result<Vec<Block>> {
+fn figure_bundle(figure: &Figure, text: String) -> Result<Vec<MimeContent>> {
     Ok(vec![(PICTURE, figure.to_svg()?.as_str().to_owned()), (TEXT, text)])
 }
 
 impl Show for Svg {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         Ok(vec![(PICTURE, self.as_str().to_owned()), (TEXT, format!("{self:?}"))])
     }
 }
 
 impl Show for Figure {
-    fn blocks(&self) -> Result<Vec<Block>> {
-        self.to_svg()?.blocks()
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
+        self.to_svg()?.mime_bundle()
     }
 }
 
 impl Show for Slider {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         Ok(vec![(HTML, self.to_html()?), (PICTURE, self.to_svg()?.as_str().to_owned()), (TEXT, format!("{self:?}"))])
     }
 }
 
 impl Show for OrnsteinUhlenbeck {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let OrnsteinUhlenbeck { theta, mu, sigma, x0, dt_ms } = *self;
         let rows = [
             ("theta", theta, "1/ms", "rate of return to the mean"),
@@ -120,12 +120,12 @@ impl Show for OrnsteinUhlenbeck {
             ("x0", x0, "pA", "first value"),
             ("dt_ms", dt_ms, "ms", "time between two values"),
         ];
-        Ok(table_blocks(&parameters("Ornstein-Uhlenbeck current", &rows)))
+        Ok(table_bundle(&parameters("Ornstein-Uhlenbeck current", &rows)))
     }
 }
 
 impl Show for HhPscAlpha {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let HhPscAlpha { C_m, g_Na, g_K, g_L, E_Na, E_K, E_L, I_e, t_ref } = *self;
         let rows = [
             ("C_m", C_m, "pF", "membrane capacitance"),
@@ -138,7 +138,7 @@ impl Show for HhPscAlpha {
             ("I_e", I_e, "pA", "constant current beside the injected one"),
             ("t_ref", t_ref, "ms", "time after a spike in which no other one is counted"),
         ];
-        Ok(table_blocks(&parameters("Hodgkin-Huxley neuron hh_psc_alpha", &rows)))
+        Ok(table_bundle(&parameters("Hodgkin-Huxley neuron hh_psc_alpha", &rows)))
     }
 }
 
@@ -155,7 +155,7 @@ fn parameters(caption: &str, rows: &[(&str, f64, &str, &str)]) -> Table {
 }
 
 impl Show for Response {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let potential = &self.potential_mv;
         let spikes = match self.spike_times_ms.len() {
             0 => "no spike".to_owned(),
@@ -173,12 +173,12 @@ impl Show for Response {
             .title(&spikes)
             .xlabel("step")
             .ylabel("Vm (mV)");
-        figure_blocks(&figure, text)
+        figure_bundle(&figure, text)
     }
 }
 
 impl Show for Generated {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let shape = |[samples, steps, channels]: [usize; 3]| format!("({samples}, {steps}, {channels})");
         let row = |what: &str, value: String| vec![what.to_owned(), value];
         let table = Table {
@@ -197,7 +197,7 @@ impl Show for Generated {
 }
 
 impl Show for Description {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let datasets = self.datasets.iter().map(|dataset| {
             let units = dataset.units.clone().unwrap_or_default();
             vec![dataset.name.clone(), format!("{:?}", dataset.shape), dataset.dtype.clone(), units]
@@ -217,7 +217,7 @@ impl Show for Description {
 }
 
 impl Show for H5Matrix {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let (samples, ..) = self.shape();
         let name = self.name().trim_start_matches('/');
         let units = describe(self.path())?.datasets.into_iter().find(|dataset| dataset.name == name);
@@ -227,19 +227,19 @@ impl Show for H5Matrix {
         let text = format!("dataset '{name}'{units} in '{}', shape {shape}", self.path().display());
         let mut figure = first_series(&first);
         figure.axes(0, 0).title(&format!("{name}: {shape}")).ylabel(&format!("{name}{units}"));
-        figure_blocks(&figure, text)
+        figure_bundle(&figure, text)
     }
 }
 
 impl Show for Array3<f64> {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let text = format!("array of shape {:?}: {}", self.dim(), range(self.iter().copied()));
         if self.dim().1 < 2 || self.is_empty() || !self.iter().any(|value| value.is_finite()) {
             return Ok(vec![(TEXT, format!("{text}\n{self}"))]);
         }
         let mut figure = first_series(self);
         figure.axes(0, 0).title(&format!("shape {:?}", self.dim()));
-        figure_blocks(&figure, text)
+        figure_bundle(&figure, text)
     }
 }
 
@@ -251,7 +251,7 @@ fn first_series(samples: &Array3<f64>) -> Figure {
     let mut figure = Figure::new();
     let step = numbers(samples.dim().1);
     for nth in 0..samples.dim().0.min(SERIES) {
-        let values = series(samples, nth);
+        let values = trace(samples, nth);
         if values.iter().any(|value| value.is_finite()) {
             figure.axes(0, 0).plot(&step, &values, &format!("sample {nth}"));
         }
@@ -293,7 +293,7 @@ fn number(value: f64) -> String {
 }
 
 impl Show for [f64] {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         const SHORT: usize = 20;
         if self.len() <= SHORT || !self.iter().any(|value| value.is_finite()) {
             let more = if self.len() > SHORT { ", ..." } else { "" };
@@ -302,25 +302,25 @@ impl Show for [f64] {
         }
         let mut figure = Figure::new();
         figure.axes(0, 0).plot(&numbers(self.len()), self, "").xlabel("index");
-        figure_blocks(&figure, format!("{} values: {}", self.len(), range(self.iter().copied())))
+        figure_bundle(&figure, format!("{} values: {}", self.len(), range(self.iter().copied())))
     }
 }
 
 impl Show for [String] {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         Ok(vec![(TEXT, self.join("\n"))])
     }
 }
 
 impl Show for ArrayD<f32> {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let values = self.iter().map(|&value| f64::from(value));
         Ok(vec![(TEXT, format!("array of shape {:?}: {}\n{self}", self.shape(), range(values)))])
     }
 }
 
 impl Show for [ArrayD<f32>] {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let row = |(nth, array): (usize, &ArrayD<f32>)| {
             let values = array.iter().map(|&value| f64::from(value));
             vec![nth.to_string(), format!("{:?}", array.shape()), array.len().to_string(), range(values)]
@@ -330,12 +330,12 @@ impl Show for [ArrayD<f32>] {
             head: vec!["index", "shape", "values", "range"],
             rows: self.iter().enumerate().map(row).collect(),
         };
-        Ok(table_blocks(&table))
+        Ok(table_bundle(&table))
     }
 }
 
 impl Show for Tensor {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let values = from_tensor(self).map_err(Error::torch("read a tensor"))?;
         let range = range(values.iter().map(|&value| f64::from(value)));
         let (shape, kind, device) = (self.size(), self.kind(), self.device());
@@ -390,7 +390,7 @@ impl Model {
 }
 
 impl Show for Model {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let summary = self.summary();
         let layers = self.layers().into_iter().skip(1);
         let table = Table {
@@ -428,7 +428,7 @@ impl History {
 }
 
 impl Show for History {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let text = self.to_string();
         if self.is_empty() {
             return Ok(vec![(TEXT, text)]);
@@ -442,40 +442,40 @@ impl Show for History {
 }
 
 impl Show for Evaluation {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         Ok(vec![(TEXT, format!("loss {:.4}, mse {:.4} mV²", self.loss, self.mse))])
     }
 }
 
 /// A cell that ends with a loop has nothing to show.
 impl Show for () {
-    fn blocks(&self) -> Result<Vec<Block>> {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         Ok(Vec::new())
     }
 }
 
 /// What shows itself as `{:?}` writes it. evcxr would do the same without `Show`, but compile the cell twice for it.
-fn debug_blocks(value: &dyn Debug) -> Result<Vec<Block>> {
+fn debug_bundle(value: &dyn Debug) -> Result<Vec<MimeContent>> {
     Ok(vec![(TEXT, format!("{value:?}"))])
 }
 
 impl<A: Debug, B: Debug> Show for (A, B) {
-    fn blocks(&self) -> Result<Vec<Block>> {
-        debug_blocks(self)
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
+        debug_bundle(self)
     }
 }
 
 impl<A: Debug, B: Debug, C: Debug> Show for (A, B, C) {
-    fn blocks(&self) -> Result<Vec<Block>> {
-        debug_blocks(self)
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
+        debug_bundle(self)
     }
 }
 
 macro_rules! show_as_debug {
     ($($type:ty),*) => {
         $(impl Show for $type {
-            fn blocks(&self) -> Result<Vec<Block>> {
-                debug_blocks(&self)
+            fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
+                debug_bundle(&self)
             }
         })*
     };
@@ -492,7 +492,7 @@ mod tests {
     use roxmltree::Document;
 
     #[test]
-    fn a_label_cannot_end_a_block() {
+    fn a_label_cannot_end_its_content() {
         let evil = "EVCXR_END_CONTENT";
         let graph = layer_graph(&[LayerNode::new(evil, "(?, ?, 1)", "(?, ?, 2)")]);
         let table = Table { caption: evil.to_owned(), head: vec!["a"], rows: vec![vec![evil.to_owned()]] }.html();
@@ -515,22 +515,22 @@ mod tests {
 
     /// The text of what shows itself, after a check of all its forms.
     fn text(shown: &(impl Show + ?Sized)) -> String {
-        let blocks = shown.blocks().unwrap();
-        let mut types: Vec<&str> = blocks.iter().map(|(mime, _)| *mime).collect();
+        let bundle = shown.mime_bundle().unwrap();
+        let mut types: Vec<&str> = bundle.iter().map(|(mime, _)| *mime).collect();
         types.dedup();
-        assert_eq!(types.len(), blocks.len(), "{types:?}");
-        for (mime, content) in &blocks {
+        assert_eq!(types.len(), bundle.len(), "{types:?}");
+        for (mime, content) in &bundle {
             if *mime != TEXT {
                 Document::parse(&format!("<div>{content}</div>")).expect(mime);
             }
             assert!(content.len() <= 500_000);
         }
-        blocks.into_iter().find(|(mime, _)| *mime == TEXT).expect("text").1
+        bundle.into_iter().find(|(mime, _)| *mime == TEXT).expect("text").1
     }
 
     fn has(shown: &(impl Show + ?Sized), mime: &str, part: &str) {
-        let blocks = shown.blocks().unwrap();
-        let content = &blocks.iter().find(|(found, _)| *found == mime).expect(mime).1;
+        let bundle = shown.mime_bundle().unwrap();
+        let content = &bundle.iter().find(|(found, _)| *found == mime).expect(mime).1;
         let content = content.replace(" style=\"text-align: left\"", "");
         assert!(content.contains(part), "{content}");
     }
@@ -548,14 +548,14 @@ mod tests {
         for part in ["Y (mV)", "sample 0", "sample 2"] {
             has(&y, PICTURE, part);
         }
-        assert!(!y.blocks().unwrap()[0].1.contains("sample 3"));
+        assert!(!y.mime_bundle().unwrap()[0].1.contains("sample 3"));
         has(&describe(&path).unwrap(), HTML, "<td>X_test</td>");
         assert!(text(&describe(&path).unwrap()).contains("X_test: [1, 10000, 1]"));
         let samples = y.read(..).unwrap();
         assert!(text(&samples).starts_with("array of shape (5, 1000, 1): -"));
         has(&samples, PICTURE, "sample 2");
         std::fs::remove_file(&path).unwrap();
-        assert!(y.blocks().unwrap_err().to_string().contains("small.h5"));
+        assert!(y.mime_bundle().unwrap_err().to_string().contains("small.h5"));
     }
 
     #[test]
@@ -580,10 +580,10 @@ mod tests {
         assert_eq!(text(&["cpu (2 cores)".to_owned(), "cuda:0".to_owned()][..]), "cpu (2 cores)\ncuda:0");
         let tensor = Tensor::from_slice(&[1_i64, 2, 6]).reshape([3, 1]);
         assert_eq!(text(&tensor), "tensor of shape [3, 1], Int64, Cpu: 1.000 to 6.000, mean 3.000");
-        assert!(Tensor::new().blocks().is_err());
+        assert!(Tensor::new().mime_bundle().is_err());
         assert_eq!(text(&((10, 1000, 1), vec!["a"])), "((10, 1000, 1), [\"a\"])");
         assert_eq!((text(&-65.0_f64), text("Vm")), ("-65.0".to_owned(), "\"Vm\"".to_owned()));
-        assert_eq!(rich_output(&().blocks().unwrap()), "");
+        assert_eq!(rich_output(&().mime_bundle().unwrap()), "");
     }
 
     #[test]
@@ -649,6 +649,6 @@ mod tests {
         assert_eq!(text(&slider), "slider 'n' over 2 figures, from '1' to '2'");
         has(&slider, HTML, "<script>");
         has(&slider, PICTURE, "<polyline");
-        assert!(Slider::new("n").blocks().is_err());
+        assert!(Slider::new("n").mime_bundle().is_err());
     }
 }

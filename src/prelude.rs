@@ -1,6 +1,6 @@
 //! All that a notebook needs, by one `use hhnet::prelude::*;`.
 
-pub use crate::dataset::{GenerateOptions, Generated, H5Matrix, generate, series};
+pub use crate::dataset::{GenerateOptions, Generated, H5Matrix, generate, trace};
 pub use crate::error::{Error, Result};
 pub use crate::figure::{Figure, Share, Slider, Svg, subplots};
 pub use crate::model::{Device, Model, ModelOptions, devices, generate_model, trained_model};

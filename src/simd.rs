@@ -7,7 +7,7 @@
 //! enables the instructions is compiled with them. For the same reason no closure may hold the work of an inner loop,
 //! unless it is inlined too.
 //!
-//! The sets differ in rounding: all but [`Level::Portable`] fuse multiplication and addition. The same set gives the same
+//! The sets differ in rounding: all but [`SimdLevel::Portable`] fuse multiplication and addition. The same set gives the same
 //! bits everywhere.
 
 use std::ops::{Add, Div, Mul, Sub};
@@ -143,7 +143,7 @@ pub trait Kernel {
 
 /// The sets of instructions, the narrowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum SimdLevel {
     /// What every processor of the architecture has.
     Portable,
     /// ARM64: 128 bits.
@@ -154,23 +154,23 @@ pub enum Level {
     Avx512,
 }
 
-impl Level {
+impl SimdLevel {
     /// The sets that this processor has, the narrowest first.
     ///
     /// ```
-    /// use hhnet::simd::Level;
-    /// assert_eq!(Level::available()[0], Level::Portable);
+    /// use hhnet::simd::SimdLevel;
+    /// assert_eq!(SimdLevel::available()[0], SimdLevel::Portable);
     /// ```
-    pub fn available() -> Vec<Level> {
-        let mut levels = vec![Level::Portable];
+    pub fn available() -> Vec<SimdLevel> {
+        let mut levels = vec![SimdLevel::Portable];
         #[cfg(target_arch = "aarch64")]
-        levels.push(Level::Neon);
+        levels.push(SimdLevel::Neon);
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                levels.push(Level::Avx2);
+                levels.push(SimdLevel::Avx2);
                 if is_x86_feature_detected!("avx512f") {
-                    levels.push(Level::Avx512);
+                    levels.push(SimdLevel::Avx512);
                 }
             }
         }
@@ -178,36 +178,36 @@ impl Level {
     }
 
     /// The widest set that this processor has.
-    pub fn best() -> Level {
-        *Level::available().last().unwrap_or(&Level::Portable)
+    pub fn best() -> SimdLevel {
+        *SimdLevel::available().last().unwrap_or(&SimdLevel::Portable)
     }
 
     /// Its name, as `cargo xtask bench` prints it.
     pub fn name(self) -> &'static str {
         match self {
-            Level::Portable => "portable",
-            Level::Neon => "NEON",
-            Level::Avx2 => "AVX2",
-            Level::Avx512 => "AVX-512",
+            SimdLevel::Portable => "portable",
+            SimdLevel::Neon => "NEON",
+            SimdLevel::Avx2 => "AVX2",
+            SimdLevel::Avx512 => "AVX-512",
         }
     }
 }
 
 /// Runs a kernel with the widest instructions that this processor has.
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    dispatch_on(Level::best(), kernel)
+    dispatch_on(SimdLevel::best(), kernel)
 }
 
 /// Runs a kernel with the given instructions; with portable ones if the processor does not have them.
-pub fn dispatch_on<K: Kernel>(level: Level, kernel: K) -> K::Output {
+pub fn dispatch_on<K: Kernel>(level: SimdLevel, kernel: K) -> K::Output {
     match level {
         // SAFETY: the processor has been asked.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 if Level::best() >= Level::Avx512 => unsafe { x86::run_avx512(kernel) },
+        SimdLevel::Avx512 if SimdLevel::best() >= SimdLevel::Avx512 => unsafe { x86::run_avx512(kernel) },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 if Level::best() >= Level::Avx2 => unsafe { x86::run_avx2(kernel) },
+        SimdLevel::Avx2 if SimdLevel::best() >= SimdLevel::Avx2 => unsafe { x86::run_avx2(kernel) },
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => kernel.run::<arm::Neon>(),
+        SimdLevel::Neon => kernel.run::<arm::Neon>(),
         _ => kernel.run::<Portable>(),
     }
 }
@@ -573,7 +573,7 @@ mod tests {
         let a: Vec<f64> = (0..64).map(|i| f64::from(i * 37 % 64) - 20.0).collect();
         let b: Vec<f64> = (0..64).map(|i| f64::from(i - 32) + 0.0).map(|x| if x == 0.0 { 40.0 } else { x }).collect();
         let pairs = || a.iter().copied().zip(b.iter().copied());
-        for level in Level::available() {
+        for level in SimdLevel::available() {
             let found = dispatch_on(level, Operations(&a, &b));
             for i in [0, 4] {
                 assert!(pairs().map(|(a, b)| (a - b).abs()).eq(found[i].iter().copied()), "{level:?} {i}");
@@ -605,7 +605,7 @@ mod tests {
     #[test]
     fn powers_of_two_reach_from_end_to_end() {
         let wholes: Vec<f64> = (-1022..=1017).map(f64::from).collect();
-        for level in Level::available() {
+        for level in SimdLevel::available() {
             let powers = &dispatch_on(level, Operations(&wholes, &wholes))[7];
             assert!(powers.iter().zip(&wholes).all(|(power, whole)| *power == whole.exp2()), "{level:?}");
         }

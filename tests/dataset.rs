@@ -246,7 +246,7 @@ fn every_parameter_stands_in_the_file_and_decides() {
     let neuron = HhPscAlpha {
         C_m: 110.0, g_Na: 12_500.0, g_K: 3_700.0, g_L: 31.0, E_Na: 51.0, E_K: -78.0, E_L: -55.0, I_e: -7.0, t_ref: 2.5,
     };
-    let options = GenerateOptions { seed: 9, current, neuron, dt_ms: 0.05, keep_spiking: true, ..small() };
+    let options = GenerateOptions { seed: 9, current, neuron, resolution_ms: 0.05, keep_spiking: true, ..small() };
     generate(&path, &options).unwrap();
     assert_eq!(GenerateOptions::read(&path).unwrap(), options);
     let (x, y) = (values(&path, "X"), values(&path, "Y"));
@@ -261,11 +261,11 @@ fn every_parameter_stands_in_the_file_and_decides() {
 fn long_steps_are_shortened_and_runaways_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.h5");
-    for dt_ms in [0.25, 0.5, 1.0] {
-        generate(&path, &GenerateOptions { dt_ms, overwrite: true, ..small() }).unwrap();
-        let expected = HhPscAlpha::default().simulate(&values(&path, "X")[..100], 1.0, dt_ms).unwrap();
+    for resolution_ms in [0.25, 0.5, 1.0] {
+        generate(&path, &GenerateOptions { resolution_ms, overwrite: true, ..small() }).unwrap();
+        let expected = HhPscAlpha::default().simulate(&values(&path, "X")[..100], 1.0, resolution_ms).unwrap();
         let pairs = values(&path, "Y").into_iter().zip(expected.potential_mv);
-        assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 0.01, "{dt_ms} ms");
+        assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 0.01, "{resolution_ms} ms");
     }
     for stream in [Stream::Numpy, Stream::Philox] {
         let current = OrnsteinUhlenbeck { x0: 1e7, ..Default::default() };
@@ -350,7 +350,7 @@ fn bad_options_are_named_and_nothing_is_written() {
         (GenerateOptions { test_samples: 0, ..small() }, "test_samples = 0"),
         (GenerateOptions { duration_ms: 0.5, ..small() }, "duration_ms = 0.5"),
         (GenerateOptions { test_duration_ms: f64::NAN, ..small() }, "test_duration_ms = NaN"),
-        (GenerateOptions { dt_ms: 0.3, ..small() }, "dt_current_ms = 1"),
+        (GenerateOptions { resolution_ms: 0.3, ..small() }, "dt_current_ms = 1"),
         (GenerateOptions { threads: Some(0), ..small() }, "threads = 0"),
     ];
     for (options, expected) in cases {

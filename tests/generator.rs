@@ -73,13 +73,14 @@ fn the_fixed_step_scheme_is_of_order_4() {
     let neuron = HhPscAlpha::default();
     // Weak enough for fixed steps throughout.
     let current: Vec<f64> = (0..40).map(|i| 60.0 * (f64::from(i) * 0.3).sin()).collect();
-    let potential = |dt_ms: f64| neuron.simulate_rk4(&current, 1.0, dt_ms).unwrap().potential_mv;
+    let potential = |resolution_ms: f64| neuron.simulate_rk4(&current, 1.0, resolution_ms).unwrap().potential_mv;
     let exact = potential(1.0 / 2048.0);
-    let error =
-        |dt_ms: f64| -> f64 { potential(dt_ms).iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) };
-    for dt_ms in [1.0 / 32.0, 1.0 / 64.0, 1.0 / 128.0] {
-        let order = (error(dt_ms) / error(dt_ms / 2.0)).log2();
-        assert!((3.7..4.3).contains(&order), "from {dt_ms} ms: order {order}");
+    let error = |resolution_ms: f64| -> f64 {
+        potential(resolution_ms).iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    for resolution_ms in [1.0 / 32.0, 1.0 / 64.0, 1.0 / 128.0] {
+        let order = (error(resolution_ms) / error(resolution_ms / 2.0)).log2();
+        assert!((3.7..4.3).contains(&order), "from {resolution_ms} ms: order {order}");
     }
 }
 

@@ -7,7 +7,7 @@ use hhnet::Error;
 use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
 use hhnet::model::{Device, Model, ModelOptions, device, generate_model, trained_model};
 use hhnet::ndarray::{Array3, ArrayD};
-use hhnet::simd::Level;
+use hhnet::simd::SimdLevel;
 use hhnet::training::FitOptions;
 
 const KERAS_WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.weights.h5");
@@ -22,8 +22,8 @@ fn build(layer_sizes: &[usize], kernel_sizes: &[usize]) -> Model {
     .unwrap()
 }
 
-fn waves(series: usize, steps: usize) -> (Array3<f64>, Array3<f64>) {
-    let x = Array3::from_shape_fn((series, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin());
+fn waves(count: usize, steps: usize) -> (Array3<f64>, Array3<f64>) {
+    let x = Array3::from_shape_fn((samples, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin());
     let y = x.mapv(|x| x * x - 0.5 * x);
     (x, y)
 }
@@ -488,7 +488,7 @@ fn options_out_of_range_are_named() {
         // No processor has both.
         (
             ModelOptions {
-                instructions: if cfg!(target_arch = "aarch64") { Level::Avx2 } else { Level::Neon },
+                instructions: if cfg!(target_arch = "aarch64") { SimdLevel::Avx2 } else { SimdLevel::Neon },
                 ..default
             },
             "instructions = ",

@@ -25,8 +25,8 @@ fn keras_model(name: &str, engine: Engine) -> Model {
 }
 
 /// Series with some structure: shifted waves and what a smooth function makes of them.
-fn waves(series: usize, steps: usize) -> (Array3<f64>, Array3<f64>) {
-    let x = Array3::from_shape_fn((series, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin() + 0.01 * i as f64);
+fn waves(count: usize, steps: usize) -> (Array3<f64>, Array3<f64>) {
+    let x = Array3::from_shape_fn((samples, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin() + 0.01 * i as f64);
     let y = x.mapv(|x| x * x - 0.5 * x);
     (x, y)
 }
@@ -173,7 +173,7 @@ fn loss_is_error_plus_penalty() {
 }
 
 #[test]
-fn an_epochs_loss_is_the_mean_over_its_series() {
+fn an_epochs_loss_is_the_mean_over_its_samples() {
     // Nothing is learned at this rate, so the mean over batches of 4, 4 and 2 is the error over all.
     let (x, y) = waves(10, 40);
     let mut model = generate_model(&ModelOptions { lr: 1e-30, ..ModelOptions::default() }).unwrap();
@@ -216,7 +216,7 @@ fn batches_of_any_size_are_trained() {
 }
 
 #[test]
-fn a_long_series_is_predicted_in_pieces() {
+fn a_long_sample_is_predicted_in_pieces() {
     // Longer than a shard, so that it is cut; the same steps alone give the same numbers, but for their borders.
     let options = ModelOptions { kernel_sizes: vec![12, 5, 4], ..ModelOptions::default() };
     let model = generate_model(&options).unwrap();
@@ -377,7 +377,7 @@ fn a_backup_of_another_training_is_refused() {
     let error = model.fit(&x, &y, None, &options(2)).unwrap_err().to_string();
     assert!(error.contains("another run: 'seed: 1', now 'seed: 2'") && error.contains("backup.weights.h5"), "{error}");
     let error = model.fit(&x, &(&y + 1.0), None, &options(1)).unwrap_err().to_string();
-    assert!(error.contains("'data: 6 series"), "{error}");
+    assert!(error.contains("'data: 6 samples"), "{error}");
     let mut other = generate_model(&ModelOptions { layer_sizes: vec![2, 6, 3], ..ModelOptions::default() }).unwrap();
     let error = other.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
     assert!(error.contains("do not fit the model"), "{error}");
@@ -447,7 +447,7 @@ fn dead_units_are_found_and_told() {
         let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();
         assert_eq!(model.dead_units(&x).unwrap(), []);
         let mut weights = model.get_weights().unwrap();
-        // Above 0 only where x is largest, at the end of the last series.
+        // Above 0 only where x is largest, at the end of the last sample.
         weights[2].fill(0.0);
         weights[3].fill(1.0);
         weights[3][[2]] = -100.0;
@@ -469,7 +469,7 @@ fn dead_units_are_found_and_told() {
 
 #[test]
 fn a_unit_that_is_active_once_is_not_dead() {
-    // One layer, whose unit is above 0 at the last step of the last series only.
+    // One layer, whose unit is above 0 at the last step of the last sample only.
     let options = ModelOptions { layer_sizes: vec![1], kernel_sizes: vec![3], ..ModelOptions::default() };
     for engine in ENGINES {
         let mut model = generate_model(&ModelOptions { engine, ..options.clone() }).unwrap();
@@ -529,15 +529,15 @@ fn bad_data_is_named() {
         array[[2, 7, 0]] = value;
         array
     };
-    let no_series = Array3::zeros((0, 20, 1));
+    let no_samples = Array3::zeros((0, 20, 1));
     let no_steps = Array3::zeros((4, 0, 1));
     type Case<'a> = (&'a str, Array3<f64>, Array3<f64>, &'a [&'a str]);
     let cases: [Case; 9] = [
-        ("channels", Array3::zeros((4, 20, 2)), y.clone(), &["x: expected shape (series, steps, 1)", "(4, 20, 2)"]),
-        ("fewer series", x.clone(), Array3::zeros((3, 20, 1)), &["y: expected shape (4, 20, 1)", "(3, 20, 1)"]),
+        ("channels", Array3::zeros((4, 20, 2)), y.clone(), &["x: expected shape (samples, steps, 1)", "(4, 20, 2)"]),
+        ("fewer samples", x.clone(), Array3::zeros((3, 20, 1)), &["y: expected shape (4, 20, 1)", "(3, 20, 1)"]),
         ("fewer steps", x.clone(), Array3::zeros((4, 19, 1)), &["y: expected shape (4, 20, 1)", "(4, 19, 1)"]),
         ("two outputs", x.clone(), Array3::zeros((4, 20, 2)), &["y: expected shape (4, 20, 1)", "(4, 20, 2)"]),
-        ("no series", no_series.clone(), no_series, &["x: expected shape", "(0, 20, 1)"]),
+        ("no samples", no_samples.clone(), no_samples, &["x: expected shape", "(0, 20, 1)"]),
         ("no steps", no_steps.clone(), no_steps, &["x: expected shape", "(4, 0, 1)"]),
         ("NaN in x", plant(&x, f64::NAN), y.clone(), &["x is NaN at index [2, 7, 0]"]),
         ("infinity in y", x.clone(), plant(&y, f64::NEG_INFINITY), &["y is -inf at index [2, 7, 0]"]),

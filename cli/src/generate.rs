@@ -40,7 +40,7 @@ pub struct Generate {
     keep_spiking: bool,
     /// Resolution of the simulation (ms)
     #[arg(long, default_value_t = 0.1)]
-    dt_ms: f64,
+    resolution_ms: f64,
     #[command(flatten, next_help_heading = "Current: an Ornstein-Uhlenbeck process")]
     current: Current,
     #[command(flatten, next_help_heading = "Neuron: hh_psc_alpha")]
@@ -120,7 +120,7 @@ impl Generate {
                 shard: self.shard,
                 current: OrnsteinUhlenbeck { theta, mu, sigma, x0, dt_ms: current_dt_ms },
                 neuron: HhPscAlpha { C_m, g_Na, g_K, g_L, E_Na, E_K, E_L, I_e, t_ref },
-                dt_ms: self.dt_ms,
+                resolution_ms: self.resolution_ms,
                 keep_spiking: self.keep_spiking,
                 threads: self.threads,
                 overwrite: self.force,

@@ -81,7 +81,7 @@ fn parts_are_joined_and_info_tells_the_command_that_makes_the_whole() {
     #[rustfmt::skip]
     let options = [
         "--samples", "20", "--test-samples", "3", "--duration-ms", "100", "--test-duration-ms", "200.5", "--seed", "7",
-        "--stream", "philox", "--keep-spiking", "--dt-ms", "0.05", "--theta", "0.02", "--mu", "-20", "--sigma", "50",
+        "--stream", "philox", "--keep-spiking", "--resolution-ms", "0.05", "--theta", "0.02", "--mu", "-20", "--sigma", "50",
         "--x0", "-5", "--current-dt-ms", "0.5", "--C_m", "101", "--g_Na", "12100", "--g_K", "3500", "--g_L", "29", "--E_Na",
         "49", "--E_K", "-76", "--E_L", "-55.5", "--I_e", "-1", "--t_ref", "3", "--json",
     ];

@@ -4,7 +4,7 @@ use super::options::GenerateOptions;
 use super::text_attribute;
 use crate::files::{PartFile, hdf5_error};
 use crate::neuron::Spikes;
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 use crate::stimulus::{NumpyRandom, PhiloxRandom, Stream};
 use crate::{Error, Result};
 use ndarray::{ArrayView1, ArrayView3, s};
@@ -418,11 +418,11 @@ fn simulate_share((first, currents, potentials, trials): Share, series: &Series,
         options.current.fill(trace, &mut random);
     };
     let simulate = |currents: &[f64], potentials: &mut [f64]| -> Result<Vec<Result<Vec<f64>>>> {
-        let timing = options.neuron.check(options.current.dt_ms, options.dt_ms)?;
+        let timing = options.neuron.check(options.current.dt_ms, options.resolution_ms)?;
         let currents: Vec<&[f64]> = currents.chunks(steps).collect();
         let mut potentials: Vec<&mut [f64]> = potentials.chunks_mut(steps).collect();
         let spikes = if options.keep_spiking { Spikes::Keep } else { Spikes::StopAtFirst };
-        Ok(options.neuron.batch(Level::best(), timing, &currents, &mut potentials, spikes))
+        Ok(options.neuron.batch(SimdLevel::best(), timing, &currents, &mut potentials, spikes))
     };
     if options.stream == Stream::Philox {
         currents.chunks_mut(steps).enumerate().for_each(|(i, trace)| draw(trace, first + i, 0));

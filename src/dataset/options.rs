@@ -36,7 +36,7 @@ pub struct GenerateOptions {
     /// The neuron.
     pub neuron: HhPscAlpha,
     /// Resolution of the simulation, ms. It must divide the time between two values of the current, and 1 ms.
-    pub dt_ms: f64,
+    pub resolution_ms: f64,
     /// Whether trials in which the neuron spikes are kept, and all spikes recorded; else they are dropped.
     pub keep_spiking: bool,
     /// Number of threads; `None` takes one per core. The data do not depend on it.
@@ -59,7 +59,7 @@ impl Default for GenerateOptions {
             shard: None,
             current: OrnsteinUhlenbeck::default(),
             neuron: HhPscAlpha::default(),
-            dt_ms: 0.1,
+            resolution_ms: 0.1,
             keep_spiking: false,
             threads: None,
             overwrite: false,
@@ -135,7 +135,7 @@ impl GenerateOptions {
         [
             ("duration_ms", "--duration-ms", &mut self.duration_ms),
             ("test_duration_ms", "--test-duration-ms", &mut self.test_duration_ms),
-            ("dt_ms", "--dt-ms", &mut self.dt_ms),
+            ("resolution_ms", "--resolution-ms", &mut self.resolution_ms),
             ("ou_theta_per_ms", "--theta", theta),
             ("ou_mu_pA", "--mu", mu),
             ("ou_sigma_pA_per_sqrt_ms", "--sigma", sigma),
@@ -160,7 +160,7 @@ impl GenerateOptions {
     pub fn validate(&self) -> Result<()> {
         self.shapes()?;
         self.current.validate()?;
-        self.neuron.check(self.current.dt_ms, self.dt_ms)?;
+        self.neuron.check(self.current.dt_ms, self.resolution_ms)?;
         if self.threads == Some(0) {
             return Err(Error::parameter("threads", 0, "give 1 or more"));
         }
@@ -202,8 +202,8 @@ impl GenerateOptions {
     ///
     /// ```
     /// use hhnet::dataset::GenerateOptions;
-    /// let options = GenerateOptions { samples: 50, dt_ms: 0.05, ..GenerateOptions::default() };
-    /// assert_eq!(options.arguments(), ["--samples", "50", "--dt-ms", "0.05"]);
+    /// let options = GenerateOptions { samples: 50, resolution_ms: 0.05, ..GenerateOptions::default() };
+    /// assert_eq!(options.arguments(), ["--samples", "50", "--resolution-ms", "0.05"]);
     /// ```
     pub fn arguments(&self) -> Vec<String> {
         let mut default = GenerateOptions::default();

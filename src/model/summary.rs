@@ -6,7 +6,7 @@ use super::Model;
 const WIDTHS: [usize; 3] = [33, 24, 15];
 
 impl Model {
-    /// The model as Keras' `model.summary()` prints it: layers, output shapes (series, steps, channels), numbers of
+    /// The model as Keras' `model.summary()` prints it: layers, output shapes (samples, steps, channels), numbers of
     /// weights. Once the model has been trained, the optimiser's variables are counted too, as in Keras.
     ///
     /// ```

@@ -127,7 +127,7 @@ struct Constants<V> {
 
 impl<V: Vector<Element = f64>> Constants<V> {
     #[inline(always)]
-    fn new(neuron: &HhPscAlpha, dt_ms: f64) -> Self {
+    fn new(neuron: &HhPscAlpha, step_ms: f64) -> Self {
         let per_c = 1.0 / neuron.C_m;
         Constants {
             g_na: V::splat(neuron.g_Na * per_c),
@@ -137,10 +137,10 @@ impl<V: Vector<Element = f64>> Constants<V> {
             e_k: V::splat(neuron.E_K),
             drive: V::splat((neuron.I_e + neuron.g_L * neuron.E_L) * per_c),
             per_c: V::splat(per_c),
-            half: V::splat(dt_ms / 2.0),
-            whole: V::splat(dt_ms),
-            third: V::splat(dt_ms / 3.0),
-            sixth: V::splat(dt_ms / 6.0),
+            half: V::splat(step_ms / 2.0),
+            whole: V::splat(step_ms),
+            third: V::splat(step_ms / 3.0),
+            sixth: V::splat(step_ms / 6.0),
         }
     }
 }
@@ -377,12 +377,12 @@ fn redo(batch: &Batch, before: State, value: usize, current: &[f64], lane: &mut 
 mod tests {
     use super::*;
     use crate::neuron::{alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
-    use crate::simd::{Level, dispatch_on};
+    use crate::simd::{SimdLevel, dispatch_on};
     use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
 
     const STEPS: usize = 150;
 
-    fn batch(level: Level, currents: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    fn batch(level: SimdLevel, currents: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let neuron = HhPscAlpha::default();
         let slices: Vec<&[f64]> = currents.iter().map(Vec::as_slice).collect();
         let mut potentials = vec![vec![0.0; STEPS]; currents.len()];
@@ -398,11 +398,11 @@ mod tests {
         for (sigma, count) in (1..=2 * MAX_LANES + 1).map(|count| (25.0, count)).chain([(60.0, 40)]) {
             let noise = OrnsteinUhlenbeck { sigma, ..OrnsteinUhlenbeck::default() };
             let currents: Vec<Vec<f64>> = (0..count).map(|_| noise.trace(STEPS, &mut random)).collect();
-            let best = batch(Level::best(), &currents);
-            for level in Level::available() {
+            let best = batch(SimdLevel::best(), &currents);
+            for level in SimdLevel::available() {
                 let (potentials, spikes) = batch(level, &currents);
                 // All that fuse multiplication and addition compute the same bits.
-                assert!(level == Level::Portable || potentials == best.0, "{level:?}");
+                assert!(level == SimdLevel::Portable || potentials == best.0, "{level:?}");
                 for (trial, current) in currents.iter().enumerate() {
                     let expected = HhPscAlpha::default().simulate_rk4(current, 1.0, 0.1).unwrap();
                     assert_eq!(spikes[trial], expected.spike_times_ms, "{level:?}, {trial} of {count}");
@@ -423,11 +423,11 @@ mod tests {
     fn timing_is_the_scalar_forms() {
         let neuron = HhPscAlpha::default();
         let current: Vec<f64> = (0..60).map(|i| 30.0 * f64::from(i % 7 - 3)).collect();
-        for (dt_current_ms, dt_ms) in [(0.3, 0.1), (0.5, 0.05), (2.0, 0.1), (1.0, 0.02)] {
-            let many = neuron.simulate_many(std::slice::from_ref(&current), dt_current_ms, dt_ms).unwrap();
-            let one = neuron.simulate_rk4(&current, dt_current_ms, dt_ms).unwrap();
+        for (dt_current_ms, resolution_ms) in [(0.3, 0.1), (0.5, 0.05), (2.0, 0.1), (1.0, 0.02)] {
+            let many = neuron.simulate_many(std::slice::from_ref(&current), dt_current_ms, resolution_ms).unwrap();
+            let one = neuron.simulate_rk4(&current, dt_current_ms, resolution_ms).unwrap();
             let differences = one.potential_mv.iter().zip(&many[0].potential_mv).map(|(a, b)| (a - b).abs());
-            assert!(differences.fold(0.0, f64::max) < 1e-9, "{dt_current_ms} {dt_ms}");
+            assert!(differences.fold(0.0, f64::max) < 1e-9, "{dt_current_ms} {resolution_ms}");
         }
     }
 
@@ -471,7 +471,7 @@ mod tests {
     #[test]
     fn rates_are_exact_within_the_range_of_fixed_steps() {
         let potentials: Vec<f64> = (0..=4 * 162).map(|i| -220.0 + f64::from(i) / 4.0).collect();
-        for level in Level::available() {
+        for level in SimdLevel::available() {
             for (&v, found) in potentials.iter().zip(dispatch_on(level, AllRates(&potentials))) {
                 let exact = [alpha_m(v), beta_m(v), alpha_h(v), beta_h(v), alpha_n(v), beta_n(v)];
                 for (found, exact) in found.into_iter().zip(exact) {

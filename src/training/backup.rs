@@ -28,7 +28,7 @@ pub(super) fn describe_run(
     let data = |samples: &Samples| {
         let numbers = samples.x.iter().chain(&samples.y);
         let hash = numbers.fold(0_u64, |hash, x| (hash.rotate_left(5) ^ u64::from(x.to_bits())).wrapping_mul(HASH));
-        format!("{} series of {} steps ({hash:016x})", samples.series, samples.steps)
+        format!("{} samples of {} steps ({hash:016x})", samples.count, samples.steps)
     };
     let lines = [
         format!("batch_size: {}", options.batch_size),

@@ -1,7 +1,7 @@
-//! The network's arithmetic on a CPU, series by series: all layers forward, the error, all layers backward, while a series'
+//! The network's arithmetic on a CPU, sample by sample: all layers forward, the error, all layers backward, while a sample's
 //! numbers stay in the processor's cache.
 //!
-//! A series is kept channel by channel, so that a vector holds consecutive time steps of one channel:
+//! A sample is kept channel by channel, so that a vector holds consecutive time steps of one channel:
 //!
 //! ```text
 //! |margin of zeros| step 0, 1, ... steps - 1 | zeros up to a whole number of vectors | margin of zeros|   channel 0
@@ -21,9 +21,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Chunk, Samples};
+use super::{Samples, Segment};
 use crate::model::Variable;
-use crate::simd::{Isa, Kernel, Level, Vector, dispatch_on};
+use crate::simd::{Isa, Kernel, SimdLevel, Vector, dispatch_on};
 
 /// Vectors of time steps that are worked on together, and channels.
 const VECTORS: usize = 2;
@@ -55,8 +55,8 @@ impl Layer {
 pub(super) struct Network {
     layers: Vec<Layer>,
     weights: usize,
-    level: Level,
-    /// Memory that nobody uses at the moment: asking the system for it anew each time would take as long as a series.
+    level: SimdLevel,
+    /// Memory that nobody uses at the moment: asking the system for it anew each time would take as long as a sample.
     spare: Mutex<Vec<Memory>>,
 }
 
@@ -64,12 +64,12 @@ pub(super) struct Network {
 #[derive(Default)]
 struct Memory {
     numbers: Vec<f32>,
-    /// Series of how many steps it was used for, and whether with errors.
+    /// The number of steps of the samples it was used for, and whether with errors.
     used_for: Option<(usize, bool)>,
 }
 
 impl Network {
-    pub(super) fn new(variables: &[Variable], level: Level) -> Self {
+    pub(super) fn new(variables: &[Variable], level: SimdLevel) -> Self {
         let layer = |pair: &[Variable]| {
             let (kernel_size, inputs, outputs) = match pair[0].shape[..] {
                 [kernel_size, inputs, outputs] => (kernel_size, inputs, outputs),
@@ -82,7 +82,7 @@ impl Network {
         Network { layers, weights, level, spare: Mutex::default() }
     }
 
-    /// Sum of squared errors of some series, and its gradient with respect to all weights.
+    /// Sum of squared errors of some samples, and its gradient with respect to all weights.
     pub(super) fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> (f64, Vec<f32>) {
         let mut gradient = vec![0.0; self.weights];
         let mut error = 0.0;
@@ -91,25 +91,31 @@ impl Network {
             let Samples { steps, channels, .. } = *samples;
             let x = &samples.x[row * steps * channels..(row + 1) * steps * channels];
             let y = &samples.y[row * steps..(row + 1) * steps];
-            let work = Series { network: self, weights, x, memory: &mut memory };
-            error += dispatch_on(self.level, Gradient { series: work, y, gradient: &mut gradient });
+            let work = Sample { network: self, weights, x, memory: &mut memory };
+            error += dispatch_on(self.level, Gradient { sample: work, y, gradient: &mut gradient });
         }
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
         (error, gradient.into_iter().map(|part| part as f32).collect())
     }
 
-    /// The output for a chunk. A stretch of a series is computed with the steps around it that its output depends on.
-    pub(super) fn predict(&self, weights: &[f32], samples: &Samples, chunk: &Chunk, reach: (usize, usize)) -> Vec<f32> {
+    /// The output for a segment. A stretch of a sample is computed with the steps around it that its output depends on.
+    pub(super) fn predict(
+        &self,
+        weights: &[f32],
+        samples: &Samples,
+        segment: &Segment,
+        reach: (usize, usize),
+    ) -> Vec<f32> {
         let Samples { steps, channels, .. } = *samples;
-        let start = chunk.steps.start.saturating_sub(reach.0);
-        let end = steps.min(chunk.steps.end + reach.1);
+        let start = segment.steps.start.saturating_sub(reach.0);
+        let end = steps.min(segment.steps.end + reach.1);
         let mut memory = self.memory();
-        let mut output = Vec::with_capacity(chunk.series.len() * chunk.steps.len());
-        for series in chunk.series.clone() {
-            let x = &samples.x[(series * steps + start) * channels..(series * steps + end) * channels];
-            let wanted = chunk.steps.start - start..chunk.steps.end - start;
-            let work = Series { network: self, weights, x, memory: &mut memory };
-            dispatch_on(self.level, Prediction { series: work, wanted, output: &mut output });
+        let mut output = Vec::with_capacity(segment.samples.len() * segment.steps.len());
+        for sample in segment.samples.clone() {
+            let x = &samples.x[(sample * steps + start) * channels..(sample * steps + end) * channels];
+            let wanted = segment.steps.start - start..segment.steps.end - start;
+            let work = Sample { network: self, weights, x, memory: &mut memory };
+            dispatch_on(self.level, Prediction { sample: work, wanted, output: &mut output });
         }
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
         output
@@ -120,8 +126,8 @@ impl Network {
     }
 }
 
-/// One series, and the weights to apply to it.
-struct Series<'a> {
+/// One sample, and the weights to apply to it.
+struct Sample<'a> {
     network: &'a Network,
     weights: &'a [f32],
     /// The input, step by step.
@@ -131,7 +137,7 @@ struct Series<'a> {
 
 /// Adds to the gradient of the sum of squared errors, which it returns.
 struct Gradient<'a> {
-    series: Series<'a>,
+    sample: Sample<'a>,
     y: &'a [f32],
     gradient: &'a mut [f64],
 }
@@ -141,7 +147,7 @@ impl Kernel for Gradient<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) -> f64 {
-        let Gradient { series: Series { network, weights, x, memory }, y, gradient } = self;
+        let Gradient { sample: Sample { network, weights, x, memory }, y, gradient } = self;
         let layers = &network.layers;
         let shape = Shape::new::<I::F32>(network, y.len());
         let (activations, errors) = shape.split(memory, network, true);
@@ -192,7 +198,7 @@ fn square_errors<V: Vector<Element = f32>>(predicted: &[f32], y: &[f32], derivat
 
 /// Appends the wanted steps of the output.
 struct Prediction<'a> {
-    series: Series<'a>,
+    sample: Sample<'a>,
     wanted: std::ops::Range<usize>,
     output: &'a mut Vec<f32>,
 }
@@ -202,7 +208,7 @@ impl Kernel for Prediction<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Prediction { series: Series { network, weights, x, memory }, wanted, output } = self;
+        let Prediction { sample: Sample { network, weights, x, memory }, wanted, output } = self;
         let channels = network.layers.first().map_or(1, |layer| layer.inputs);
         let shape = Shape::new::<I::F32>(network, x.len() / channels);
         let (activations, _) = shape.split(memory, network, false);
@@ -212,7 +218,7 @@ impl Kernel for Prediction<'_> {
     }
 }
 
-/// How a series lies in memory.
+/// How a sample lies in memory.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     steps: usize,
@@ -237,7 +243,7 @@ impl Shape {
     }
 
     /// The activations of all layers, and the errors, with zeros in all places that are not written to. Memory that was used
-    /// for series of the same length has them already.
+    /// for samples of the same length has them already.
     fn split<'a>(&self, memory: &'a mut Memory, network: &Network, errors: bool) -> (&'a mut [f32], &'a mut [f32]) {
         let activations = self.start_of(network, network.layers.len()) + self.stride;
         let Memory { numbers, used_for } = memory;

@@ -2,12 +2,12 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Arithmetic, Chunk, Samples};
+use super::{Arithmetic, Samples, Segment};
 use crate::model::{forward, forward_with, from_tensor, to_tensor};
 use crate::{Error, Result};
 
 impl Arithmetic {
-    /// Sum of squared errors of some series, and its gradient with respect to all weights.
+    /// Sum of squared errors of some samples, and its gradient with respect to all weights.
     pub(super) fn libtorch_gradient(
         &self,
         weights: &[f32],
@@ -33,30 +33,30 @@ impl Arithmetic {
         compute().map_err(Error::torch("compute loss and gradient"))
     }
 
-    /// The output for a chunk.
-    pub(super) fn libtorch_predict(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<Vec<f32>> {
+    /// The output for a segment.
+    pub(super) fn libtorch_predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<Vec<f32>> {
         let compute = || {
-            let (x, start) = self.with_surroundings(samples, chunk)?;
+            let (x, start) = self.with_surroundings(samples, segment)?;
             let y = forward(&self.tensors(weights, false)?, &x)?;
-            from_tensor(&y.f_narrow(1, start, chunk.steps.len() as i64)?)
+            from_tensor(&y.f_narrow(1, start, segment.steps.len() as i64)?)
         };
         compute().map_err(Error::torch("apply the model"))
     }
 
-    /// Marks the units of each convolution that are above 0 somewhere in a chunk.
+    /// Marks the units of each convolution that are above 0 somewhere in a segment.
     pub(super) fn find_active(
         &self,
         weights: &[f32],
         samples: &Samples,
-        chunk: &Chunk,
+        segment: &Segment,
         active: &mut [Vec<bool>],
     ) -> Result<()> {
         let mut compute = || {
-            let (x, start) = self.with_surroundings(samples, chunk)?;
-            let (series, steps, _) = x.size3()?;
+            let (x, start) = self.with_surroundings(samples, segment)?;
+            let (count, steps, _) = x.size3()?;
             let mut layers = active.iter_mut();
             let mut mark = |h: &Tensor| {
-                let h = h.f_reshape([-1, series, steps])?.f_narrow(2, start, chunk.steps.len() as i64)?;
+                let h = h.f_reshape([-1, count, steps])?.f_narrow(2, start, segment.steps.len() as i64)?;
                 let largest = from_tensor(&h.f_amax([1, 2], false)?)?;
                 let units = layers.next().into_iter().flatten();
                 units.zip(largest).for_each(|(active, largest)| *active |= largest > 0.0);
@@ -67,19 +67,23 @@ impl Arithmetic {
         compute().map(|_| ()).map_err(Error::torch("apply the model"))
     }
 
-    /// A chunk's input, and where it starts in it: a stretch of a series comes with the steps around it that its output
+    /// A segment's input, and where it starts in it: a stretch of a sample comes with the steps around it that its output
     /// depends on.
-    fn with_surroundings(&self, samples: &Samples, chunk: &Chunk) -> std::result::Result<(Tensor, i64), tch::TchError> {
+    fn with_surroundings(
+        &self,
+        samples: &Samples,
+        segment: &Segment,
+    ) -> std::result::Result<(Tensor, i64), tch::TchError> {
         let Samples { steps, channels, .. } = *samples;
         let (before, after) = self.reach();
-        let start = chunk.steps.start.saturating_sub(before);
-        let end = steps.min(chunk.steps.end + after);
-        let mut x = Vec::with_capacity(chunk.series.len() * (end - start) * channels);
-        for series in chunk.series.clone() {
-            x.extend(&samples.x[(series * steps + start) * channels..(series * steps + end) * channels]);
+        let start = segment.steps.start.saturating_sub(before);
+        let end = steps.min(segment.steps.end + after);
+        let mut x = Vec::with_capacity(segment.samples.len() * (end - start) * channels);
+        for sample in segment.samples.clone() {
+            x.extend(&samples.x[(sample * steps + start) * channels..(sample * steps + end) * channels]);
         }
-        let x = to_tensor(&x, &[chunk.series.len(), end - start, channels], self.device)?;
-        Ok((x, (chunk.steps.start - start) as i64))
+        let x = to_tensor(&x, &[segment.samples.len(), end - start, channels], self.device)?;
+        Ok((x, (segment.steps.start - start) as i64))
     }
 
     fn tensors(&self, weights: &[f32], requires_grad: bool) -> std::result::Result<Vec<Tensor>, tch::TchError> {

@@ -2,11 +2,11 @@
 
 use rand_mt::Mt64;
 
-use super::{Arithmetic, Chunk, Samples, fused};
+use super::{Arithmetic, Samples, Segment, fused};
 use crate::model::{Device, ModelOptions, Variable, variables};
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 
-/// Output, sum of squared errors and its gradient for one series of `x` (steps, channels) and `y` (steps).
+/// Output, sum of squared errors and its gradient for one sample of `x` (steps, channels) and `y` (steps).
 fn reference(variables: &[Variable], weights: &[f64], x: &[f64], y: &[f64]) -> (Vec<f64>, f64, Vec<f64>) {
     let steps = y.len();
     let mut layers = vec![x.to_vec()];
@@ -83,11 +83,11 @@ fn gradient_is_the_difference_quotient() {
     let variables = variables(&options);
     let mut random = Mt64::new(5);
     let mut draw = |_: usize| (random.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
-    let count = variables[variables.len() - 1].range.end;
-    let weights: Vec<f64> = (0..count).map(&mut draw).collect();
+    let params = variables[variables.len() - 1].range.end;
+    let weights: Vec<f64> = (0..params).map(&mut draw).collect();
     let (x, y): (Vec<f64>, Vec<f64>) = (0..20).map(|i| (draw(i), draw(i))).unzip();
     let (_, _, gradient) = reference(&variables, &weights, &x, &y);
-    for i in 0..count {
+    for i in 0..params {
         let error = |shift: f64| {
             let mut weights = weights.clone();
             weights[i] += shift;
@@ -98,7 +98,7 @@ fn gradient_is_the_difference_quotient() {
     }
 }
 
-/// Every engine and set of instructions, on random models and series of every length around the vectors' and beyond.
+/// Every engine and set of instructions, on random models and samples of every length around the vectors' and beyond.
 #[test]
 fn engines_agree_with_the_reference() {
     let mut random = Mt64::new(7);
@@ -111,27 +111,27 @@ fn engines_agree_with_the_reference() {
             input_channels: 1 + below(3),
             ..ModelOptions::default()
         };
-        let (series, steps) = match case % 8 {
+        let (count, steps) = match case % 8 {
             0 => (1, 5000),
             1 => (130, 1 + below(20)),
             2 => (3, 1 + below(3)),
             _ => (1 + below(4), 1 + below(300)),
         };
         let variables = variables(&options);
-        let count = variables[variables.len() - 1].range.end;
+        let params = variables[variables.len() - 1].range.end;
         let mut draws =
             |n: usize| -> Vec<f32> { (0..n).map(|_| (random.next_u64() >> 40) as f32 / 8_388_608.0 - 1.0).collect() };
-        let weights = draws(count);
-        let (x, y) = (draws(series * steps * options.input_channels), draws(series * steps));
-        let samples = Samples { x, y, series, steps, channels: options.input_channels };
-        // A third of the way in, to start and end within the series as well.
-        let chunk = Chunk { series: 0..series, steps: steps / 3..steps };
-        let rows: Vec<usize> = (0..series).rev().collect();
+        let weights = draws(params);
+        let (x, y) = (draws(count * steps * options.input_channels), draws(count * steps));
+        let samples = Samples { x, y, count, steps, channels: options.input_channels };
+        // A third of the way in, to start and end within the sample as well.
+        let segment = Segment { samples: 0..count, steps: steps / 3..steps };
+        let rows: Vec<usize> = (0..count).rev().collect();
 
         let doubles = |values: &[f32]| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
         let exact_weights = doubles(&weights);
-        let (mut outputs, mut error_sum, mut gradient_sum) = (Vec::new(), 0.0, vec![0.0; count]);
-        for i in 0..series {
+        let (mut outputs, mut error_sum, mut gradient_sum) = (Vec::new(), 0.0, vec![0.0; params]);
+        for i in 0..count {
             let x = doubles(&samples.x[i * steps * samples.channels..(i + 1) * steps * samples.channels]);
             let y = doubles(&samples.y[i * steps..(i + 1) * steps]);
             let (output, error, gradient) = reference(&variables, &exact_weights, &x, &y);
@@ -141,17 +141,17 @@ fn engines_agree_with_the_reference() {
         }
 
         let libtorch = Arithmetic { variables: variables.clone(), device: Device::Cpu, fused: None };
-        let engines = Level::available().into_iter().map(|level| {
+        let engines = SimdLevel::available().into_iter().map(|level| {
             let fused = Some(fused::Network::new(&variables, level));
             (level.name(), Arithmetic { variables: variables.clone(), device: Device::Cpu, fused })
         });
         for (name, engine) in engines.chain([("libtorch", libtorch)]) {
-            let what = format!("{name}: {options:?}, {series} series of {steps} steps");
+            let what = format!("{name}: {options:?}, {count} samples of {steps} steps");
             // Twice: the second time in memory that has been used. The bits must be the same.
             let once = engine.gradient(&weights, &samples, &rows).unwrap();
             for _ in 0..2 {
                 assert!(engine.gradient(&weights, &samples, &rows).unwrap() == once, "gradient again of {what}");
-                let predicted = engine.predict(&weights, &samples, &chunk).unwrap();
+                let predicted = engine.predict(&weights, &samples, &segment).unwrap();
                 let (error, gradient) = engine.gradient(&weights, &samples, &rows).unwrap();
                 assert_eq!(predicted.len(), outputs.len(), "{what}");
                 assert!(difference(predicted.into_iter(), &outputs) < 1e-5, "output of {what}");

@@ -3,9 +3,9 @@
 //! A stack of one-dimensional convolutions with ReLU, each with `'same'` padding, and a linear unit per time step:
 //!
 //! ```text
-//! h_0 = x                                                          (series, steps, input_channels)
-//! h_i[t] = max(0, b_i + sum_j h_(i-1)[t + j - left_i] K_i[j])      (series, steps, layer_sizes[i])
-//! y[t] = b + h_n[t] K                                              (series, steps, 1)
+//! h_0 = x                                                          (samples, steps, input_channels)
+//! h_i[t] = max(0, b_i + sum_j h_(i-1)[t + j - left_i] K_i[j])      (samples, steps, layer_sizes[i])
+//! y[t] = b + h_n[t] K                                              (samples, steps, 1)
 //! ```
 //!
 //! with `left_i = (kernel_sizes[i] - 1) / 2`, rounded down, and zeros before the first and after the last step. Weights
@@ -28,7 +28,7 @@ pub(crate) use adam::Adam;
 pub use weights::trained_model;
 pub(crate) use weights::{TRAINING, check_keras_name};
 
-use crate::simd::Level;
+use crate::simd::SimdLevel;
 use crate::{Error, Result};
 
 /// The largest layer or kernel size.
@@ -64,7 +64,7 @@ pub struct ModelOptions {
     pub engine: Engine,
     /// The instructions that the fused engine uses. The same ones give the same bits on every machine that has them; by
     /// default they are the widest of this one.
-    pub instructions: Level,
+    pub instructions: SimdLevel,
 }
 
 /// Who does the arithmetic of training and prediction. The results agree to about 1e-5, relative.
@@ -73,7 +73,7 @@ pub enum Engine {
     /// [`Engine::Fused`] on a CPU, [`Engine::Libtorch`] elsewhere.
     #[default]
     Auto,
-    /// This crate's own: all layers forward and backward, series by series, in the processor's vectors. CPU only.
+    /// This crate's own: all layers forward and backward, sample by sample, in the processor's vectors. CPU only.
     Fused,
     /// libtorch with its automatic differentiation, on any device.
     Libtorch,
@@ -96,7 +96,7 @@ impl Default for ModelOptions {
             seed: 1,
             device: Device::Cpu,
             engine: Engine::Auto,
-            instructions: Level::best(),
+            instructions: SimdLevel::best(),
         }
     }
 }
@@ -138,8 +138,8 @@ impl ModelOptions {
             let remedy = "the fused engine is for the CPU; use auto or libtorch with this device";
             return Err(Error::parameter("engine", "fused", remedy));
         }
-        if !Level::available().contains(&self.instructions) {
-            let available: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
+        if !SimdLevel::available().contains(&self.instructions) {
+            let available: Vec<&str> = SimdLevel::available().into_iter().map(SimdLevel::name).collect();
             let remedy = format!("this processor has {}", available.join(", "));
             return Err(Error::parameter("instructions", self.instructions.name(), remedy));
         }
@@ -257,7 +257,7 @@ pub struct LayerInfo {
     pub kind: String,
     /// What Keras' drawing of a model writes for the layer, such as `conv1d_1: Conv1D`.
     pub label: String,
-    /// Shape of the input, such as `(?, ?, 2)`: series, steps, channels; a question mark is any number.
+    /// Shape of the input, such as `(?, ?, 2)`: samples, steps, channels; a question mark is any number.
     pub input: String,
     /// Shape of the output.
     pub output: String,
@@ -488,7 +488,7 @@ impl Model {
 
     /// The network on a tensor, with libtorch's automatic differentiation: for work with `tch` beyond `fit`.
     ///
-    /// `x` is float32 of shape (series, steps, channels) on the model's device; the result is (series, steps, 1).
+    /// `x` is float32 of shape (samples, steps, channels) on the model's device; the result is (samples, steps, 1).
     ///
     /// # Errors
     /// If libtorch refuses, for example because the shape does not fit.
@@ -528,22 +528,22 @@ pub(crate) fn from_tensor(tensor: &Tensor) -> std::result::Result<Vec<f32>, TchE
     Ok(values)
 }
 
-/// The network, from `x` (series, steps, channels) to (series, steps, 1), with `weights` in Keras' order and shapes.
+/// The network, from `x` (samples, steps, channels) to (samples, steps, 1), with `weights` in Keras' order and shapes.
 ///
-/// Each convolution is one matrix product. Channels are the rows and all time steps of all series the columns, so that
+/// Each convolution is one matrix product. Channels are the rows and all time steps of all samples the columns, so that
 /// the long side is contiguous in memory: on a CPU this takes about half the time of libtorch's `conv1d`.
 pub(crate) fn forward(weights: &[Tensor], x: &Tensor) -> std::result::Result<Tensor, TchError> {
     forward_with(weights, x, &mut |_| Ok(()))
 }
 
-/// The same; `each` is shown what each convolution puts out, shape (channels, series * steps).
+/// The same; `each` is shown what each convolution puts out, shape (channels, samples * steps).
 pub(crate) fn forward_with(
     weights: &[Tensor],
     x: &Tensor,
     each: &mut dyn FnMut(&Tensor) -> std::result::Result<(), TchError>,
 ) -> std::result::Result<Tensor, TchError> {
-    let (series, steps, channels) = x.size3()?;
-    let columns = series * steps;
+    let (samples, steps, channels) = x.size3()?;
+    let columns = samples * steps;
     let mut h = x.f_permute([2, 0, 1])?.f_reshape([channels, columns])?;
     let (convolutions, linear) = weights.split_at(weights.len() - 2);
     for pair in convolutions.chunks(2) {
@@ -551,7 +551,7 @@ pub(crate) fn forward_with(
         if kernel_size > 1 {
             let left = (kernel_size - 1) / 2;
             h = h
-                .f_reshape([input, series, steps])?
+                .f_reshape([input, samples, steps])?
                 .f_constant_pad_nd([left, kernel_size - 1 - left])?
                 .f_unfold(2, kernel_size, 1)?
                 .f_permute([3, 0, 1, 2])?
@@ -561,5 +561,5 @@ pub(crate) fn forward_with(
         h = pair[1].f_reshape([output, 1])?.f_addmm(&kernel, &h)?.f_relu()?;
         each(&h)?;
     }
-    linear[1].f_reshape([1, 1])?.f_addmm(&linear[0].f_transpose(0, 1)?, &h)?.f_reshape([series, steps, 1])
+    linear[1].f_reshape([1, 1])?.f_addmm(&linear[0].f_transpose(0, 1)?, &h)?.f_reshape([samples, steps, 1])
 }

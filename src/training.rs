@@ -3,8 +3,8 @@
 //! The loss is the mean squared error plus the penalty `l2 * sum(w^2)` of the convolutions' weights, the optimiser Adam in
 //! Keras' form, all in 32-bit numbers.
 //!
-//! A batch is cut into shards of some thousand time steps, whatever the number of threads; each shard's sums are computed
-//! on one thread and added up in order. So the results are the same bits for any number of threads.
+//! A batch is cut into micro-batches of a few thousand time steps, whatever the number of threads; the sums of each are
+//! computed on one thread and added up in order. So the results are the same bits for any number of threads.
 //!
 //! What is done between epochs (stopping early, keeping the best weights, changing the learning rate, going on after an
 //! interruption) is a list of [`Callback`]s.
@@ -42,16 +42,16 @@ use crate::model::{Adam, Device, Model, ModelOptions, Variable};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Time steps per shard for libtorch: small enough for a shard's arrays to stay in the cache, large enough to keep the cost
+/// Time steps of a micro-batch for libtorch: small enough for its arrays to stay in the cache, large enough to keep the cost
 /// per call small.
-const SHARD_STEPS: usize = 10_000;
-/// Time steps per shard for the fused engine, to which calls cost little: small enough for all threads to end a batch at
+const MICRO_BATCH_STEPS: usize = 10_000;
+/// Time steps of a micro-batch for the fused engine, to which calls cost little: small enough for all threads to end a batch at
 /// the same time.
-const FUSED_SHARD_STEPS: usize = 2_000;
-/// Numbers per shard, which bounds the steps of models with many channels.
-const SHARD_NUMBERS: usize = 1 << 22;
+const FUSED_MICRO_BATCH_STEPS: usize = 2_000;
+/// Numbers of a micro-batch, which bounds the steps of models with many channels.
+const MICRO_BATCH_NUMBERS: usize = 1 << 22;
 /// An accelerator needs more work at a time than a CPU's cache holds.
-const ACCELERATOR_SHARDS: usize = 64;
+const ACCELERATOR_MICRO_BATCHES: usize = 64;
 
 /// How [`Model::fit`] trains. `Default` is Keras' default.
 ///
@@ -62,11 +62,11 @@ const ACCELERATOR_SHARDS: usize = 64;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
-    /// Series per training step; the last batch of an epoch has what is left.
+    /// Samples per training step; the last batch of an epoch has what is left.
     pub batch_size: usize,
     /// Passes over the data.
     pub epochs: usize,
-    /// Whether the series are put into a new order before each epoch.
+    /// Whether the samples are put into a new order before each epoch.
     pub shuffle: bool,
     /// Seed of the order. The order depends on the seed and the model's count of training steps: training that goes on
     /// from a weights file has the order that it would have had without the interruption.
@@ -126,10 +126,10 @@ impl fmt::Display for DeadUnits {
 }
 
 impl Model {
-    /// Trains the model on `x`, shape (series, steps, channels), and `y`, shape (series, steps, 1), and tests it after each
-    /// epoch on the validation data, if given: a pair of such arrays, of any number of series and steps.
+    /// Trains the model on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1), and tests it after each
+    /// epoch on the validation data, if given: a pair of such arrays, of any number of samples and steps.
     ///
-    /// Loss and mse of an epoch are means over its series while the weights change, as in Keras; those of the validation are
+    /// Loss and mse of an epoch are means over its samples while the weights change, as in Keras; those of the validation are
     /// computed at the epoch's end. Repeated calls go on: the optimiser keeps its state.
     ///
     /// With [`Progress::Stdout`] or [`Progress::Stderr`] an epoch's line reads
@@ -194,8 +194,8 @@ impl Model {
             engine: &engine,
             penalty: Penalty::new(self, &engine.variables),
             train: &train,
-            shard: engine.shard_series(train.steps, options.batch_size),
-            chunks: validation.as_ref().map_or(Vec::new(), |samples| engine.chunks(samples)),
+            micro_batch: engine.micro_batch_samples(train.steps, options.batch_size),
+            segments: validation.as_ref().map_or(Vec::new(), |samples| engine.segments(samples)),
             validation: validation.as_ref(),
             options,
         };
@@ -248,8 +248,8 @@ impl Model {
         Ok(history)
     }
 
-    /// Loss and mean squared error on `x`, shape (series, steps, channels), and `y`, shape (series, steps, 1), of any
-    /// number of series and steps.
+    /// Loss and mean squared error on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1), of any
+    /// number of samples and steps.
     ///
     /// # Errors
     /// If shapes do not fit or a value is not finite.
@@ -266,11 +266,11 @@ impl Model {
         let samples = Samples::new(self, x, Some(y), ["x", "y"])?;
         let engine = Arithmetic::new(self);
         let weights = self.values()?;
-        let chunks = engine.chunks(&samples);
-        let work = |_: &(), part: usize| engine.squared_error(&weights, &samples, &chunks[part]);
+        let segments = engine.segments(&samples);
+        let work = |_: &(), part: usize| engine.squared_error(&weights, &samples, &segments[part]);
         let mut error = 0.0;
         workers::with_workers(self.threads(None)?, engine.device, &work, &mut |run| {
-            run((), chunks.len()).into_iter().try_for_each(|part| {
+            run((), segments.len()).into_iter().try_for_each(|part| {
                 error += part?;
                 Ok(())
             })
@@ -279,8 +279,8 @@ impl Model {
         Ok(Evaluation { loss: mse + Penalty::new(self, &engine.variables).value(&weights), mse })
     }
 
-    /// The network's output for `x`, shape (series, steps, channels): shape (series, steps, 1). Any length will do; memory
-    /// is needed for input, output and a few shards.
+    /// The network's output for `x`, shape (samples, steps, channels): shape (samples, steps, 1). Any length will do; memory
+    /// is needed for input, output and a few segments.
     ///
     /// # Errors
     /// If the shape does not fit or a value is not finite.
@@ -297,13 +297,13 @@ impl Model {
         let samples = Samples::new(self, x, None, ["x", ""])?;
         let engine = Arithmetic::new(self);
         let weights = self.values()?;
-        let chunks = engine.chunks(&samples);
-        let work = |_: &(), part: usize| engine.predict(&weights, &samples, &chunks[part]);
-        let mut y = Array3::zeros((samples.series, samples.steps, 1));
+        let segments = engine.segments(&samples);
+        let work = |_: &(), part: usize| engine.predict(&weights, &samples, &segments[part]);
+        let mut y = Array3::zeros((samples.count, samples.steps, 1));
         workers::with_workers(self.threads(None)?, engine.device, &work, &mut |run| {
-            // Chunks are in the order of the result, series by series and step by step.
+            // Segments are in the order of the result, sample by sample and step by step.
             let mut values = y.iter_mut();
-            for part in run((), chunks.len()) {
+            for part in run((), segments.len()) {
                 part?.into_iter().zip(&mut values).for_each(|(part, value)| *value = f64::from(part));
             }
             Ok(())
@@ -311,7 +311,7 @@ impl Model {
         Ok(y)
     }
 
-    /// The ReLU units that are 0 at every step of `x`, shape (series, steps, channels), for each layer that has any.
+    /// The ReLU units that are 0 at every step of `x`, shape (samples, steps, channels), for each layer that has any.
     ///
     /// Such a unit does not learn any more, as its gradient is 0 too. `fit` looks for them at its end.
     ///
@@ -338,12 +338,12 @@ impl Model {
         let layers: Vec<&Variable> = engine.variables.iter().filter(|variable| variable.shape.len() == 3).collect();
         let weights = self.values()?;
         let mut alive: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.shape[2]]).collect();
-        for chunk in engine.chunks(samples) {
-            // As a rule all units are found alive in the first series.
+        for segment in engine.segments(samples) {
+            // As a rule all units are found alive in the first sample.
             if alive.iter().flatten().all(|&alive| alive) {
                 break;
             }
-            engine.find_active(&weights, samples, &chunk, &mut alive)?;
+            engine.find_active(&weights, samples, &segment, &mut alive)?;
         }
         let dead = layers.iter().zip(alive).map(|(layer, alive)| DeadUnits {
             layer: layer.layer.clone(),
@@ -366,19 +366,19 @@ impl Model {
     }
 }
 
-/// A data set in the network's precision, series by series.
+/// A data set in the network's precision, sample by sample.
 struct Samples {
     x: Vec<f32>,
     /// Empty for a prediction.
     y: Vec<f32>,
-    series: usize,
+    count: usize,
     steps: usize,
     channels: usize,
 }
 
 impl Samples {
     fn new(model: &Model, x: &Array3<f64>, y: Option<&Array3<f64>>, names: [&str; 2]) -> Result<Self> {
-        let (series, steps, channels) = x.dim();
+        let (count, steps, channels) = x.dim();
         let shape_error = |what: &str, expected: String, found: (usize, usize, usize), remedy: &str| Error::Shape {
             what: what.to_string(),
             expected,
@@ -388,15 +388,15 @@ impl Samples {
         let expected = model.options().input_channels;
         if channels != expected {
             let remedy = "the last axis is the values per time step";
-            return Err(shape_error(names[0], format!("(series, steps, {expected})"), x.dim(), remedy));
+            return Err(shape_error(names[0], format!("(samples, steps, {expected})"), x.dim(), remedy));
         }
-        if series == 0 || steps == 0 {
-            let remedy = "there must be a series and a time step";
+        if count == 0 || steps == 0 {
+            let remedy = "there must be a sample and a time step";
             return Err(shape_error(names[0], format!("(1 or more, 1 or more, {expected})"), x.dim(), remedy));
         }
-        if let Some(y) = y.filter(|y| y.dim() != (series, steps, 1)) {
-            let remedy = format!("as many series and steps as {}, one value each", names[0]);
-            return Err(shape_error(names[1], format!("({series}, {steps}, 1)"), y.dim(), &remedy));
+        if let Some(y) = y.filter(|y| y.dim() != (count, steps, 1)) {
+            let remedy = format!("as many samples and steps as {}, one value each", names[0]);
+            return Err(shape_error(names[1], format!("({count}, {steps}, 1)"), y.dim(), &remedy));
         }
         let floats = |name: &str, values: &Array3<f64>| -> Result<Vec<f32>> {
             let mut floats = Vec::with_capacity(values.len());
@@ -404,12 +404,12 @@ impl Samples {
                 let float = value as f32;
                 if !float.is_finite() {
                     let (channels, index) = (values.dim().2, floats.len());
-                    let (series, step) = (index / channels / steps, index / channels % steps);
+                    let (sample, step) = (index / channels / steps, index / channels % steps);
                     return Err(Error::NotFinite {
                         what: name.to_string(),
                         value,
-                        place: format!("index [{series}, {step}, {}]", index % channels),
-                        remedy: "give finite 32-bit numbers; repair or drop the series".to_string(),
+                        place: format!("index [{sample}, {step}, {}]", index % channels),
+                        remedy: "give finite 32-bit numbers; repair or drop the sample".to_string(),
                     });
                 }
                 floats.push(float);
@@ -418,21 +418,21 @@ impl Samples {
         };
         let x = floats(names[0], x)?;
         let y = y.map_or(Ok(Vec::new()), |y| floats(names[1], y))?;
-        Ok(Samples { x, y, series, steps, channels })
+        Ok(Samples { x, y, count, steps, channels })
     }
 }
 
-/// Consecutive series, or a stretch of one series.
+/// Consecutive samples, or a stretch of one sample.
 #[derive(Debug, Clone, PartialEq)]
-struct Chunk {
-    series: Range<usize>,
+struct Segment {
+    samples: Range<usize>,
     steps: Range<usize>,
 }
 
 /// What the threads do during training, all with the same weights.
 struct Job {
     weights: Vec<f32>,
-    /// The series of a batch, of which each part takes a shard; `None` for the validation, of which each takes a chunk.
+    /// The samples of a batch, of which each part takes a micro-batch; `None` for the validation, of which each takes a segment.
     rows: Option<Vec<usize>>,
 }
 
@@ -441,10 +441,10 @@ struct Epochs<'a> {
     engine: &'a Arithmetic,
     penalty: Penalty,
     train: &'a Samples,
-    /// Series of a shard.
-    shard: usize,
+    /// Samples of a micro-batch.
+    micro_batch: usize,
     validation: Option<&'a Samples>,
-    chunks: Vec<Chunk>,
+    segments: Vec<Segment>,
     options: &'a FitOptions,
 }
 
@@ -453,11 +453,11 @@ impl Epochs<'_> {
     fn work(&self, job: &Job, part: usize) -> Result<(f64, Vec<f32>)> {
         match (&job.rows, self.validation) {
             (Some(rows), _) => {
-                let rows = &rows[part * self.shard..rows.len().min((part + 1) * self.shard)];
+                let rows = &rows[part * self.micro_batch..rows.len().min((part + 1) * self.micro_batch)];
                 self.engine.gradient(&job.weights, self.train, rows)
             }
             (None, Some(samples)) => {
-                Ok((self.engine.squared_error(&job.weights, samples, &self.chunks[part])?, Vec::new()))
+                Ok((self.engine.squared_error(&job.weights, samples, &self.segments[part])?, Vec::new()))
             }
             (None, None) => Ok((0.0, Vec::new())),
         }
@@ -478,16 +478,16 @@ impl Epochs<'_> {
             place: format!("epoch {epoch}, {place}, learning rate {rate}"),
             remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
         };
-        let order = order(self.train.series, self.options, adam.iterations);
+        let order = order(self.train.count, self.options, adam.iterations);
         let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
         for (batch, rows) in order.chunks(self.options.batch_size).enumerate() {
             let job = Job { weights: weights.to_vec(), rows: Some(rows.to_vec()) };
             let mut error = 0.0;
             let mut gradient = vec![0.0_f64; weights.len()];
-            for result in run(job, rows.len().div_ceil(self.shard)) {
-                let (shard_error, shard_gradient) = result?;
-                error += shard_error;
-                gradient.iter_mut().zip(shard_gradient).for_each(|(sum, part)| *sum += f64::from(part));
+            for result in run(job, rows.len().div_ceil(self.micro_batch)) {
+                let (part_error, part_gradient) = result?;
+                error += part_error;
+                gradient.iter_mut().zip(part_gradient).for_each(|(sum, part)| *sum += f64::from(part));
             }
             let count = (rows.len() * self.train.steps) as f64;
             let mse = error / count;
@@ -504,11 +504,11 @@ impl Epochs<'_> {
             loss_sum += loss * rows.len() as f64;
             mse_sum += mse * rows.len() as f64;
         }
-        let series = self.train.series as f64;
-        let training = Evaluation { loss: loss_sum / series, mse: mse_sum / series };
+        let count = self.train.count as f64;
+        let training = Evaluation { loss: loss_sum / count, mse: mse_sum / count };
         let Some(samples) = self.validation else { return Ok((training, None)) };
         let mut error = 0.0;
-        for part in run(Job { weights: weights.to_vec(), rows: None }, self.chunks.len()) {
+        for part in run(Job { weights: weights.to_vec(), rows: None }, self.segments.len()) {
             error += part?.0;
         }
         let mse = error / samples.y.len() as f64;
@@ -520,7 +520,7 @@ impl Epochs<'_> {
     }
 }
 
-/// The network's arithmetic on a shard, in [`fused`] or in [`libtorch`].
+/// The network's arithmetic on a micro-batch, in [`fused`] or in [`libtorch`].
 struct Arithmetic {
     variables: Vec<Variable>,
     device: Device,
@@ -535,7 +535,7 @@ impl Arithmetic {
         Arithmetic { variables, device, fused }
     }
 
-    /// Sum of squared errors of some series, and its gradient with respect to all weights.
+    /// Sum of squared errors of some samples, and its gradient with respect to all weights.
     fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> Result<(f64, Vec<f32>)> {
         match &self.fused {
             Some(fused) => Ok(fused.gradient(weights, samples, rows)),
@@ -543,16 +543,16 @@ impl Arithmetic {
         }
     }
 
-    /// The output for a chunk.
-    fn predict(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<Vec<f32>> {
+    /// The output for a segment.
+    fn predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<Vec<f32>> {
         match &self.fused {
-            Some(fused) => Ok(fused.predict(weights, samples, chunk, self.reach())),
-            None => self.libtorch_predict(weights, samples, chunk),
+            Some(fused) => Ok(fused.predict(weights, samples, segment, self.reach())),
+            None => self.libtorch_predict(weights, samples, segment),
         }
     }
 
-    /// Time steps of a shard.
-    fn shard_steps(&self) -> usize {
+    /// Time steps of a micro-batch.
+    fn micro_batch_steps(&self) -> usize {
         let numbers_per_step: usize = self
             .variables
             .iter()
@@ -561,28 +561,28 @@ impl Arithmetic {
                 _ => variable.shape[0],
             })
             .sum();
-        let steps = if self.fused.is_some() { FUSED_SHARD_STEPS } else { SHARD_STEPS };
-        let steps = steps.min(SHARD_NUMBERS / numbers_per_step).max(1);
-        if self.device == Device::Cpu { steps } else { ACCELERATOR_SHARDS * steps }
+        let steps = if self.fused.is_some() { FUSED_MICRO_BATCH_STEPS } else { MICRO_BATCH_STEPS };
+        let steps = steps.min(MICRO_BATCH_NUMBERS / numbers_per_step).max(1);
+        if self.device == Device::Cpu { steps } else { ACCELERATOR_MICRO_BATCHES * steps }
     }
 
-    /// Series of a training shard. On an accelerator it is the whole batch.
-    fn shard_series(&self, steps: usize, batch_size: usize) -> usize {
-        if self.device == Device::Cpu { (self.shard_steps() / steps).max(1) } else { batch_size }
+    /// Samples of a micro-batch. On an accelerator it is the whole batch.
+    fn micro_batch_samples(&self, steps: usize, batch_size: usize) -> usize {
+        if self.device == Device::Cpu { (self.micro_batch_steps() / steps).max(1) } else { batch_size }
     }
 
-    /// The data in shards: several series where they are short, stretches of one where they are long.
-    fn chunks(&self, samples: &Samples) -> Vec<Chunk> {
-        let length = self.shard_steps();
+    /// The data in segments: several samples where they are short, stretches of one where they are long.
+    fn segments(&self, samples: &Samples) -> Vec<Segment> {
+        let length = self.micro_batch_steps();
         let group = (length / samples.steps).max(1);
-        let mut chunks = Vec::new();
-        for first in (0..samples.series).step_by(group) {
-            let series = first..samples.series.min(first + group);
+        let mut segments = Vec::new();
+        for first in (0..samples.count).step_by(group) {
+            let group = first..samples.count.min(first + group);
             for start in (0..samples.steps).step_by(length) {
-                chunks.push(Chunk { series: series.clone(), steps: start..samples.steps.min(start + length) });
+                segments.push(Segment { samples: group.clone(), steps: start..samples.steps.min(start + length) });
             }
         }
-        chunks
+        segments
     }
 
     /// Steps before and after a step that its output depends on.
@@ -594,13 +594,13 @@ impl Arithmetic {
         })
     }
 
-    fn squared_error(&self, weights: &[f32], samples: &Samples, chunk: &Chunk) -> Result<f64> {
-        let predicted = self.predict(weights, samples, chunk)?;
+    fn squared_error(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<f64> {
+        let predicted = self.predict(weights, samples, segment)?;
         let mut predicted = predicted.iter();
         let mut sum = 0.0;
-        for series in chunk.series.clone() {
-            let start = series * samples.steps;
-            let y = &samples.y[start + chunk.steps.start..start + chunk.steps.end];
+        for sample in segment.samples.clone() {
+            let start = sample * samples.steps;
+            let y = &samples.y[start + segment.steps.start..start + segment.steps.end];
             sum += y.iter().zip(&mut predicted).map(|(&y, &p)| f64::from(p - y) * f64::from(p - y)).sum::<f64>();
         }
         Ok(sum)
@@ -636,13 +636,13 @@ impl Penalty {
     }
 }
 
-/// The order of the series in an epoch that starts after so many training steps.
-fn order(series: usize, options: &FitOptions, iterations: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..series).collect();
+/// The order of the samples in an epoch that starts after so many training steps.
+fn order(count: usize, options: &FitOptions, iterations: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
     if options.shuffle {
-        // Fisher and Yates' shuffle. The high word of the product is uniform to within series / 2^64.
+        // Fisher and Yates' shuffle. The high word of the product is uniform to within count / 2^64.
         let mut random = Mt64::new_with_key([options.seed, iterations]);
-        for i in (1..series).rev() {
+        for i in (1..count).rev() {
             let j = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
             order.swap(i, j as usize);
         }
@@ -709,11 +709,11 @@ mod tests {
     }
 
     #[test]
-    fn an_order_holds_each_series_once() {
-        for series in [1, 2, 3, 100] {
-            let mut order = order(series, &FitOptions::default(), 5);
+    fn an_order_holds_each_sample_once() {
+        for count in [1, 2, 3, 100] {
+            let mut order = order(count, &FitOptions::default(), 5);
             order.sort_unstable();
-            assert!(order.into_iter().eq(0..series));
+            assert!(order.into_iter().eq(0..count));
         }
         // Each of the 6 orders of 3 comes up about 1000 times.
         let mut counts = std::collections::BTreeMap::new();

@@ -23,7 +23,7 @@ fn build(layer_sizes: &[usize], kernel_sizes: &[usize]) -> Model {
 }
 
 fn waves(count: usize, steps: usize) -> (Array3<f64>, Array3<f64>) {
-    let x = Array3::from_shape_fn((samples, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin());
+    let x = Array3::from_shape_fn((count, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin());
     let y = x.mapv(|x| x * x - 0.5 * x);
     (x, y)
 }

@@ -1,0 +1,103 @@
+//! All checks of `cargo xtask test`, the cheapest first.
+//!
+//! | module | what it checks |
+//! |---|---|
+//! | [`texts`] | tasks, paths and links that texts name |
+//! | [`examine`] | an executed notebook: is it complete, did every cell succeed |
+//! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
+//! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
+
+pub mod browser;
+pub mod examine;
+pub mod notebooks;
+pub mod texts;
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths::Paths;
+use crate::setup;
+
+/// The packages that work without libtorch, with the feature `model` switched off.
+const WITHOUT_MODEL: [&str; 5] = ["--package", "hhnet", "--package", "hhnet-cli", "--no-default-features"];
+
+/// `cargo xtask test`.
+pub fn run() -> Result<ExitCode> {
+    let paths = setup::run()?;
+    let mut checks = Checks { paths: &paths, summary: Vec::new(), failed: 0 };
+    checks.run("formatting", |paths| cargo(paths, &["fmt", "--all", "--check"]));
+    checks.run("tasks, paths and links in texts", texts::check);
+    checks.run("committed notebooks", notebooks::check_committed);
+    checks.run("lints", |paths| {
+        clippy(paths, &["--workspace"])?;
+        clippy(paths, &WITHOUT_MODEL)
+    });
+    checks.run("documentation", |paths| cargo(paths, &["doc", "--locked", "--workspace", "--no-deps"]));
+    checks.run("Rust tests and doc tests", |paths| cargo(paths, &["test", "--locked", "--workspace"]));
+    checks
+        .run("the same without the model", |paths| cargo(paths, &[&["test", "--locked"], &WITHOUT_MODEL[..]].concat()));
+    // The browser runs the notebooks from a clean kernel, too.
+    match browser::find() {
+        Some(chromium) => checks.run("notebooks in a browser", |paths| browser::check(paths, &chromium)),
+        None => {
+            checks.run("notebooks from a clean kernel", notebooks::check_fresh);
+            checks.summary.push(format!("NOT RUN             notebooks in a browser: {}", browser::NO_BROWSER));
+        }
+    }
+    Ok(checks.finish())
+}
+
+/// The checks made so far.
+struct Checks<'a> {
+    paths: &'a Paths,
+    /// A line for each.
+    summary: Vec<String>,
+    failed: usize,
+}
+
+impl Checks<'_> {
+    fn run(&mut self, name: &str, check: impl FnOnce(&Paths) -> Result<()>) {
+        println!("\n== {name}");
+        let begin = Instant::now();
+        let result = check(self.paths);
+        if let Err(error) = &result {
+            println!("FAILED: {error:#}");
+            self.failed += 1;
+        }
+        let word = if result.is_ok() { "passed" } else { "FAILED" };
+        self.summary.push(format!("{word}  {:>7.1} s  {name}", begin.elapsed().as_secs_f64()));
+    }
+
+    fn finish(self) -> ExitCode {
+        println!("\n{}", self.summary.join("\n"));
+        match self.failed {
+            0 => println!("all checks passed"),
+            failed => println!("{failed} failed"),
+        }
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+fn clippy(paths: &Paths, packages: &[&str]) -> Result<()> {
+    cargo(paths, &[&["clippy", "--locked", "--all-targets"], packages, &["--", "-D", "warnings"]].concat())
+}
+
+fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).current_dir(&paths.root).stdin(Stdio::null()).env("RUSTDOCFLAGS", "-D warnings");
+    let status = paths.with_libraries(&mut cargo).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed: see above", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// An error that lists all faults, if there are any.
+pub fn report(faults: &[String], advice: &str) -> Result<()> {
+    if !faults.is_empty() {
+        bail!("{} faults ({advice}):\n  - {}", faults.len(), faults.join("\n  - "));
+    }
+    Ok(())
+}

@@ -31,24 +31,21 @@ FLAGS = [
 # JupyterLab and exported pages use the same names.
 CELL = ".jp-Notebook .jp-CodeCell"
 OUTPUT = ".jp-OutputArea-output"
-PROMPT = ".jp-InputArea-prompt"
 # What unfolds something folded: in JupyterLab the button with the number of hidden cells, on an exported page the heading.
 FOLDED = ".jp-Notebook .jp-showHiddenCellsButton:visible, details:not([open]) > summary"
 # For each code cell, whether it can be seen.
 ARE_VISIBLE = "cell => [...document.querySelectorAll(cell)].map(cell => cell.checkVisibility())"
 # What a page shows of its code cells.
-LOOK = """([cell, output, prompt]) => [...document.querySelectorAll(cell)].map(cell => ({
-    prompt: cell.querySelector(prompt)?.textContent.trim() ?? "",
+LOOK = """([cell, output]) => [...document.querySelectorAll(cell)].map(cell => ({
     figures: [...cell.querySelectorAll(`${output} svg, ${output} img`)].map(figure => {
         const box = figure.getBoundingClientRect();
         const drawn = figure.tagName.toLowerCase() !== "img" || figure.naturalWidth > 0;
         return drawn ? [Math.round(box.width), Math.round(box.height)] : [0, 0];
     }),
-    errors: [...cell.querySelectorAll('[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]')]
-        .map(error => error.textContent.trim()),
 }))"""
-IS_DONE = """([cell, prompt]) =>
-    ![...document.querySelectorAll(`${cell} ${prompt}`)].some(found => found.textContent.includes("[*]"))"""
+# What stands in front of a cell.
+PROMPT = f"{CELL} .jp-InputArea-prompt"
+IS_DONE = "prompt => ![...document.querySelectorAll(prompt)].some(found => found.textContent.includes('[*]'))"
 
 
 def say(text):
@@ -119,9 +116,9 @@ def choose(page, menu, item):
 
 def wait_for_cells(page):
     """Waits until every cell has run, or one has failed."""
-    running = page.locator(f"{CELL} {PROMPT}", has_text="[*]")
+    running = page.locator(PROMPT, has_text="[*]")
     running.first.wait_for(state="attached", timeout=START_SECONDS * 1000)
-    page.wait_for_function(IS_DONE, arg=[CELL, PROMPT], timeout=RUN_SECONDS * 1000, polling=200)
+    page.wait_for_function(IS_DONE, arg=PROMPT, timeout=RUN_SECONDS * 1000, polling=200)
     page.wait_for_timeout(500)
 
 
@@ -147,11 +144,11 @@ def look(page, pictures):
                 slider.click(position={"x": part * box["width"], "y": box["height"] / 2}, timeout=10_000)
                 shown.append(figure.screenshot())
             moved.append(shown[0] != shown[1])
-    cells = page.evaluate(LOOK, [CELL, OUTPUT, PROMPT])
+    cells = page.evaluate(LOOK, [CELL, OUTPUT])
     for cell, was_visible in zip(cells, visible, strict=True):
         cell["folded"] = not was_visible
     for index, cell in enumerate(page.locator(CELL).all()):
-        if cells[index]["figures"] or cells[index]["errors"]:
+        if cells[index]["figures"]:
             cell.scroll_into_view_if_needed()
             cell.screenshot(path=f"{pictures}-cell-{index + 1:02}.png")
     return {"cells": cells, "sliders moved": moved}

@@ -96,8 +96,10 @@ fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
 
 /// An error that lists all faults, if there are any.
 pub fn report(faults: &[String], advice: &str) -> Result<()> {
-    if !faults.is_empty() {
-        bail!("{} faults ({advice}):\n  - {}", faults.len(), faults.join("\n  - "));
-    }
-    Ok(())
+    let count = match faults.len() {
+        0 => return Ok(()),
+        1 => "one fault".to_string(),
+        count => format!("{count} faults"),
+    };
+    bail!("{count} ({advice}):\n  - {}", faults.join("\n  - "))
 }

@@ -48,10 +48,6 @@ PROMPT = f"{CELL} .jp-InputArea-prompt"
 IS_DONE = "prompt => ![...document.querySelectorAll(prompt)].some(found => found.textContent.includes('[*]'))"
 
 
-def say(text):
-    print(f"  {text}", file=sys.stderr, flush=True)
-
-
 class Server:
     """JupyterLab, with settings of its own."""
 
@@ -74,12 +70,13 @@ class Server:
                 command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         facts = jupyter / f"runtime/jpserver-{self.process.pid}.json"
+        is_written = lambda: facts.exists() and facts.read_text().endswith("}")
         try:
-            wait_for(lambda: facts.exists() and facts.read_text().endswith("}"), "JupyterLab does not start")
-        except Error as error:
+            wait_for(lambda: is_written() or self.process.poll() is not None, "JupyterLab does not start")
+            found = json.loads(facts.read_text())
+        except (Error, OSError):
             self.stop()
-            sys.exit(f"{error}: see {self.log}")
-        found = json.loads(facts.read_text())
+            sys.exit(f"JupyterLab does not start: see {self.log}")
         self.token, self.url = found["token"], f"http://127.0.0.1:{found['port']}/"
 
     def stop(self):
@@ -91,9 +88,8 @@ class Server:
             self.process.kill()
 
     def ask(self, path, method="GET"):
-        request = urllib.request.Request(
-            self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
-        )
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, method=method, headers=headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read()
 
@@ -169,7 +165,7 @@ def open_page(browser):
 
 
 def work(page, server, notebook, results):
-    """Opens a notebook, runs and saves it, then restarts the kernel and does so again."""
+    """Opens a notebook, runs and saves it, then restarts the kernel and does so again. Returns what was seen after each run."""
     # A workspace of its own, so that the previous notebook's tab does not come back.
     page.goto(f"{server.url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={server.token}")
     # JupyterLab shows the cells one after the other.
@@ -179,22 +175,21 @@ def work(page, server, notebook, results):
     is_connected = lambda: any(session["kernel"]["connections"] for session in server.sessions())
     wait_for(is_connected, "the kernel did not start")
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=START_SECONDS * 1000)
-    runs = []
+    seen = {}
     for what, item in [("run", "Run All Cells"), ("restart and run", "Restart Kernel and Run All Cells")]:
         begin = time.monotonic()
         choose(page, "Run", item)
         if what == "restart and run":
             page.locator(".jp-Dialog button", has_text="Restart").click()
         wait_for_cells(page)
-        seconds = time.monotonic() - begin
-        say(f"{notebook.name}: {what}: {seconds:.1f} s")
+        print(f"  {notebook.name}: {what}: {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)
         pictures = results / f"{notebook.stem}-{what.replace(' ', '-')}"
-        runs.append({"what": what, "seconds": seconds} | look(page, pictures))
+        seen[what] = look(page, pictures)
         save(page, notebook, results / what)
     page.close()
     for session in server.sessions():
         server.ask(f"api/sessions/{session['id']}", method="DELETE")
-    return runs
+    return seen
 
 
 def read(page, export, results):
@@ -203,7 +198,7 @@ def read(page, export, results):
     page.goto(export.as_uri())
     pictures = results / f"{export.stem}-export"
     page.screenshot(path=f"{pictures}.png", full_page=True)
-    return {"what": "export"} | look(page, pictures)
+    return look(page, pictures)
 
 
 def main():
@@ -211,20 +206,20 @@ def main():
     notebooks = [directory / name for name in sys.argv[4:]]
     server = Server(directory, results)
     try:
-        seen = {"notebooks": []}
+        seen = {"notebooks": {}}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, headless=True)
             seen["browser"] = browser.version
             for notebook in notebooks:
                 page = open_page(browser)
                 try:
-                    runs = work(page, server, notebook, results)
+                    found = work(page, server, notebook, results)
                     page = open_page(browser)
-                    runs.append(read(page, results / f"{notebook.stem}.html", results))
+                    found["export"] = read(page, results / f"{notebook.stem}.html", results)
                 except Error as error:
                     page.screenshot(path=results / "stopped.png")
                     sys.exit(f"{notebook.name}: {error}\nsee stopped.png and {server.log.name} beside the screenshots")
-                seen["notebooks"].append({"name": notebook.name, "runs": runs})
+                seen["notebooks"][notebook.name] = found
     finally:
         server.stop()
     json.dump(seen, sys.stdout)

@@ -11,7 +11,7 @@ import time
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError
 
 # Training may take ten minutes on a slow machine. A kernel that dies is noticed within a second nevertheless.
 CELL_SECONDS = 3600
@@ -30,46 +30,36 @@ class Client(NotebookClient):
 
 
 def failure(cell):
-    """What went wrong in an executed cell, or None. The kernel reports success after a panic, and after an `Err` met by `?`: these
-    show only as text on standard error."""
-    stderr = ""
+    """Why an executed cell failed, in one line and in all detail, or None."""
     for output in cell.outputs:
         if output.output_type == "error":
-            text = "\n".join(output.get("traceback") or []) or output.get("evalue", "")
-            return "an error", ANSI.sub("", text).strip()
-        if output.output_type == "stream" and output.name == "stderr":
-            stderr += output.text
-    if not stderr.strip():
-        return None
-    if re.search(r"^thread .* panicked at", stderr, re.MULTILINE):
-        return "a panic", stderr.split("stack backtrace:")[0].strip()
-    return "text on standard error", ANSI.sub("", stderr).strip()
+            return "an error", "\n".join(output.traceback) or output.evalue
+    # The kernel reports success after a panic, and after an `Err` met by `?`: they show only here.
+    stderr = "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
+    return ("text on standard error", stderr.split("stack backtrace:")[0]) if stderr.strip() else None
 
 
 def run(client, cells, messages):
-    """Runs all cells. Returns None, or a place and what went wrong there, in one line and in all detail."""
-    count, source = 0, "(starting the kernel)"
+    """Runs all cells. Returns None, or where it stopped and why, in one line and in all detail."""
+    place = "(starting the kernel)"
     try:
         with client.setup_kernel(stderr=messages):
-            for index, cell in cells:
-                count, source = count + 1, cell.source.strip().splitlines()[0]
+            for count, (index, cell) in enumerate(cells, start=1):
+                source = cell.source.strip().splitlines()[0]
+                place = f"code cell {count} (cell {index + 1} of all): `{source}`"
                 start = time.monotonic()
                 print(f"  [{count:2}/{len(cells)}] {source[:90]}", flush=True)
                 client.execute_cell(cell, index, execution_count=count)
                 print(f"      {time.monotonic() - start:.1f} s", flush=True)
                 failed = failure(cell)
                 if failed:
-                    return f"code cell {count} (cell {index + 1} of all): `{source}`", *failed
+                    return place, *failed
         return None
-    except DeadKernelError:
-        what, text = "the kernel died", ""
     except CellTimeoutError:
-        what, text = f"no end after {CELL_SECONDS} s", ""
+        return place, f"no end after {CELL_SECONDS} s", ""
     except RuntimeError as error:
-        what, text = "the kernel did not start or did not answer", str(error)
-    # What the kernel itself wrote to its standard error.
-    messages.seek(0)
-    return f"code cell {count}: `{source}`", what, f"{text}\n{messages.read()}".strip()
+        messages.seek(0)
+        return place, "the kernel died or did not answer", f"{error}\n{messages.read()}"
 
 
 def main():
@@ -89,11 +79,13 @@ def main():
         resources={"metadata": {"path": directory}},
     )
     begin = time.monotonic()
+    # What the kernel itself writes to its standard error.
     with tempfile.TemporaryFile("w+", errors="replace") as messages:
         failed = run(client, cells, messages)
     if failed:
         place, what, text = failed
-        print(f"{path}: {place}: {what}", *text.splitlines(), sep="\n    ", file=sys.stderr)
+        lines = ANSI.sub("", text).strip().splitlines()
+        print(f"{path}: {place}: {what}", *lines, sep="\n    ", file=sys.stderr)
         return 1
     # Nothing may differ from run to run; evcxr counts from 2.
     for count, (_, cell) in enumerate(cells, start=1):

@@ -20,24 +20,23 @@ use anyhow::{Context, Result, bail};
 use crate::paths::Paths;
 use crate::setup;
 
-/// The packages that work without libtorch, with the feature `model` switched off.
-const WITHOUT_MODEL: [&str; 5] = ["--package", "hhnet", "--package", "hhnet-cli", "--no-default-features"];
-
 /// `cargo xtask test`.
 pub fn run() -> Result<ExitCode> {
     let paths = setup::run()?;
-    let mut checks = Checks { paths: &paths, summary: Vec::new(), failed: 0 };
+    let mut checks = Checks { paths: &paths, summary: Vec::new(), passed: 0, failed: 0 };
     checks.run("formatting", |paths| cargo(paths, &["fmt", "--all", "--check"]));
     checks.run("tasks, paths and links in texts", texts::check);
     checks.run("committed notebooks", notebooks::check_committed);
     checks.run("lints", |paths| {
-        clippy(paths, &["--workspace"])?;
-        clippy(paths, &WITHOUT_MODEL)
+        let clippy = ["clippy", "--locked", "--workspace", "--all-targets"];
+        cargo(paths, &[&clippy[..], &["--", "-D", "warnings"]].concat())?;
+        cargo(paths, &[&clippy[..], &["--no-default-features", "--", "-D", "warnings"]].concat())
     });
     checks.run("documentation", |paths| cargo(paths, &["doc", "--locked", "--workspace", "--no-deps"]));
     checks.run("Rust tests and doc tests", |paths| cargo(paths, &["test", "--locked", "--workspace"]));
-    checks
-        .run("the same without the model", |paths| cargo(paths, &[&["test", "--locked"], &WITHOUT_MODEL[..]].concat()));
+    // The default feature is the model, which needs libtorch.
+    let without_model = ["test", "--locked", "--workspace", "--no-default-features"];
+    checks.run("Rust tests without the model", |paths| cargo(paths, &without_model));
     // The browser runs the notebooks from a clean kernel, too.
     match browser::find() {
         Some(chromium) => checks.run("notebooks in a browser", |paths| browser::check(paths, &chromium)),
@@ -54,6 +53,7 @@ struct Checks<'a> {
     paths: &'a Paths,
     /// A line for each.
     summary: Vec<String>,
+    passed: usize,
     failed: usize,
 }
 
@@ -61,27 +61,24 @@ impl Checks<'_> {
     fn run(&mut self, name: &str, check: impl FnOnce(&Paths) -> Result<()>) {
         println!("\n== {name}");
         let begin = Instant::now();
-        let result = check(self.paths);
-        if let Err(error) = &result {
-            println!("FAILED: {error:#}");
-            self.failed += 1;
-        }
-        let word = if result.is_ok() { "passed" } else { "FAILED" };
+        let word = match check(self.paths) {
+            Ok(()) => {
+                self.passed += 1;
+                "passed"
+            }
+            Err(error) => {
+                println!("FAILED: {error:#}");
+                self.failed += 1;
+                "FAILED"
+            }
+        };
         self.summary.push(format!("{word}  {:>7.1} s  {name}", begin.elapsed().as_secs_f64()));
     }
 
     fn finish(self) -> ExitCode {
-        println!("\n{}", self.summary.join("\n"));
-        match self.failed {
-            0 => println!("all checks passed"),
-            failed => println!("{failed} failed"),
-        }
+        println!("\n{}\n{} passed, {} failed", self.summary.join("\n"), self.passed, self.failed);
         if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
-}
-
-fn clippy(paths: &Paths, packages: &[&str]) -> Result<()> {
-    cargo(paths, &[&["clippy", "--locked", "--all-targets"], packages, &["--", "-D", "warnings"]].concat())
 }
 
 fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {

@@ -6,7 +6,7 @@
 //! | [`kernel`] | runs when Jupyter starts a Rust kernel |
 //! | [`check`] | runs the notebooks, and all checks of `cargo xtask test` |
 //! | [`lab`] | opens JupyterLab |
-//! | [`bench`] | measures |
+//! | [`mod@bench`] | measures |
 //! | [`paths`], [`process`], [`files`] | serve all others: where everything is, running other programs, small file operations |
 
 mod bench;

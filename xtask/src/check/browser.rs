@@ -62,7 +62,7 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     let seen = seen?;
     fs::write(results.join("seen.json"), format!("{seen:#}"))?;
 
-    let mut faults = faults(&seen, &expected);
+    let mut faults: Vec<String> = expected.iter().flat_map(|expected| faults(&seen, expected)).collect();
     for (name, what) in NOTEBOOKS.into_iter().flat_map(|name| RUNS.map(|what| (name, what))) {
         let found = examine::file(&results.join(what).join(name), name)?;
         faults.extend(found.into_iter().map(|fault| format!("{name}, {what}, as saved: {fault}")));
@@ -79,10 +79,7 @@ fn prepare(paths: &Paths, results: &Path, name: &str) -> Result<Expected> {
     let content = examine::read(&notebook)?;
     let expected = Expected::of(name, &content);
     fs::write(paths.scratch().join(name), without_outputs(content).to_string())?;
-    let copy = results.join(name);
-    fs::copy(&notebook, &copy)?;
-    notebooks::to_html(paths, &copy)?;
-    remove(&copy)?;
+    notebooks::to_html(paths, &notebook, results)?;
     Ok(expected)
 }
 
@@ -133,29 +130,17 @@ impl Expected {
     }
 }
 
-fn faults(seen: &Value, expected: &[Expected]) -> Vec<String> {
-    let notebooks = list(&seen["notebooks"]);
-    let of = |expected: &Expected| match notebooks.iter().find(|notebook| notebook["name"] == expected.name.as_str()) {
-        Some(notebook) => notebook_faults(list(&notebook["runs"]), expected),
-        None => vec![format!("{} was not opened", expected.name)],
-    };
-    expected.iter().flat_map(of).collect()
-}
-
-fn notebook_faults(runs: &[Value], expected: &Expected) -> Vec<String> {
+fn faults(seen: &Value, expected: &Expected) -> Vec<String> {
     let mut faults = Vec::new();
     for what in RUNS.into_iter().chain(["export"]) {
-        let found = match runs.iter().find(|run| run["what"] == what) {
-            Some(run) => run_faults(run, expected),
-            None => vec!["nothing was seen".to_string()],
-        };
+        let found = run_faults(&seen["notebooks"][&expected.name][what], expected, what);
         faults.extend(found.into_iter().map(|fault| format!("{}, {what}: {fault}", expected.name)));
     }
     faults
 }
 
 /// What was to be seen and was not. Whether cells failed is known from the saved notebook.
-fn run_faults(run: &Value, expected: &Expected) -> Vec<String> {
+fn run_faults(run: &Value, expected: &Expected, what: &str) -> Vec<String> {
     let cells = list(&run["cells"]);
     if cells.len() != expected.figures.len() {
         return vec![format!("{} code cells were seen, the notebook has {}", cells.len(), expected.figures.len())];
@@ -172,7 +157,7 @@ fn run_faults(run: &Value, expected: &Expected) -> Vec<String> {
             _ => {}
         }
         // After a restart the cells stay unfolded.
-        if run["what"] != RUNS[1] && cell["folded"] != is_solution {
+        if what != RUNS[1] && cell["folded"] != is_solution {
             let state = if is_solution { "a solution and not folded" } else { "folded and not a solution" };
             faults.push(format!("code cell {number} is {state}"));
         }
@@ -203,19 +188,18 @@ mod tests {
 
     fn sound() -> Value {
         let run = |what: &str| {
-            json!({"what": what, "sliders moved": [true], "cells": [
+            json!({"sliders moved": [true], "cells": [
                 {"folded": false, "figures": []},
                 {"folded": what != "restart and run", "figures": [[640, 480]]},
                 {"folded": false, "figures": [[8, 8], [640, 480]]},
             ]})
         };
-        json!({
-            "notebooks": [{"name": "n.ipynb", "runs": [run("run"), run("restart and run"), run("export")]}],
-        })
+        let runs = ["run", "restart and run", "export"].map(|what| (what.to_string(), run(what)));
+        json!({"notebooks": {"n.ipynb": Value::from_iter(runs)}})
     }
 
     fn faults_of(seen: &Value) -> Vec<String> {
-        faults(seen, &[Expected::of("n.ipynb", &notebook())])
+        faults(seen, &Expected::of("n.ipynb", &notebook()))
     }
 
     #[test]
@@ -233,17 +217,19 @@ mod tests {
 
     #[test]
     fn each_planted_fault_is_found() {
-        planted("/notebooks/0/name", json!("other.ipynb"), &["n.ipynb", "not opened"]);
-        planted("/notebooks/0/runs/1/what", json!("run"), &["n.ipynb", "nothing", "restart and run"]);
-        let cells = "/notebooks/0/runs/0/cells";
-        planted(cells, json!([]), &["run", "0 code cells", "has 3"]);
+        let notebook = "/notebooks/n.ipynb";
+        planted(notebook, Value::Null, &["n.ipynb", "restart and run", "0 code cells"]);
+        planted(&format!("{notebook}/restart and run"), Value::Null, &["n.ipynb", "restart and run", "0 code cells"]);
+        let cells = format!("{notebook}/run/cells");
+        planted(&cells, json!([]), &["run", "0 code cells", "has 3"]);
         planted(&format!("{cells}/0/folded"), json!(true), &["code cell 1", "not a solution"]);
-        planted(&format!("{cells}/1/folded"), json!(false), &["code cell 2", "solution", "folded"]);
-        planted("/notebooks/0/runs/2/cells/1/folded", Value::Null, &["export", "code cell 2", "folded"]);
+        planted(&format!("{cells}/1/folded"), json!(false), &["code cell 2", "solution", "not folded"]);
         planted(&format!("{cells}/1/figures"), json!([]), &["code cell 2", "no figure"]);
         planted(&format!("{cells}/1/figures"), json!([[0, 0]]), &["code cell 2", "without size"]);
-        planted("/notebooks/0/runs/2/sliders moved", json!([false]), &["export", "slider 1", "does not change"]);
-        planted("/notebooks/0/runs/2/sliders moved", json!([]), &["export", "0 sliders", "has 1"]);
+        let export = format!("{notebook}/export");
+        planted(&format!("{export}/cells/1/folded"), Value::Null, &["export", "code cell 2", "folded"]);
+        planted(&format!("{export}/sliders moved"), json!([false]), &["export", "slider 1", "does not change"]);
+        planted(&format!("{export}/sliders moved"), json!([]), &["export", "0 sliders", "has 1"]);
     }
 
     #[test]

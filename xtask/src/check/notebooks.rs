@@ -29,7 +29,7 @@ pub fn run() -> Result<ExitCode> {
         let executed = execute(&paths, name, &paths.notebooks())?;
         let advice = format!("notebooks/{name} stays as it was; the executed one is {}", paths.short(&executed));
         report(&examine::file(&executed, name)?, &advice)?;
-        let html = to_html(&paths, &executed)?;
+        to_html(&paths, &executed, &paths.scratch().join("notebooks"))?;
         let part = paths.notebooks().join(format!(".{name}.part"));
         fs::copy(&executed, &part).with_context(|| format!("cannot write {}", part.display()))?;
         replace(&paths.notebooks().join(name), &part)?;
@@ -37,7 +37,7 @@ pub fn run() -> Result<ExitCode> {
             let path = paths.root.join("docs").join(file);
             fs::write(&path, svg).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        println!("  kept in notebooks/{name}; HTML copy: {}", paths.short(&html));
+        println!("  kept in notebooks/{name}; the HTML copy is in target/notebooks/");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,10 +114,9 @@ fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
     Ok(executed)
 }
 
-/// Exports an executed notebook as a page beside it.
-pub fn to_html(paths: &Paths, executed: &Path) -> Result<PathBuf> {
+/// Exports an executed notebook as an HTML page in a folder.
+pub fn to_html(paths: &Paths, executed: &Path, folder: &Path) -> Result<()> {
     let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("export_notebook.py")).arg(executed);
-    run_logged(paths, "export", paths.with_jupyter(&mut python), None)?;
-    Ok(executed.with_extension("html"))
+    python.arg(paths.script("export_notebook.py")).args([executed, folder]);
+    run_logged(paths, "export", paths.with_jupyter(&mut python), None)
 }

@@ -3,7 +3,7 @@
 //! Texts are Markdown files, the notebooks' Markdown cells and comments in Rust code. rustdoc checks the links in comments.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -126,23 +126,15 @@ fn follow(root: &Path, file: &Path, link: &str) -> Result<(), String> {
         return Ok(());
     }
     let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
-    let mut target = file.to_path_buf();
-    if !path.is_empty() {
-        target.pop();
+    let file = root.join(file);
+    let target = if path.is_empty() { file } else { file.with_file_name(path) };
+    let target = target.canonicalize().map_err(|_| "there is no such file".to_string())?;
+    let in_checkout = target.strip_prefix(root).map_err(|_| "it leads out of the checkout".to_string())?;
+    if in_checkout.starts_with("target") || in_checkout.starts_with(".hhnet") {
+        return Err("the file is not in git".to_string());
     }
-    for part in Path::new(path).components() {
-        match part {
-            Component::Normal(name) => target.push(name),
-            Component::CurDir => {}
-            Component::ParentDir if target.pop() => {}
-            _ => return Err("it leads out of the checkout".to_string()),
-        }
-    }
-    if target.starts_with("target") || target.starts_with(".hhnet") || !root.join(&target).exists() {
-        return Err(format!("{} is not in the checkout", target.display()));
-    }
-    if !anchor.is_empty() && !has_heading(&root.join(&target), anchor) {
-        return Err(format!("{} has no such heading", target.display()));
+    if !anchor.is_empty() && !has_heading(&target, anchor) {
+        return Err(format!("{} has no such heading", in_checkout.display()));
     }
     Ok(())
 }
@@ -166,16 +158,21 @@ mod tests {
     /// The faults of a Markdown file in a small checkout.
     fn faults_of(markdown: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
         let notebook = r###"{"cells": [{"cell_type": "markdown", "source": ["## The `data`: X"]}]}"###;
-        let files =
-            [("README.md", "# Title\n## How it's used, `x_y`\n"), ("docs/n.ipynb", notebook), ("src/lib.rs", "")];
+        let files = [
+            ("README.md", "# Title\n## How it's used, `x_y`\n"),
+            ("docs/n.ipynb", notebook),
+            ("src/lib.rs", ""),
+            ("target/built.html", ""),
+        ];
         for (file, content) in files {
-            let path = directory.path().join(file);
+            let path = root.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        fs::write(directory.path().join("docs/guide.md"), markdown).unwrap();
-        texts(directory.path()).unwrap().iter().flat_map(|text| faults(directory.path(), text)).collect()
+        fs::write(root.join("docs/guide.md"), markdown).unwrap();
+        texts(&root).unwrap().iter().flat_map(|text| faults(&root, text)).collect()
     }
 
     #[test]
@@ -192,11 +189,11 @@ mod tests {
             ("a\n\n`cargo xtask notebook`\n", ["guide.md:3", "cargo xtask notebook`"]),
             ("    cargo xtask bench speed\n", ["guide.md:1", "bench speed"]),
             ("| a |\n|---|\n| `src/gone.rs` |\n", ["guide.md:3", "`src/gone.rs`"]),
-            ("[a](gone.md)", ["`gone.md`", "docs/gone.md"]),
-            ("![a](gone.svg)", ["`gone.svg`", "docs/gone.svg"]),
-            ("[a][b]\n\n[b]: gone.md", ["guide.md:1", "docs/gone.md"]),
-            ("[a](../../README.md)", ["../../README.md", "out of the checkout"]),
-            ("[a](../target/built.html)", ["target/built.html", "not in the checkout"]),
+            ("[a](gone.md)", ["`gone.md`", "no such file"]),
+            ("![a](gone.svg)", ["`gone.svg`", "no such file"]),
+            ("[a][b]\n\n[b]: gone.md", ["guide.md:1", "`gone.md`"]),
+            ("[a](../../..)", ["`../../..`", "out of the checkout"]),
+            ("[a](../target/built.html)", ["target/built.html", "not in git"]),
             ("[a](#gone)", ["docs/guide.md", "heading"]),
             ("[a](n.ipynb#the-end)", ["docs/n.ipynb", "heading"]),
         ] {

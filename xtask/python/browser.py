@@ -165,7 +165,9 @@ def open_page(browser):
 
 
 def work(page, server, notebook, results):
-    """Opens a notebook, runs and saves it, then restarts the kernel and does so again. Returns what was seen after each run."""
+    """Opens a notebook, runs and saves it, then restarts the kernel and does so again. Returns what was seen
+    after each run. If cells were left out because one failed, there is no second
+    run."""
     # A workspace of its own, so that the previous notebook's tab does not come back.
     page.goto(f"{server.url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={server.token}")
     # JupyterLab shows the cells one after the other.
@@ -186,6 +188,8 @@ def work(page, server, notebook, results):
         pictures = results / f"{notebook.stem}-{what.replace(' ', '-')}"
         seen[what] = look(page, pictures)
         save(page, notebook, results / what)
+        if page.locator(PROMPT, has_text="[ ]").count():
+            break
     page.close()
     for session in server.sessions():
         server.ask(f"api/sessions/{session['id']}", method="DELETE")

@@ -59,18 +59,28 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
         remove(&paths.scratch().join(name))?;
     }
     notebooks::remove_data(paths)?;
+    let advice = format!("screenshots and the saved notebooks are in {}", paths.short(&results));
+    // A cell that failed is the cause of whatever else was seen.
+    report(&saved_faults(&results)?, &advice)?;
     let seen = seen?;
     fs::write(results.join("seen.json"), format!("{seen:#}"))?;
-
-    let mut faults: Vec<String> = expected.iter().flat_map(|expected| faults(&seen, expected)).collect();
-    for (name, what) in NOTEBOOKS.into_iter().flat_map(|name| RUNS.map(|what| (name, what))) {
-        let found = examine::file(&results.join(what).join(name), name)?;
-        faults.extend(found.into_iter().map(|fault| format!("{name}, {what}, as saved: {fault}")));
-    }
-    let advice = format!("screenshots and the saved notebooks are in {}", paths.short(&results));
+    let faults: Vec<String> = expected.iter().flat_map(|expected| faults(&seen, expected)).collect();
     report(&faults, &advice)?;
     println!("Chromium {}: {advice}", seen["browser"]);
     Ok(())
+}
+
+/// The faults of the notebooks that were saved in JupyterLab.
+fn saved_faults(results: &Path) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for (name, what) in NOTEBOOKS.into_iter().flat_map(|name| RUNS.map(|what| (name, what))) {
+        let saved = results.join(what).join(name);
+        if saved.exists() {
+            let found = examine::file(&saved, name)?;
+            faults.extend(found.into_iter().map(|fault| format!("{name}, {what}: {fault}")));
+        }
+    }
+    Ok(faults)
 }
 
 /// Exports the committed notebook, and puts a copy without outputs where the driver works with it.

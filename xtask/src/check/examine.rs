@@ -77,28 +77,31 @@ fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
         faults.push("the notebook does not name the kernel `rust`".to_string());
     }
     let cells = list(&notebook["cells"]);
+    let mut skipped = Vec::new();
     let mut previous = None;
     for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| cell["cell_type"] == "code") {
-        let mut found = count_fault(&mut previous, cell);
-        found.extend(list(&cell["outputs"]).iter().flat_map(|output| output_faults(output, machine)));
         let place = format!("cell {} `{}`", index + 1, first_line(cell));
-        faults.extend(found.into_iter().map(|fault| format!("{place}: {fault}")));
+        let outputs = list(&cell["outputs"]).iter().flat_map(|output| output_faults(output, machine));
+        faults.extend(outputs.map(|fault| format!("{place}: {fault}")));
+        match cell["execution_count"].as_u64() {
+            None => skipped.push(place),
+            Some(count) if is_next(previous, count) => previous = Some(count),
+            Some(count) => {
+                faults.push(format!("{place}: execution count {count} is out of order: run all cells in a new kernel"));
+                previous = Some(count);
+            }
+        }
+    }
+    if let Some(first) = skipped.first() {
+        faults.push(format!("not executed: {first} and {} more", skipped.len() - 1));
     }
     faults.extend(missing(cells, expected));
     faults
 }
 
 /// Cells must have run in order, in a kernel that had run nothing before. The runner counts from 1, evcxr in JupyterLab from 2.
-fn count_fault(previous: &mut Option<u64>, cell: &Value) -> Vec<String> {
-    let count = cell["execution_count"].as_u64();
-    let is_next = match (*previous, count) {
-        (None, Some(count)) => [1, 2].contains(&count),
-        (Some(previous), Some(count)) => count == previous + 1,
-        (_, None) => return vec!["it was not executed".to_string()],
-    };
-    let fault = format!("execution count {} is out of order: run all cells in a new kernel", cell["execution_count"]);
-    *previous = count;
-    if is_next { Vec::new() } else { vec![fault] }
+fn is_next(previous: Option<u64>, count: u64) -> bool {
+    previous.map_or([1, 2].contains(&count), |previous| count == previous + 1)
 }
 
 /// What the notebook should hold and does not.
@@ -261,7 +264,7 @@ mod tests {
         planted("/cells/0/metadata/tags", json!([]), &["orig-00"]);
         planted("/cells/1/execution_count", json!(3), &["cell 2", "`1 + 1`", "count 3"]);
         planted("/cells/2/execution_count", json!(3), &["cell 3", "count 3"]);
-        planted("/cells/2/execution_count", json!(null), &["cell 3", "not executed"]);
+        planted("/cells/2/execution_count", json!(null), &["not executed: cell 3"]);
         planted(
             "/cells/1/outputs/0",
             json!({"output_type": "error", "evalue": "mismatched types"}),

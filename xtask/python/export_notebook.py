@@ -1,7 +1,7 @@
-"""Exports a notebook as a page that asks nothing of the network: `export_notebook.py NOTEBOOK`. Writes the page beside the notebook.
+"""Exports a notebook as an HTML page that needs no network: `export_notebook.py NOTEBOOK FOLDER`. Writes the page into FOLDER.
 
-Equations become MathML, which browsers draw by themselves. Links to notebooks lead to their pages. What stands under a heading that
-is folded in JupyterLab is folded on the page, too.
+Equations become MathML, which browsers draw by themselves. Links to notebooks lead to their pages. What is folded under a heading in
+JupyterLab is folded on the page, too.
 """
 
 import re
@@ -14,7 +14,7 @@ from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-# What the usual page loads from elsewhere is left out. Lines stay short enough to read, figures stay within the window.
+# Without what the usual page loads from elsewhere. Lines are short enough to read, figures fit the window.
 TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
 {% block html_head_js_requirejs %}{% endblock %}
@@ -62,7 +62,7 @@ class Exporter(HTMLExporter):
 
 def mathml(tex, display):
     result = convert(tex, display=display)
-    # A command that the converter does not know comes back as it was.
+    # The converter leaves a command that it does not know as it was.
     unknown = re.findall(r"\\[A-Za-z]+", re.sub(r"<[^>]*>", "", result))
     if unknown:
         sys.exit(f"no MathML for {', '.join(unknown)} in the equation\n    {tex}\nwrite it with other commands")
@@ -70,8 +70,8 @@ def mathml(tex, display):
 
 
 def mark_folds(cells):
-    """Marks where a fold begins, with the text of its heading, and how many end after a cell: at the next heading that is not
-    deeper, or at the end of the notebook."""
+    """Marks where a fold begins, with the text of its heading, and how many folds end after a cell: a fold ends in front of the next
+    heading that is not deeper, or at the end of the notebook."""
     open_folds = []
     for index, cell in enumerate(cells):
         heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
@@ -85,11 +85,11 @@ def mark_folds(cells):
 
 
 def main():
-    path = Path(sys.argv[1])
+    path, folder = Path(sys.argv[1]), Path(sys.argv[2])
     notebook = nbformat.read(path, as_version=4)
     mark_folds(notebook.cells)
     page, _ = Exporter(raw_template=TEMPLATE).from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-    path.with_suffix(".html").write_text(page, encoding="utf-8")
+    (folder / f"{path.stem}.html").write_text(page, encoding="utf-8")
 
 
 main()

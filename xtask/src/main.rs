@@ -1,68 +1,67 @@
-//! Everything that is done with the checkout as a whole: set-up, notebooks, JupyterLab, checks. `cargo xtask help` lists it.
+//! `cargo xtask`: all that is done with the checkout as a whole. `cargo xtask help` lists the tasks.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`setup`] | puts everything that the notebooks need into `.hhnet/` |
+//! | [`kernel`] | runs when Jupyter starts a Rust kernel |
+//! | [`check`] | runs the notebooks, and all checks of `cargo xtask test` |
+//! | [`lab`] | opens JupyterLab |
+//! | [`mod@bench`] | measures |
+//! | [`paths`], [`process`], [`files`] | serve all others: where everything is, running other programs, small file operations |
 
-mod analyzer;
 mod bench;
-mod browser;
-mod cells;
-mod checks;
-mod examine;
-mod hdf5;
+mod check;
+mod files;
 mod kernel;
 mod lab;
-mod libtorch;
-mod links;
-mod names;
-mod notebooks;
-mod places;
-mod prerequisites;
+mod paths;
 mod process;
 mod setup;
-mod stamp;
-mod texts;
-mod venv;
 
+use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
+use paths::Paths;
+
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
-hhnet's tasks: cargo xtask <task>
+Usage: cargo xtask TASK
 
-  setup       Puts all that the notebooks need below .hhnet/ in this checkout. Does only what is missing.
-  notebooks   Set-up, then runs both notebooks from a clean kernel and keeps the result in notebooks/,
-              with an HTML copy of each in target/notebooks/.
-  lab         Set-up, then opens JupyterLab in notebooks/. Further arguments go to JupyterLab.
-  test        Set-up, then every check: formatting, links, lints, documentation, Rust tests, both notebooks.
-  browser     The last of these checks alone: works with both notebooks in JupyterLab in Chromium.
-  bench NAME  Measures `generator` or `training`; with --peers, times other programs on the same work.
-              `bench notebooks [5]` times every cell of both notebooks, in that many fresh kernels.
-  help        This text.
+  setup       Install everything that the notebooks need into .hhnet/ in this checkout, as far as it is missing.
+  lab         Set up, then open JupyterLab in notebooks/. Further arguments go to JupyterLab.
+  notebooks   Set up, then run both notebooks from a clean kernel. Replaces the notebooks by the executed ones, and
+              the figures in docs/ by theirs. Puts an HTML copy of each notebook into target/notebooks/.
+  test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
+  browser     Run only the last of these checks: work with both notebooks in JupyterLab in Chromium.
+  bench NAME  Measure `generator` or `training`; with --peers, time other programs on the same work.
+              `bench notebooks [5]` times every cell of both notebooks in that many fresh kernels.
+  help        Show this text.
 
-The first set-up downloads about 0.7 GB and takes about 10 minutes on two cores. environment.md describes what it installs.";
+The first set-up downloads about 0.7 GB and takes about 10 minutes on two cores. environment.md says what it installs.";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // Under this name the kernel calls it instead of cargo.
-    let is_cargo =
-        std::env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some("cargo".as_ref()));
+    // The kernel calls this program by the name `cargo`.
+    let is_cargo = env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some("cargo".as_ref()));
     let result = match arguments.as_slice() {
-        arguments if is_cargo => places::Places::find().and_then(|places| analyzer::cargo(&places, arguments)),
+        arguments if is_cargo => Paths::find().and_then(|paths| kernel::analyzer::cargo(&paths, arguments)),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(ExitCode::SUCCESS)
         }
         ["setup"] => setup::run().map(|_| ExitCode::SUCCESS),
-        ["notebooks"] => notebooks::run(),
-        ["test"] => checks::run(),
-        ["browser"] => browser::run(),
-        ["lab", further @ ..] => lab::run(further),
+        ["notebooks"] => check::notebooks::run(),
+        ["test"] => check::run(),
+        ["browser"] => check::browser::run(),
+        ["lab", options @ ..] => lab::run(options),
         ["bench", "notebooks"] => bench::notebooks("5"),
         ["bench", "notebooks", starts] => bench::notebooks(starts),
-        ["bench", name, "--peers", further @ ..] if bench::BENCHES.contains(name) => bench::peers(name, further),
-        ["bench", name, further @ ..] if bench::BENCHES.contains(name) => bench::run(name, further),
-        // Jupyter calls this one: the kernelspec names it.
-        ["kernel", connection_file] => kernel::run(connection_file),
+        ["bench", name, "--peers", options @ ..] if bench::BENCHES.contains(name) => bench::peers(name, options),
+        ["bench", name, options @ ..] if bench::BENCHES.contains(name) => bench::run(name, options),
+        // The kernelspec names this one.
+        ["kernel", connection_file] => kernel::launcher::run(connection_file),
         _ => {
             eprintln!("unknown arguments: {}\n\n{HELP}", arguments.join(" "));
             Ok(ExitCode::from(2))

@@ -1,5 +1,5 @@
-//! Examines an executed notebook: is it complete, did every cell succeed, are the figures sound, does it tell nothing about
-//! the machine it ran on?
+//! Examines an executed notebook: is it complete, did every cell succeed, are the figures well-formed, and does nothing in it
+//! reveal the machine on which it ran?
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::paths::Paths;
+
 const MAX_BYTES: usize = 5_000_000;
 const SVG: &str = "image/svg+xml";
 
-/// What a notebook must hold. The original's cells are mirrored by cells with the tags `orig-00` and so on.
+/// What a notebook must hold. The cells that correspond to the original's have the tags `orig-00` and so on.
 struct Expected {
     name: &'static str,
     last_tag: usize,
@@ -24,21 +26,29 @@ const EXPECTED: [Expected; 2] = [
     Expected { name: "HodkinHuxleyConvNet.ipynb", last_tag: 14, figures: &[10, 12, 13, 14], training: Some((11, 0.3)) },
 ];
 
-/// The faults of the notebook in a file; `name` tells which notebook it should be.
+/// The faults of the notebook in a file; `name` says which of our notebooks it is.
 pub fn file(path: &Path, name: &str) -> Result<Vec<String>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let expected = EXPECTED.iter().find(|expected| expected.name == name).context("an unknown notebook")?;
     Ok(faults(&text, expected, &machine_directories()))
 }
 
+/// Reads a notebook.
+pub fn read(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not valid JSON", path.display()))
+}
+
+/// A notebook's code cells.
+pub fn code_cells(notebook: &Value) -> impl Iterator<Item = &Value> {
+    list(&notebook["cells"]).iter().filter(|cell| cell["cell_type"] == "code")
+}
+
 /// The figure that a notebook's cell with this number shows.
 pub fn figure(notebook: &Path, number: usize) -> Result<Option<String>> {
-    let content = fs::read_to_string(notebook).with_context(|| format!("cannot read {}", notebook.display()))?;
-    let content: Value =
-        serde_json::from_str(&content).with_context(|| format!("{} is no JSON", notebook.display()))?;
-    let cell = content["cells"].as_array().into_iter().flatten().find(|cell| has_tag(cell, number));
-    let mut outputs = cell.into_iter().flat_map(|cell| cell["outputs"].as_array().into_iter().flatten());
-    Ok(outputs.find(|output| !output["data"][SVG].is_null()).map(|output| text(&output["data"][SVG])))
+    let notebook = read(notebook)?;
+    let cell = code_cells(&notebook).find(|cell| has_tag(cell, number));
+    Ok(cell.and_then(svg).map(text))
 }
 
 /// Text that a notebook holds as one string or as a list of lines.
@@ -49,41 +59,61 @@ pub fn text(value: &Value) -> String {
     }
 }
 
+/// The elements of a JSON array; none if it is something else.
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
 fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
+    let notebook: Value = match serde_json::from_str(text) {
+        Ok(notebook) => notebook,
+        Err(error) => return vec![format!("not valid JSON: {error}")],
+    };
     let mut faults = Vec::new();
     if text.len() > MAX_BYTES {
         faults.push(format!("the notebook has {} bytes, {MAX_BYTES} are allowed", text.len()));
     }
-    let notebook: Value = match serde_json::from_str(text) {
-        Ok(notebook) => notebook,
-        Err(error) => return vec![format!("no valid JSON: {error}")],
-    };
     if notebook["metadata"]["kernelspec"]["name"] != "rust" {
         faults.push("the notebook does not name the kernel `rust`".to_string());
     }
-    let cells: &[Value] = notebook["cells"].as_array().map_or(&[], Vec::as_slice);
+    let cells = list(&notebook["cells"]);
+    let mut skipped = Vec::new();
+    let mut previous = None;
+    for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| cell["cell_type"] == "code") {
+        let place = format!("cell {} `{}`", index + 1, first_line(cell));
+        let outputs = list(&cell["outputs"]).iter().flat_map(|output| output_faults(output, machine));
+        faults.extend(outputs.map(|fault| format!("{place}: {fault}")));
+        match cell["execution_count"].as_u64() {
+            None => skipped.push(place),
+            Some(count) if is_next(previous, count) => previous = Some(count),
+            Some(count) => {
+                faults.push(format!("{place}: execution count {count} is out of order: run all cells in a new kernel"));
+                previous = Some(count);
+            }
+        }
+    }
+    if let Some(first) = skipped.first() {
+        faults.push(format!("not executed: {first} and {} more", skipped.len() - 1));
+    }
+    faults.extend(missing(cells, expected));
+    faults
+}
+
+/// Cells must have run in order, in a kernel that had run nothing before. The runner counts from 1, evcxr in JupyterLab from 2.
+fn is_next(previous: Option<u64>, count: u64) -> bool {
+    previous.map_or([1, 2].contains(&count), |previous| count == previous + 1)
+}
+
+/// What the notebook should hold and does not.
+fn missing(cells: &[Value], expected: &Expected) -> Vec<String> {
+    let mut faults = Vec::new();
     for number in 0..=expected.last_tag {
         if !cells.iter().any(|cell| has_tag(cell, number)) {
             faults.push(format!("no cell has the tag orig-{number:02}"));
         }
     }
-    let mut count = 0;
-    for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| cell["cell_type"] == "code") {
-        count += 1;
-        let place = format!("cell {} `{}`", index + 1, first_line(cell));
-        match &cell["execution_count"] {
-            Value::Number(found) if found.as_u64() == Some(count) => {}
-            Value::Null => faults.push(format!("{place} was not executed")),
-            found => faults.push(format!("{place} has execution count {found}, {count} is next in order")),
-        }
-        for output in cell["outputs"].as_array().into_iter().flatten() {
-            faults.extend(output_faults(output, machine).into_iter().map(|fault| format!("{place}: {fault}")));
-        }
-    }
     for &number in expected.figures {
-        let with_tag = cells.iter().filter(|cell| has_tag(cell, number));
-        let mut outputs = with_tag.flat_map(|cell| cell["outputs"].as_array().into_iter().flatten());
-        if !outputs.any(|output| !output["data"][SVG].is_null()) {
+        if !cells.iter().any(|cell| has_tag(cell, number) && svg(cell).is_some()) {
             faults.push(format!("the cell with the tag orig-{number:02} shows no figure ({SVG})"));
         }
     }
@@ -91,22 +121,26 @@ fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
         match cells.iter().filter(|cell| has_tag(cell, number)).find_map(last_validation_error) {
             Some(error) if error < bound => {}
             Some(error) => faults.push(format!("the training ended at val_mse {error}, it should be below {bound}")),
-            None => faults.push(format!("the cell with the tag orig-{number:02} does not tell a val_mse")),
+            None => faults.push(format!("the cell with the tag orig-{number:02} prints no val_mse")),
         }
     }
     faults
 }
 
+/// The first SVG image that a cell shows.
+fn svg(cell: &Value) -> Option<&Value> {
+    list(&cell["outputs"]).iter().map(|output| &output["data"][SVG]).find(|svg| !svg.is_null())
+}
+
 /// The last `val_mse` that a cell printed.
 fn last_validation_error(cell: &Value) -> Option<f64> {
-    let printed: String =
-        cell["outputs"].as_array().into_iter().flatten().map(|output| text(&output["text"])).collect();
+    let printed: String = list(&cell["outputs"]).iter().map(|output| text(&output["text"])).collect();
     printed.rsplit_once("val_mse: ")?.1.split_whitespace().next()?.parse().ok()
 }
 
 fn has_tag(cell: &Value, number: usize) -> bool {
     let tag = format!("orig-{number:02}");
-    cell["metadata"]["tags"].as_array().into_iter().flatten().any(|found| found == tag.as_str())
+    list(&cell["metadata"]["tags"]).iter().any(|found| found == tag.as_str())
 }
 
 fn first_line(cell: &Value) -> String {
@@ -120,7 +154,7 @@ fn output_faults(output: &Value, machine: &[String]) -> Vec<String> {
     if output["output_type"] == "error" {
         faults.push(format!("an error: {}", start(text(&output["evalue"]))));
     }
-    // A panic and an `Err` met by `?` are not reported as errors by the kernel: they only show here.
+    // The kernel does not report a panic, or an `Err` met by `?`, as an error: it shows only here.
     if output["output_type"] == "stream" && output["name"] == "stderr" && !text(&output["text"]).trim().is_empty() {
         faults.push(format!("text on standard error: {}", start(text(&output["text"]))));
     }
@@ -141,7 +175,7 @@ fn output_faults(output: &Value, machine: &[String]) -> Vec<String> {
 fn svg_faults(svg: &str) -> Vec<String> {
     let document = match roxmltree::Document::parse(svg) {
         Ok(document) => document,
-        Err(error) => return vec![format!("the figure is no well-formed XML: {error}")],
+        Err(error) => return vec![format!("the figure is not well-formed XML: {error}")],
     };
     let mut faults = Vec::new();
     if document.root_element().tag_name().name() != "svg" {
@@ -164,19 +198,18 @@ fn svg_faults(svg: &str) -> Vec<String> {
     faults
 }
 
-/// Directories that must not show: of this machine, and of the usual machines on which a notebook may have been run.
+/// Directories that must not show: those of this machine, and the usual ones of other machines.
 fn machine_directories() -> Vec<String> {
-    let mut directories: Vec<String> =
-        ["/home/", "/Users/", "/root/", "/tmp/", "/.cargo/"].map(str::to_string).to_vec();
-    let mut add = |path: Option<String>| {
-        // A bare `/` is in every text.
-        directories.extend(path.map(|path| path.trim_end_matches('/').to_string()).filter(|path| path.len() > 3));
-    };
-    add(crate::places::Places::find().ok().map(|places| places.root.display().to_string()));
-    add(std::env::var("HOME").ok());
-    add(std::env::var("CARGO_HOME").ok());
-    add(Some(std::env::temp_dir().display().to_string()));
-    directories
+    let usual = ["/home/", "/Users/", "/root/", "/tmp/", "/.cargo/"].map(str::to_string);
+    let own = [
+        Paths::find().ok().map(|paths| paths.root.display().to_string()),
+        std::env::var("HOME").ok(),
+        std::env::var("CARGO_HOME").ok(),
+        Some(std::env::temp_dir().display().to_string()),
+    ];
+    let own = own.into_iter().flatten().map(|path| path.trim_end_matches('/').to_string());
+    // A bare `/` is in every text.
+    usual.into_iter().chain(own.filter(|path| path.len() > 3)).collect()
 }
 
 #[cfg(test)]
@@ -203,7 +236,12 @@ mod tests {
 
     #[test]
     fn a_sound_notebook_has_no_faults() {
-        assert_eq!(faults_of(&sound()), Vec::<String>::new());
+        let mut notebook = sound();
+        assert_eq!(faults_of(&notebook), Vec::<String>::new());
+        // As JupyterLab saves it.
+        notebook["cells"][1]["execution_count"] = json!(2);
+        notebook["cells"][2]["execution_count"] = json!(3);
+        assert_eq!(faults_of(&notebook), Vec::<String>::new());
     }
 
     /// Plants a fault at a place (a JSON pointer) and expects one message that holds all of `words`.
@@ -225,7 +263,8 @@ mod tests {
         planted("/metadata/kernelspec/name", json!("python3"), &["kernel `rust`"]);
         planted("/cells/0/metadata/tags", json!([]), &["orig-00"]);
         planted("/cells/1/execution_count", json!(3), &["cell 2", "`1 + 1`", "count 3"]);
-        planted("/cells/2/execution_count", json!(null), &["cell 3", "not executed"]);
+        planted("/cells/2/execution_count", json!(3), &["cell 3", "count 3"]);
+        planted("/cells/2/execution_count", json!(null), &["not executed: cell 3"]);
         planted(
             "/cells/1/outputs/0",
             json!({"output_type": "error", "evalue": "mismatched types"}),
@@ -233,7 +272,7 @@ mod tests {
         );
         planted("/cells/1/outputs/1/name", json!("stderr"), &["standard error", "Epoch 2/2"]);
         planted("/cells/1/outputs/1/text", json!("val_mse: 0.31\n"), &["ended at val_mse 0.31"]);
-        planted("/cells/1/outputs/1/text", json!("a line\n"), &["orig-01", "does not tell a val_mse"]);
+        planted("/cells/1/outputs/1/text", json!("a line\n"), &["orig-01", "prints no val_mse"]);
         planted("/cells/2/outputs", json!([]), &["orig-02", "no figure"]);
         planted("/cells/1/outputs/1/text", json!(["Compiling hhnet (/home/", "me)"]), &["cell 2", "/home/"]);
         planted(figure, json!("<svg><g></svg>"), &["well-formed"]);

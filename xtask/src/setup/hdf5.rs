@@ -1,7 +1,8 @@
-//! HDF5 as a shared library: the user's own or the system's by links, or one built from the source that cargo brings.
+//! HDF5, the file library, as a shared library: links to the user's own or the system's, or one built from the source that cargo
+//! downloads.
 //!
-//! It must be shared: each notebook cell is a library of its own, and with a static HDF5 a file opened in one cell would mean
-//! nothing to the next.
+//! It must be shared: each notebook cell is a library of its own, and with a static HDF5 no cell could use a file that another
+//! one opened.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,11 +12,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::places::{Places, own_directory};
+use crate::files::{create_folder, remove, replace};
+use crate::paths::{Paths, own_directory};
 use crate::process::{first_line, name_by_path, run_logged};
-use crate::stamp::{Step, put_in_place, remove};
+use crate::setup::step::Step;
 
-/// The parts of zlib that HDF5 calls; its file functions are not among them.
+/// The parts of zlib that HDF5 calls; zlib's functions for files are not among them.
 const ZLIB: [&str; 10] =
     ["adler32", "compress", "crc32", "deflate", "inffast", "inflate", "inftrees", "trees", "uncompr", "zutil"];
 const OPTIONS: [&str; 16] = [
@@ -48,25 +50,25 @@ pub enum Source {
     Crate,
 }
 
-pub fn step(places: &Places) -> (Step<'_>, Source) {
-    let source = match own_directory("HDF5_DIR", &places.hdf5()) {
+pub fn step(paths: &Paths) -> (Step<'_>, Source) {
+    let source = match own_directory("HDF5_DIR", &paths.hdf5()) {
         Some(directory) => Source::Own(directory),
         None => system().unwrap_or(Source::Crate),
     };
-    let lock = fs::read_to_string(places.root.join("Cargo.lock")).unwrap_or_default();
+    let lock = fs::read_to_string(paths.root.join("Cargo.lock")).unwrap_or_default();
     let step = Step {
-        places,
+        paths,
         name: "hdf5",
         title: match source {
             Source::Own(_) => "HDF5: a link to the one that HDF5_DIR names",
             Source::System { .. } => "HDF5: links to the system's",
-            Source::Crate => "HDF5 2.2, the file library, built from the source that cargo brings (a minute or two)",
+            Source::Crate => "HDF5 2.2, the file library, built from the source that cargo downloads (a minute or two)",
         },
-        product: places.hdf5().join("lib"),
+        product: paths.hdf5().join("lib"),
         inputs: vec![
             format!("{source:?} {OPTIONS:?} {ZLIB:?}"),
-            // The library's own name holds it.
-            places.root.display().to_string(),
+            // The path is part of the library's own name.
+            paths.root.display().to_string(),
             locked(&lock, "hdf5-metno-src").to_string(),
             locked(&lock, "libz-sys").to_string(),
         ],
@@ -74,21 +76,21 @@ pub fn step(places: &Places) -> (Step<'_>, Source) {
     (step, source)
 }
 
-pub fn install(places: &Places, source: &Source) -> Result<()> {
+pub fn install(paths: &Paths, source: &Source) -> Result<()> {
     match source {
         Source::Own(directory) => {
             if !is_usable(&directory.join("include")) {
                 bail!(
-                    "HDF5_DIR is {}, which is no serial HDF5 with deflate: unset it, or let it name one",
+                    "HDF5_DIR is {}, which is no serial HDF5 with deflate: unset it, or set it to the folder of one",
                     directory.display()
                 );
             }
-            remove(&places.hdf5())?;
-            symlink(directory, places.hdf5())?;
+            remove(&paths.hdf5())?;
+            symlink(directory, paths.hdf5())?;
             Ok(())
         }
-        Source::System { include, lib } => link_system(places, include, lib),
-        Source::Crate => build(places),
+        Source::System { include, lib } => link_system(paths, include, lib),
+        Source::Crate => build(paths),
     }
 }
 
@@ -135,77 +137,73 @@ fn is_known(version: &str) -> bool {
     }
 }
 
-fn link_system(places: &Places, include: &Path, lib: &Path) -> Result<()> {
-    let part = places.home.join("hdf5.part");
+fn link_system(paths: &Paths, include: &Path, lib: &Path) -> Result<()> {
+    let part = paths.home.join("hdf5.part");
     remove(&part)?;
-    fs::create_dir_all(part.join("lib"))?;
+    create_folder(&part.join("lib"))?;
     symlink(include, part.join("include"))?;
-    // Not the whole directory: it comes first on the search path, and would bring all of the system's libraries with it.
+    // Not the whole directory: it comes first on the search path, and would put all of the system's libraries there.
     for entry in fs::read_dir(lib)?.flatten() {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with("libhdf5") && !name.to_string_lossy().ends_with(".a") {
             symlink(entry.path(), part.join("lib").join(name))?;
         }
     }
-    put_in_place(&part, &places.hdf5())
+    replace(&paths.hdf5(), &part)
 }
 
-fn build(places: &Places) -> Result<()> {
-    let (hdf5, zlib) = sources(places)?;
-    let work = places.home.join("hdf5-build");
-    let part = places.home.join("hdf5.part");
+fn build(paths: &Paths) -> Result<()> {
+    let (hdf5, zlib) = sources(paths)?;
+    let work = paths.home.join("hdf5-build");
+    let part = paths.home.join("hdf5.part");
     remove(&work)?;
     remove(&part)?;
-    fs::create_dir_all(&work)?;
+    create_folder(&work)?;
+    build_zlib(paths, &zlib, &work)?;
 
-    // zlib becomes part of libhdf5: so that compressed data can be read without a package of the system.
+    let define = |name: &str, value: &Path| format!("-D{name}={}", value.display());
+    let rpath = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
+    let mut configure = Command::new(paths.python_program("cmake"));
+    configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
+    configure.arg(define("CMAKE_MAKE_PROGRAM", &paths.python_program("ninja")));
+    // On macOS the same as `name_by_path` on Linux.
+    configure.arg(define("CMAKE_INSTALL_NAME_DIR", &paths.hdf5().join("lib")));
+    configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
+    configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
+    run_logged(paths, "hdf5-configure", &mut configure, None)?;
+    let mut ninja = Command::new(paths.python_program("ninja"));
+    run_logged(paths, "hdf5-build", ninja.arg("-C").arg(work.join("build")).arg("install"), None)?;
+    if !is_usable(&part.join("include")) {
+        bail!("the HDF5 that was built lacks deflate or has an unexpected version; see .hhnet/log/hdf5-configure.log");
+    }
+    if cfg!(target_os = "linux") {
+        let library = part.join("lib/libhdf5.so").canonicalize()?;
+        let name = library.file_name().context("libhdf5.so has no name")?;
+        name_by_path(paths, &library, &paths.hdf5().join("lib").join(name))?;
+    }
+    replace(&paths.hdf5(), &part)?;
+    remove(&work)
+}
+
+/// Compiles zlib to `libz.a`. It becomes part of libhdf5, so that compressed data can be read whatever the system has installed.
+fn build_zlib(paths: &Paths, sources: &Path, work: &Path) -> Result<()> {
     let mut archive = Command::new("ar");
     archive.arg("rcs").arg(work.join("libz.a"));
     for name in ZLIB {
         let object = work.join(format!("{name}.o"));
         let mut compiler = Command::new("cc");
-        compiler
-            .args(["-O2", "-fPIC", "-fvisibility=hidden", "-c"])
-            .arg(zlib.join(format!("{name}.c")))
-            .arg("-o")
-            .arg(&object);
-        run_logged(places, "zlib", &mut compiler, None)?;
+        compiler.args(["-O2", "-fPIC", "-fvisibility=hidden", "-c"]).arg(sources.join(format!("{name}.c")));
+        run_logged(paths, "zlib", compiler.arg("-o").arg(&object), None)?;
         archive.arg(object);
     }
-    run_logged(places, "zlib", &mut archive, None)?;
-
-    let define = |name: &str, value: &Path| format!("-D{name}={}", value.display());
-    let rpath = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
-    let mut configure = Command::new(places.python_program("cmake"));
-    configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
-    configure.arg(define("CMAKE_MAKE_PROGRAM", &places.python_program("ninja")));
-    // On macOS the same as `name_by_path` on Linux.
-    configure.arg(define("CMAKE_INSTALL_NAME_DIR", &places.hdf5().join("lib")));
-    configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
-    configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
-    run_logged(places, "hdf5-configure", &mut configure, None)?;
-    let mut ninja = Command::new(places.python_program("ninja"));
-    ninja.arg("-C").arg(work.join("build")).arg("install");
-    run_logged(places, "hdf5-build", &mut ninja, None)?;
-    if !is_usable(&part.join("include")) {
-        bail!(
-            "the HDF5 that was built lacks deflate or is of another version than expected; see .hhnet/log/hdf5-configure.log"
-        );
-    }
-    if cfg!(target_os = "linux") {
-        let library = part.join("lib/libhdf5.so").canonicalize()?;
-        let name = library.file_name().context("libhdf5.so has no name")?;
-        name_by_path(places, &library, &places.hdf5().join("lib").join(name))?;
-    }
-    put_in_place(&part, &places.hdf5())?;
-    remove(&work)
+    run_logged(paths, "zlib", &mut archive, None)
 }
 
 /// The directories of HDF5's and zlib's source. Cargo downloads the crates and checks them against Cargo.lock.
-fn sources(places: &Places) -> Result<(PathBuf, PathBuf)> {
+fn sources(paths: &Paths) -> Result<(PathBuf, PathBuf)> {
     let output = Command::new("cargo")
         .args(["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", &host()?])
-        .current_dir(&places.root)
+        .current_dir(&paths.root)
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {

@@ -1,14 +1,15 @@
-//! What the rust-analyzer inside of evcxr gets to see.
+//! What the rust-analyzer inside evcxr reads.
 //!
-//! evcxr asks rust-analyzer for the type of every variable of a cell. Before the first answer it reads all crates that cargo
-//! names, and the standard library: with everything that this crate depends on, for 15 seconds. Types need little of that, so:
+//! evcxr asks rust-analyzer for the type of every variable of a cell. Before its first answer rust-analyzer reads all crates that
+//! cargo lists, and the standard library. With everything on which this crate depends that takes 15 seconds. Types need little of
+//! it, so:
 //!
-//! - the standard library's sources are a copy of `core`, `alloc` and `std` without the processors' intrinsics, and without
-//!   what says nothing about types: most attributes, and all of a comment but its first paragraph, which a kernel shows as help;
-//! - the kernel's `cargo` is this program. Where rust-analyzer asks it for the packages (`cargo metadata` with
-//!   `--filter-platform`), it leaves out those that no cell can name: build dependencies, procedural macros, and the
-//!   dependencies of a package that lists in its manifest, under `[package.metadata.cells]`, in which dependencies the types of
-//!   its interface are (`types-from`). All other calls go to the real cargo unchanged.
+//! - The standard library's sources are an abridged copy of `core`, `alloc` and `std`. It lacks what says nothing about types: most
+//!   attributes, and all of a comment but its first paragraph, which a kernel shows as help.
+//! - The kernel's `cargo` is this program. When rust-analyzer asks it for the packages (`cargo metadata` with `--filter-platform`),
+//!   it leaves out those that no cell can name: build dependencies, procedural macros, and most dependencies of a package whose
+//!   manifest says, as `types-from` under `[package.metadata.cells]`, which dependencies the types of its interface come from. All
+//!   other calls go to the real cargo unchanged.
 //!
 //! ```text
 //! .hhnet/analyzer/library/{core,alloc,std}/src
@@ -26,55 +27,58 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use walkdir::WalkDir;
 
-use crate::places::{Places, which};
-use crate::process::run_logged;
-use crate::stamp::{Step, put_in_place, remove};
+use crate::files::{create_folder, remove, replace};
+use crate::paths::{Paths, which};
+use crate::process::{first_line, run_logged};
+use crate::setup::step::Step;
 
 const CRATES: [&str; 3] = ["core", "alloc", "std"];
 /// Attributes that say nothing about types.
 const IDLE_ATTRIBUTES: [&str; 7] =
     ["allow(", "doc(alias", "inline", "must_use", "rustc_const_stable(", "stable(", "track_caller"];
 
-pub fn step<'a>(places: &'a Places, rustc: &str) -> Step<'a> {
+pub fn step<'a>(paths: &'a Paths, rustc: &str) -> Step<'a> {
     Step {
-        places,
+        paths,
         name: "analyzer",
         title: "what the kernel needs to tell types: sources of the standard library, the kernel's cargo",
-        product: places.kernel_toolchain(),
+        product: paths.kernel_toolchain(),
         inputs: vec![
             rustc.to_string(),
             format!("{CRATES:?} {IDLE_ATTRIBUTES:?} first paragraphs, whole lines"),
-            places.root.display().to_string(),
+            paths.root.display().to_string(),
         ],
     }
 }
 
-pub fn install(places: &Places) -> Result<()> {
-    let home = places.home.join("analyzer");
-    let part = places.home.join("analyzer.part");
+pub fn install(paths: &Paths) -> Result<()> {
+    let home = paths.home.join("analyzer");
+    let part = paths.home.join("analyzer.part");
     remove(&part)?;
-    let sysroot = PathBuf::from(
-        crate::process::first_line(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&places.root))
-            .context("`rustc --print sysroot` does not answer")?,
-    );
-    let sources = standard_library(places, &sysroot)?;
+    let sysroot = first_line(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&paths.root));
+    let sysroot = PathBuf::from(sysroot.context("`rustc --print sysroot` does not answer")?);
+    let sources = standard_library(paths, &sysroot)?;
     for name in CRATES {
         copy_sources(&sources.join(name).join("src"), &part.join("library").join(name).join("src"))?;
     }
-    let real = |name: &str| Some(sysroot.join("bin").join(name)).filter(|path| path.exists()).or_else(|| which(name));
-    for folder in ["bin", "real"] {
-        fs::create_dir_all(part.join("toolchain").join(folder))?;
-    }
     let toolchain = part.join("toolchain");
-    symlink(real("rustc").context("rustc is not on the search path")?, toolchain.join("bin/rustc"))?;
-    symlink(real("cargo").context("cargo is not on the search path")?, toolchain.join("real/cargo"))?;
-    symlink(places.launcher(), toolchain.join("bin/cargo"))?;
-    put_in_place(&part, &home)
+    for folder in ["bin", "real"] {
+        create_folder(&toolchain.join(folder))?;
+    }
+    let real = |name: &str| {
+        let program = Some(sysroot.join("bin").join(name)).filter(|path| path.exists()).or_else(|| which(name));
+        program.with_context(|| format!("{name} is not on the search path"))
+    };
+    symlink(real("rustc")?, toolchain.join("bin/rustc"))?;
+    symlink(real("cargo")?, toolchain.join("real/cargo"))?;
+    symlink(paths.launcher(), toolchain.join("bin/cargo"))?;
+    replace(&home, &part)
 }
 
 /// The standard library's sources, which rustup installs as a component of the toolchain.
-fn standard_library(places: &Places, sysroot: &Path) -> Result<PathBuf> {
+fn standard_library(paths: &Paths, sysroot: &Path) -> Result<PathBuf> {
     let sources = sysroot.join("lib/rustlib/src/rust/library");
     if !sources.join("core/src/lib.rs").exists() {
         if which("rustup").is_none() {
@@ -85,31 +89,29 @@ fn standard_library(places: &Places, sysroot: &Path) -> Result<PathBuf> {
             );
         }
         let mut rustup = Command::new("rustup");
-        rustup.args(["component", "add", "rust-src"]).current_dir(&places.root);
-        run_logged(places, "rust-src", &mut rustup, None)?;
+        rustup.args(["component", "add", "rust-src"]).current_dir(&paths.root);
+        run_logged(paths, "rust-src", &mut rustup, None)?;
     }
     Ok(sources)
 }
 
-/// Copies a folder's Rust sources, condensed.
+/// Copies a folder's Rust sources, abridged.
 fn copy_sources(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    let entries = fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        let target = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            copy_sources(&path, &target)?;
+    for entry in WalkDir::new(from) {
+        let entry = entry.with_context(|| format!("cannot read {}", from.display()))?;
+        let (path, target) = (entry.path(), to.join(entry.path().strip_prefix(from)?));
+        if entry.file_type().is_dir() {
+            create_folder(&target)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            fs::write(&target, condensed(&source)).with_context(|| format!("cannot write {}", target.display()))?;
+            let source = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            fs::write(&target, abridged(&source)).with_context(|| format!("cannot write {}", target.display()))?;
         }
     }
     Ok(())
 }
 
-/// Leaves out what takes rust-analyzer a sixth of its time and tells no types.
-fn condensed(source: &str) -> String {
+/// Leaves out what says nothing about types. rust-analyzer needs a sixth less time without it.
+fn abridged(source: &str) -> String {
     // A macro that takes attributes may insist on them.
     let keeps_attributes = source.contains("#[$");
     let mut text = String::with_capacity(source.len());
@@ -119,7 +121,7 @@ fn condensed(source: &str) -> String {
         let is_documentation = code.starts_with("///") || code.starts_with("//!");
         is_later_paragraph = is_documentation && (is_later_paragraph || code.len() == 3);
         let is_comment = code.starts_with("//") && !is_documentation;
-        // Nothing but the attribute: its bracket is the line's last character.
+        // The whole line is the attribute: its bracket is the line's last character.
         let attribute = code.strip_prefix("#[").filter(|rest| rest.find(']').is_some_and(|end| end + 1 == rest.len()));
         let is_idle = !keeps_attributes
             && attribute.is_some_and(|attribute| IDLE_ATTRIBUTES.iter().any(|name| attribute.starts_with(name)));
@@ -131,11 +133,11 @@ fn condensed(source: &str) -> String {
     text
 }
 
-/// The kernel's cargo.
-pub fn cargo(places: &Places, arguments: &[&str]) -> Result<ExitCode> {
-    let mut real = Command::new(places.kernel_toolchain().join("real/cargo"));
+/// Does what the kernel's `cargo` does.
+pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<ExitCode> {
+    let mut real = Command::new(paths.kernel_toolchain().join("real/cargo"));
     real.args(arguments);
-    if !is_question_of_analyzer(arguments) {
+    if !asks_for_packages(arguments) {
         return Err(real.exec()).context("the real cargo does not start: run `cargo xtask setup`");
     }
     let output = real.stderr(Stdio::inherit()).output().context("the real cargo does not start")?;
@@ -150,13 +152,13 @@ pub fn cargo(places: &Places, arguments: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::from(output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-fn is_question_of_analyzer(arguments: &[&str]) -> bool {
+fn asks_for_packages(arguments: &[&str]) -> bool {
     arguments.first() == Some(&"metadata")
         && arguments.contains(&"--filter-platform")
         && !arguments.contains(&"--no-deps")
 }
 
-/// Leaves those packages in the answer of `cargo metadata` in which types of cells can be.
+/// Keeps those packages in the answer of `cargo metadata` that types of cells can come from.
 fn prune(metadata: &mut Value) {
     let Some(needed) = needed(metadata) else { return };
     let keep = |value: &Value| value.as_str().is_some_and(|id| needed.contains(id));
@@ -250,9 +252,9 @@ pub fn next(value: u8) -> u8 {
 #[inline] pub fn pair() -> [u8; 2]
 { [1, 2] }
 "#;
-        assert_eq!(condensed(source), expected);
+        assert_eq!(abridged(source), expected);
         let with_macro = "macro_rules! with { (#[$what:meta]) => {} }\nwith! {\n#[stable(since = \"1\")]\n}\n";
-        assert_eq!(condensed(with_macro), with_macro);
+        assert_eq!(abridged(with_macro), with_macro);
     }
 
     #[test]
@@ -311,10 +313,10 @@ pub fn next(value: u8) -> u8 {
     }
 
     #[test]
-    fn only_the_question_for_all_packages_is_meant() {
-        assert!(is_question_of_analyzer(&["metadata", "--format-version", "1", "--filter-platform", "x"]));
-        assert!(!is_question_of_analyzer(&["metadata", "--no-deps", "--filter-platform", "x"]));
-        assert!(!is_question_of_analyzer(&["metadata", "--format-version", "1"]));
-        assert!(!is_question_of_analyzer(&["build", "--filter-platform"]));
+    fn only_the_question_for_all_packages_is_answered_here() {
+        assert!(asks_for_packages(&["metadata", "--format-version", "1", "--filter-platform", "x"]));
+        assert!(!asks_for_packages(&["metadata", "--no-deps", "--filter-platform", "x"]));
+        assert!(!asks_for_packages(&["metadata", "--format-version", "1"]));
+        assert!(!asks_for_packages(&["build", "--filter-platform"]));
     }
 }

@@ -1,7 +1,7 @@
-//! Where everything is, and the environment that Jupyter and the kernel get.
+//! Where everything is in this checkout, and the environment variables that tell other programs.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,17 +9,17 @@ use anyhow::{Context, Result, bail};
 
 /// The folders of this checkout.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct Paths {
     /// The checkout.
     pub root: PathBuf,
-    /// The ignored folder that set-up fills.
+    /// `.hhnet`, the folder that set-up fills. Git ignores it.
     pub home: PathBuf,
 }
 
-impl Places {
-    /// Finds the checkout: from where the launcher lies, or from what cargo says.
+impl Paths {
+    /// Finds the checkout: from where this program lies if it is a kernel's launcher, or else from what cargo says.
     pub fn find() -> Result<Self> {
-        let program = env::current_exe().context("cannot tell where this program lies")?;
+        let program = env::current_exe().context("cannot find out where this program lies")?;
         let launcher_home = program.parent().and_then(Path::parent).filter(|home| home.ends_with(".hhnet"));
         let root = match launcher_home.and_then(Path::parent) {
             Some(root) => root.to_path_buf(),
@@ -29,28 +29,32 @@ impl Places {
             },
         };
         let root = root.canonicalize().with_context(|| format!("the checkout {} is gone", root.display()))?;
-        let home = root.join(".hhnet");
-        let places = Self { root, home };
-        if places.root.to_string_lossy().contains([':', ' ', '"']) {
+        if root.to_string_lossy().contains([':', ' ', '"']) {
             bail!(
-                "the checkout lies in `{}`: a blank, colon or quotation mark in the path breaks the compilers' search \
-                 paths; move the checkout to a path without one",
-                places.root.display()
+                "the path of the checkout, `{}`, holds a blank, a colon or a quotation mark, which breaks the compilers' \
+                 search paths; move the checkout",
+                root.display()
             );
         }
-        Ok(places)
+        Ok(Self { home: root.join(".hhnet"), root })
     }
 
     pub fn notebooks(&self) -> PathBuf {
         self.root.join("notebooks")
     }
 
-    /// The folder for results that cargo ignores too. A direct child of the checkout, so that a notebook that runs in it
-    /// finds the crate at `..`.
+    /// The folder for results, which git ignores. A direct child of the checkout, so that a notebook that runs in it finds the
+    /// crate at `..`.
     pub fn scratch(&self) -> PathBuf {
         self.root.join("target")
     }
 
+    /// A Python program of ours.
+    pub fn script(&self, name: &str) -> PathBuf {
+        self.root.join("xtask/python").join(name)
+    }
+
+    /// The Python environment that holds JupyterLab.
     pub fn python_environment(&self) -> PathBuf {
         self.home.join("python")
     }
@@ -80,11 +84,12 @@ impl Places {
         self.home.join("bin/xtask")
     }
 
-    /// The kernel's `cargo` and `rustc`, see `analyzer`.
+    /// The kernel's `cargo` and `rustc`, see `kernel::analyzer`.
     pub fn kernel_toolchain(&self) -> PathBuf {
         self.home.join("analyzer/toolchain")
     }
 
+    /// Where kernels build cells, see `kernel::cells`.
     pub fn cells(&self) -> PathBuf {
         self.home.join("cells")
     }
@@ -93,23 +98,25 @@ impl Places {
         self.home.join("log")
     }
 
-    /// The search path for shared libraries: our two in front of what is there already.
-    pub fn library_path(&self) -> (&'static str, OsString) {
-        let name = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
-        (name, in_front(&[self.libtorch().join("lib"), self.hdf5().join("lib")], env::var_os(name)))
+    /// A path relative to the checkout, for messages.
+    pub fn short(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
-    /// Gives a command the two libraries. The values equal those that .cargo/config.toml sets, so that cargo rebuilds nothing.
+    /// Gives a command the two shared libraries. The values equal those in .cargo/config.toml, so that cargo rebuilds nothing.
     pub fn with_libraries<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let (name, path) = self.library_path();
-        command.env(name, path).env("LIBTORCH", self.libtorch()).env("HDF5_DIR", self.hdf5())
+        let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
+        command
+            .env(variable, in_front(&[self.libtorch().join("lib"), self.hdf5().join("lib")], variable))
+            .env("LIBTORCH", self.libtorch())
+            .env("HDF5_DIR", self.hdf5())
     }
 
     /// Gives a command what Jupyter needs to find its kernels and to write nothing outside the checkout.
     pub fn with_jupyter<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let jupyter = self.home.join("jupyter");
         command
-            .env("PATH", in_front(&[self.python_environment().join("bin")], env::var_os("PATH")))
+            .env("PATH", in_front(&[self.python_environment().join("bin")], "PATH"))
             .env("VIRTUAL_ENV", self.python_environment())
             .env_remove("PYTHONHOME")
             .env_remove("PYTHONPATH")
@@ -125,39 +132,24 @@ impl Places {
     }
 }
 
-/// A path relative to the checkout, for messages.
-pub fn short(path: &Path, places: &Places) -> String {
-    path.strip_prefix(&places.root).unwrap_or(path).display().to_string()
-}
-
 /// Finds a program on the search path.
 pub fn which(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-/// The user's own directory in an environment variable; not ours, which cargo puts there from .cargo/config.toml.
+/// The directory of the user's own that an environment variable names; None if it is `ours`, which cargo puts there from
+/// .cargo/config.toml.
 pub fn own_directory(variable: &str, ours: &Path) -> Option<PathBuf> {
     let value = PathBuf::from(env::var_os(variable).filter(|value| !value.is_empty())?);
-    // The checkout may have been reached over a link, so the folders are compared and not the names.
+    // The checkout may have been reached through a link, so the folders are compared, not their names.
     let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
     let is_ours = value.file_name() == ours.file_name() && folder(&value) == folder(ours);
     (!is_ours).then_some(value)
 }
 
-fn in_front(directories: &[PathBuf], rest: Option<OsString>) -> OsString {
-    let mut path = OsString::new();
-    for directory in directories {
-        if !path.is_empty() {
-            path.push(":");
-        }
-        path.push(directory);
-    }
-    match rest {
-        Some(rest) if rest != OsStr::new("") => {
-            path.push(":");
-            path.push(rest);
-            path
-        }
-        _ => path,
-    }
+/// The value of a search path with some directories in front of it.
+fn in_front(directories: &[PathBuf], variable: &str) -> OsString {
+    let rest = env::var_os(variable).filter(|value| !value.is_empty());
+    let parts: Vec<OsString> = directories.iter().map(|path| path.clone().into_os_string()).chain(rest).collect();
+    parts.join(std::ffi::OsStr::new(":"))
 }

@@ -1,0 +1,102 @@
+//! All checks of `cargo xtask test`, the cheapest first.
+//!
+//! | module | what it checks |
+//! |---|---|
+//! | [`texts`] | tasks, paths and links that texts name |
+//! | [`examine`] | an executed notebook: is it complete, did every cell succeed |
+//! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
+//! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
+
+pub mod browser;
+pub mod examine;
+pub mod notebooks;
+pub mod texts;
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths::Paths;
+use crate::setup;
+
+/// `cargo xtask test`.
+pub fn run() -> Result<ExitCode> {
+    let paths = setup::run()?;
+    let mut checks = Checks { paths: &paths, summary: Vec::new(), passed: 0, failed: 0 };
+    checks.run("formatting", |paths| cargo(paths, &["fmt", "--all", "--check"]));
+    checks.run("tasks, paths and links in texts", texts::check);
+    checks.run("committed notebooks", notebooks::check_committed);
+    checks.run("lints", |paths| {
+        let clippy = ["clippy", "--locked", "--workspace", "--all-targets"];
+        cargo(paths, &[&clippy[..], &["--", "-D", "warnings"]].concat())?;
+        cargo(paths, &[&clippy[..], &["--no-default-features", "--", "-D", "warnings"]].concat())
+    });
+    checks.run("documentation", |paths| cargo(paths, &["doc", "--locked", "--workspace", "--no-deps"]));
+    checks.run("Rust tests and doc tests", |paths| cargo(paths, &["test", "--locked", "--workspace"]));
+    // The default feature is the model, which needs libtorch.
+    let without_model = ["test", "--locked", "--workspace", "--no-default-features"];
+    checks.run("Rust tests without the model", |paths| cargo(paths, &without_model));
+    // The browser runs the notebooks from a clean kernel, too.
+    match browser::find() {
+        Some(chromium) => checks.run("notebooks in a browser", |paths| browser::check(paths, &chromium)),
+        None => {
+            checks.run("notebooks from a clean kernel", notebooks::check_fresh);
+            checks.summary.push(format!("NOT RUN             notebooks in a browser: {}", browser::NO_BROWSER));
+        }
+    }
+    Ok(checks.finish())
+}
+
+/// The checks made so far.
+struct Checks<'a> {
+    paths: &'a Paths,
+    /// A line for each.
+    summary: Vec<String>,
+    passed: usize,
+    failed: usize,
+}
+
+impl Checks<'_> {
+    fn run(&mut self, name: &str, check: impl FnOnce(&Paths) -> Result<()>) {
+        println!("\n== {name}");
+        let begin = Instant::now();
+        let word = match check(self.paths) {
+            Ok(()) => {
+                self.passed += 1;
+                "passed"
+            }
+            Err(error) => {
+                println!("FAILED: {error:#}");
+                self.failed += 1;
+                "FAILED"
+            }
+        };
+        self.summary.push(format!("{word}  {:>7.1} s  {name}", begin.elapsed().as_secs_f64()));
+    }
+
+    fn finish(self) -> ExitCode {
+        println!("\n{}\n{} passed, {} failed", self.summary.join("\n"), self.passed, self.failed);
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).current_dir(&paths.root).stdin(Stdio::null()).env("RUSTDOCFLAGS", "-D warnings");
+    let status = paths.with_libraries(&mut cargo).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed: see above", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// An error that lists all faults, if there are any.
+pub fn report(faults: &[String], advice: &str) -> Result<()> {
+    let count = match faults.len() {
+        0 => return Ok(()),
+        1 => "one fault".to_string(),
+        count => format!("{count} faults"),
+    };
+    bail!("{count} ({advice}):\n  - {}", faults.join("\n  - "))
+}

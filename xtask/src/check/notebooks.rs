@@ -1,0 +1,122 @@
+//! Runs the notebooks from a clean kernel, without a browser.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::check::{examine, report};
+use crate::files::{create_folder, remove, replace};
+use crate::paths::Paths;
+use crate::process::run_logged;
+use crate::setup;
+
+/// In this order: the second reads the data that the first writes.
+pub const NOTEBOOKS: [&str; 2] = ["HodkinHuxleyDataGeneration.ipynb", "HodkinHuxleyConvNet.ipynb"];
+/// Figures that texts show: the file in `docs/`, and the notebook and the number of the cell with the figure.
+const FIGURES: [(&str, &str, usize); 3] = [
+    ("current_and_potential.svg", NOTEBOOKS[0], 9),
+    ("loss.svg", NOTEBOOKS[1], 12),
+    ("predictions.svg", NOTEBOOKS[1], 13),
+];
+
+/// `cargo xtask notebooks`: runs both notebooks where they are and keeps them executed, and the figures that texts show. A notebook
+/// that fails stays as it was.
+pub fn run() -> Result<ExitCode> {
+    let paths = setup::run()?;
+    for name in NOTEBOOKS {
+        let executed = execute(&paths, name, &paths.notebooks())?;
+        let advice = format!("notebooks/{name} stays as it was; the executed one is {}", paths.short(&executed));
+        report(&examine::file(&executed, name)?, &advice)?;
+        to_html(&paths, &executed, &paths.scratch().join("notebooks"))?;
+        let part = paths.notebooks().join(format!(".{name}.part"));
+        fs::copy(&executed, &part).with_context(|| format!("cannot write {}", part.display()))?;
+        replace(&paths.notebooks().join(name), &part)?;
+        for (file, svg) in figures(name, &executed)? {
+            let path = paths.root.join("docs").join(file);
+            fs::write(&path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        println!("  kept in notebooks/{name}; the HTML copy is in target/notebooks/");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Examines the committed notebooks and the figures in `docs/`.
+pub fn check_committed(paths: &Paths) -> Result<()> {
+    let mut faults = Vec::new();
+    for name in NOTEBOOKS {
+        let mut found = examine::file(&paths.notebooks().join(name), name)?;
+        found.extend(figure_faults(paths, name)?);
+        faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
+    }
+    report(&faults, "`cargo xtask notebooks` runs them and keeps the result")
+}
+
+/// Runs both notebooks in `target/`: there they find the crate as they do in `notebooks/`, and overwrite no file of the user's.
+pub fn check_fresh(paths: &Paths) -> Result<()> {
+    let mut faults = Vec::new();
+    remove_data(paths)?;
+    for name in NOTEBOOKS {
+        let executed = execute(paths, name, &paths.scratch())?;
+        faults.extend(examine::file(&executed, name)?.into_iter().map(|fault| format!("{name}: {fault}")));
+    }
+    remove_data(paths)?;
+    report(&faults, "the executed ones are in target/notebooks")
+}
+
+/// Removes the files that notebooks write beside themselves in `target/`.
+pub fn remove_data(paths: &Paths) -> Result<()> {
+    for entry in fs::read_dir(paths.scratch()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("HodkinHuxley") && [".h5", ".h5.part"].iter().any(|end| name.ends_with(end)) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The files in `docs/` that show a notebook's figures, with what they must hold.
+fn figures(name: &str, notebook: &Path) -> Result<Vec<(&'static str, String)>> {
+    let mut figures = Vec::new();
+    for (file, _, number) in FIGURES.iter().filter(|(_, notebook, _)| *notebook == name) {
+        let svg = examine::figure(notebook, *number)?;
+        let svg = svg.with_context(|| format!("{name}: no figure in the cell with the tag orig-{number:02}"))?;
+        figures.push((*file, svg));
+    }
+    Ok(figures)
+}
+
+/// The figures in `docs/` that differ from those of the committed notebook.
+fn figure_faults(paths: &Paths, name: &str) -> Result<Vec<String>> {
+    let figures = figures(name, &paths.notebooks().join(name))?;
+    let differs = |file: &str, svg: &str| {
+        fs::read_to_string(paths.root.join("docs").join(file)).ok().is_none_or(|found| found != svg)
+    };
+    let others = figures.iter().filter(|(file, svg)| differs(file, svg));
+    Ok(others.map(|(file, _)| format!("docs/{file} is not the figure that the notebook shows")).collect())
+}
+
+/// Runs a committed notebook with `directory` as its working directory. Returns the executed copy.
+fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
+    println!("* notebooks/{name}");
+    let results = paths.scratch().join("notebooks");
+    create_folder(&results)?;
+    let executed = results.join(name);
+    remove(&executed)?;
+    let mut python = Command::new(paths.python_program("python"));
+    python.arg(paths.script("run_notebook.py")).args([&paths.notebooks().join(name), &executed, directory]);
+    python.stdin(Stdio::null()).current_dir(directory).env_remove("EVCXR_TMPDIR");
+    let status = paths.with_jupyter(&mut python).status().context("cannot start the notebook runner")?;
+    if !status.success() {
+        bail!("notebooks/{name} did not run to its end: see the lines above");
+    }
+    Ok(executed)
+}
+
+/// Exports an executed notebook as an HTML page in a folder.
+pub fn to_html(paths: &Paths, executed: &Path, folder: &Path) -> Result<()> {
+    let mut python = Command::new(paths.python_program("python"));
+    python.arg(paths.script("export_notebook.py")).args([executed, folder]);
+    run_logged(paths, "export", paths.with_jupyter(&mut python), None)
+}

@@ -1,0 +1,345 @@
+//! The directories in which kernels build cells.
+//!
+//! evcxr builds a notebook's cells as a cargo package. In a new directory it would compile every dependency again, for
+//! minutes; two kernels in one directory would overwrite each other's source. So set-up builds one directory, `prepared`, by
+//! running a kernel in it, and each kernel gets a copy of its own that lives as long as the kernel.
+//!
+//! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
+//!
+//! ```text
+//! prepared/Cargo.toml, Cargo.lock    the workspace; the lock file starts as a copy of the checkout's
+//! prepared/anchor/                   keeps the crate's dependencies in the lock file, as an optional dependency: nothing is built
+//! prepared/cells/                    evcxr's package, with its target directory
+//! ```
+//!
+//! A kernel starts with a package without dependencies. Without the anchor, cargo would drop all versions from the lock file, and
+//! choose them again, over the network, once the notebook's first cell names the crate.
+
+use std::fs::{self, File, FileTimes};
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use walkdir::WalkDir;
+
+use crate::check::examine;
+use crate::check::notebooks::NOTEBOOKS;
+use crate::files::{create_folder, remove, replace};
+use crate::paths::Paths;
+use crate::process::run_logged;
+use crate::setup::step::Step;
+
+/// evcxr's package in a kernel's directory.
+const CELLS: &str = "cells";
+/// How a notebook loads the crate.
+const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
+/// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they take. The crate
+/// is optimised fully, its dependencies as little as does no harm. Neither has the checks of arithmetic that cells have.
+const WORKSPACE: &str = r#"[workspace]
+resolver = "3"
+members = ["cells", "anchor"]
+
+[profile.dev]
+opt-level = 0
+debug = false
+strip = "debuginfo"
+rpath = true
+codegen-units = 16
+incremental = true
+
+[profile.dev.package."*"]
+opt-level = 1
+debug-assertions = false
+overflow-checks = false
+
+[profile.dev.package.hhnet]
+opt-level = 3
+debug-assertions = false
+overflow-checks = false
+"#;
+/// The folders in which cargo keeps what it has built of each package.
+const PRODUCTS: [&str; 3] = ["build", "deps", ".fingerprint"];
+
+pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
+    let mut inputs = vec![rustc.to_string(), paths.root.display().to_string(), WORKSPACE.to_string()];
+    inputs.extend(dependencies(paths));
+    inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
+    for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
+        let files = WalkDir::new(paths.root.join(name)).sort_by_file_name().into_iter().flatten();
+        inputs.extend(files.filter(|entry| entry.file_type().is_file()).map(|entry| describe(entry.path())));
+    }
+    Step {
+        paths,
+        name: "cells",
+        title: "the cells' directory: a kernel compiles the crate once for all notebooks (a few minutes the first time)",
+        product: prepared(paths),
+        inputs,
+    }
+}
+
+/// A file's path, its content, and its time, by which cargo decides whether to compile it again.
+fn describe(path: &Path) -> String {
+    let time = path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let content = fs::read(path).unwrap_or_default();
+    format!("{} {time:?}\n{}", path.display(), String::from_utf8_lossy(&content))
+}
+
+/// The `:dep` lines of the notebooks, each once; without notebooks, the line that loads the crate.
+fn dependencies(paths: &Paths) -> Vec<String> {
+    let notebooks = NOTEBOOKS.into_iter().filter_map(|name| examine::read(&paths.notebooks().join(name)).ok());
+    let sources: Vec<String> = notebooks
+        .flat_map(|notebook| {
+            examine::code_cells(&notebook).map(|cell| examine::text(&cell["source"])).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut lines: Vec<String> = Vec::new();
+    for line in sources.iter().flat_map(|source| source.lines()).map(str::trim) {
+        if line.starts_with(":dep ") && !lines.iter().any(|known| known == line) {
+            lines.push(line.to_string());
+        }
+    }
+    if lines.is_empty() { vec![DEPENDENCY.to_string()] } else { lines }
+}
+
+/// Builds `prepared`: from the present one if there is one, so that only what changed is compiled.
+pub fn prepare(paths: &Paths) -> Result<()> {
+    let part = paths.cells().join("prepared.part");
+    remove(&part)?;
+    create_folder(&paths.cells())?;
+    if prepared(paths).exists() {
+        copy(&prepared(paths), &part, Purpose::Rebuild)?;
+    }
+    write_workspace(paths, &part)?;
+    create_folder(&paths.notebooks())?;
+
+    let notebook = paths.home.join("prepare.ipynb");
+    let executed = paths.home.join("prepare.executed.ipynb");
+    fs::write(&notebook, preparing_notebook(paths).to_string())?;
+    let mut python = Command::new(paths.python_program("python"));
+    python.arg(paths.script("run_notebook.py")).args([&notebook, &executed, &paths.notebooks()]);
+    // Tells the launcher to work in this directory, without a copy.
+    python.current_dir(paths.notebooks()).env("EVCXR_TMPDIR", part.join(CELLS));
+    run_logged(paths, "cells", paths.with_jupyter(&mut python), None)?;
+    remove(&notebook)?;
+    remove(&executed)?;
+
+    // A kernel that is copying the present directory must finish first.
+    let lock = lock_file(paths)?;
+    lock.lock()?;
+    replace(&prepared(paths), &part)
+}
+
+/// Loads what the notebooks load, and compiles one cell with a variable and one with output.
+fn preparing_notebook(paths: &Paths) -> Value {
+    let cell =
+        |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
+    let cells = [
+        cell(dependencies(paths).join("\n").as_str()),
+        cell("let prepared = std::thread::available_parallelism();"),
+        cell("println!(\"{:?}\", prepared.is_ok());"),
+    ];
+    json!({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+}
+
+/// Writes the workspace around evcxr's package.
+fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
+    let anchor = directory.join("anchor");
+    fs::create_dir_all(anchor.join("src"))?;
+    fs::create_dir_all(directory.join(CELLS))?;
+    fs::write(directory.join("Cargo.toml"), WORKSPACE)?;
+    // The versions of the checkout's own lock file: cells use what the tests have tested.
+    fs::copy(paths.root.join("Cargo.lock"), directory.join("Cargo.lock"))?;
+    let package = format!(
+        "[package]\nname = \"anchor\"\nedition = \"2024\"\n\n[dependencies]\nhhnet = {{ path = {:?}, optional = true }}\n",
+        paths.root.display().to_string()
+    );
+    fs::write(anchor.join("Cargo.toml"), package)?;
+    fs::write(anchor.join("src/lib.rs"), "")?;
+    Ok(())
+}
+
+/// A kernel's directory. When the kernel has ended, the next kernel or set-up that starts removes it.
+pub struct KernelDirectory {
+    path: PathBuf,
+    /// Held as long as the kernel lives: a directory whose lock is free belongs to nobody.
+    pub lock: File,
+}
+
+impl KernelDirectory {
+    pub fn new(paths: &Paths) -> Result<Self> {
+        create_folder(&paths.cells())?;
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let path = paths.cells().join(format!("kernel-{}-{time}", std::process::id()));
+        let all = lock_file(paths)?;
+        // Exclusive: nobody may take a lock file that is not locked yet for an abandoned one.
+        all.lock()?;
+        remove_unlocked(paths);
+        let lock = File::create(path.with_extension("lock"))?;
+        lock.lock()?;
+        all.unlock()?;
+        // Shared: copies do not disturb each other, but `prepared` must stay.
+        all.lock_shared()?;
+        let directory = Self { path, lock };
+        if prepared(paths).exists() {
+            copy(&prepared(paths), &directory.path, Purpose::Kernel)
+                .with_context(|| format!("cannot copy the prepared cells to {}", directory.path.display()))?;
+        } else {
+            write_workspace(paths, &directory.path)?;
+        }
+        Ok(directory)
+    }
+
+    /// Where evcxr works.
+    pub fn cells(&self) -> PathBuf {
+        self.path.join(CELLS)
+    }
+}
+
+fn prepared(paths: &Paths) -> PathBuf {
+    paths.cells().join("prepared")
+}
+
+/// The file whose lock guards the directories of all kernels.
+fn lock_file(paths: &Paths) -> Result<File> {
+    let path = paths.cells().join("lock");
+    File::create(&path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Removes the directories of kernels that have ended.
+pub fn remove_abandoned(paths: &Paths) -> Result<()> {
+    create_folder(&paths.cells())?;
+    let all = lock_file(paths)?;
+    all.lock()?;
+    remove_unlocked(paths);
+    Ok(())
+}
+
+fn remove_unlocked(paths: &Paths) {
+    let Ok(entries) = fs::read_dir(paths.cells()) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kernel-")) {
+            continue;
+        }
+        let lock_path = path.with_extension("lock");
+        let is_unlocked = match File::options().write(true).open(&lock_path) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        };
+        if is_unlocked {
+            // What cannot be removed yet stays for the next kernel that starts.
+            let _ = remove(&path.with_extension(""));
+            let _ = remove(&lock_path);
+        }
+    }
+}
+
+/// What a copy of `prepared` is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    /// Cargo rewrites some of it and profits from the compiler's incremental data. A kernel may be at work with the original's
+    /// products, so the copy shares nothing.
+    Rebuild,
+    /// Dependencies' products are hard links, since nothing writes to them. There is no incremental data: it would take longer to
+    /// copy than it saves.
+    Kernel,
+}
+
+/// Copies a directory and keeps all times, by which cargo knows what is up to date.
+fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
+    let entries = WalkDir::new(from).into_iter();
+    for entry in entries.filter_entry(|entry| purpose == Purpose::Rebuild || entry.file_name() != "incremental") {
+        let entry = entry?;
+        let (source, path) = (entry.path(), entry.path().strip_prefix(from)?);
+        let target = to.join(path);
+        if entry.file_type().is_dir() {
+            create_folder(&target)?;
+        } else if entry.file_type().is_symlink() {
+            symlink(fs::read_link(source)?, &target)?;
+        } else if purpose == Purpose::Rebuild
+            || !is_product_of_dependency(path)
+            || fs::hard_link(source, &target).is_err()
+        {
+            fs::copy(source, &target)?;
+            let time = entry.metadata()?.modified()?;
+            let times = FileTimes::new().set_modified(time).set_accessed(time);
+            File::options().write(true).open(&target)?.set_times(times)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file holds what cargo built of a dependency. Cargo may write in place to what belongs to a cell or to the crate.
+fn is_product_of_dependency(path: &Path) -> bool {
+    let mut names = path.iter().map(|name| name.to_string_lossy());
+    let in_products = names.any(|name| PRODUCTS.contains(&&*name));
+    in_products && !names.any(|name| ["hhnet", "ctx", "code_"].iter().any(|own| name.contains(own)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    /// Files, and whether copies share them.
+    const FILES: [(&str, bool); 6] = [
+        ("target/debug/deps/libtch.rlib", true),
+        ("target/debug/build/tch-1/out/flags", true),
+        ("target/debug/deps/libhhnet.rlib", false),
+        ("target/debug/.fingerprint/hhnet-1/invoked.timestamp", false),
+        ("target/debug/.cargo-lock", false),
+        ("Cargo.toml", false),
+    ];
+
+    fn paths(directory: &Path) -> Paths {
+        let paths = Paths { root: directory.to_path_buf(), home: directory.join(".hhnet") };
+        for file in FILES.iter().map(|(file, _)| prepared(&paths).join(file)) {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "x").unwrap();
+        }
+        paths
+    }
+
+    #[test]
+    fn copies_share_only_what_nothing_writes_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = paths(directory.path());
+        let own = KernelDirectory::new(&paths).unwrap();
+        let same = |name: &str| {
+            let (a, b) = (prepared(&paths).join(name).metadata().unwrap(), own.path.join(name).metadata().unwrap());
+            assert_eq!(a.modified().unwrap(), b.modified().unwrap(), "{name}");
+            a.ino() == b.ino()
+        };
+        for (file, shared) in FILES {
+            assert_eq!(same(file), shared, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_directory_lives_as_long_as_the_process_that_holds_its_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = paths(directory.path());
+        let dead = paths.cells().join("kernel-1-1");
+        fs::create_dir_all(&dead).unwrap();
+        fs::write(dead.with_extension("lock"), "").unwrap();
+        let first = KernelDirectory::new(&paths).unwrap();
+        let second = KernelDirectory::new(&paths).unwrap();
+        assert!(first.path.exists() && second.path.exists() && !dead.exists());
+
+        // As the launcher does: another process gets the lock, and this one gives it up.
+        let lock = first.lock.try_clone().unwrap();
+        let mut kernel = Command::new("sleep").arg("600").stdin(lock).spawn().unwrap();
+        let path = first.path.clone();
+        drop(first);
+        remove_abandoned(&paths).unwrap();
+        assert!(path.exists());
+        kernel.kill().unwrap();
+        kernel.wait().unwrap();
+        remove_abandoned(&paths).unwrap();
+        assert!(!path.exists() && !path.with_extension("lock").exists());
+        assert!(second.path.exists() && prepared(&paths).exists());
+    }
+}

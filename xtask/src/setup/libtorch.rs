@@ -1,0 +1,118 @@
+//! libtorch, the tensor library: a link to the user's own, or the CPU part of the wheels in Python's package index.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::files::{create_folder, remove, replace};
+use crate::paths::{Paths, own_directory};
+use crate::process::{name_by_path, run_logged};
+use crate::setup::step::Step;
+
+/// The version that the crate tch is made for.
+pub const VERSION: &str = "2.13.0";
+const WHEELS: &str = include_str!("../../python/libtorch.txt");
+const UNPACK: &str = include_str!("../../python/unpack_libtorch.py");
+
+pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
+    let own = own_directory("LIBTORCH", &paths.libtorch());
+    let step = Step {
+        paths,
+        name: "libtorch",
+        title: match own {
+            Some(_) => "libtorch: a link to the one that LIBTORCH names",
+            None => "libtorch 2.13.0, the tensor library, from its Python wheel (download up to 540 MB)",
+        },
+        product: paths.libtorch().join("lib"),
+        inputs: vec![
+            WHEELS.to_string(),
+            UNPACK.to_string(),
+            // The path is part of the libraries' own names.
+            paths.root.display().to_string(),
+            own.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        ],
+    };
+    (step, own)
+}
+
+pub fn install(paths: &Paths, own: Option<&Path>) -> Result<()> {
+    match own {
+        Some(directory) => link(paths, directory),
+        None => download(paths),
+    }
+}
+
+fn link(paths: &Paths, directory: &Path) -> Result<()> {
+    if !directory.join("include").is_dir() || !directory.join("lib").is_dir() {
+        bail!(
+            "LIBTORCH is {}, which has no `include` and `lib`: unset it, or set it to the folder of a libtorch",
+            directory.display()
+        );
+    }
+    if let Ok(found) = fs::read_to_string(directory.join("build-version"))
+        && !found.trim().starts_with(VERSION)
+    {
+        bail!("LIBTORCH names libtorch {}, but {VERSION} is needed: unset it, or set it to that version", found.trim());
+    }
+    remove(&paths.libtorch())?;
+    symlink(directory, paths.libtorch())?;
+    Ok(())
+}
+
+fn download(paths: &Paths) -> Result<()> {
+    let wheels = paths.home.join("libtorch-wheels.part");
+    let part = paths.home.join("libtorch.part");
+    remove(&wheels)?;
+    remove(&part)?;
+    create_folder(&part.join("lib"))?;
+    download_wheels(paths, &wheels)?;
+
+    let mut unpack = Command::new(paths.python_program("python"));
+    unpack.arg(paths.script("unpack_libtorch.py")).args([&wheels, &part]).arg(VERSION);
+    run_logged(paths, "libtorch-unpack", &mut unpack, Some(&part))?;
+    if cfg!(target_os = "linux") {
+        complete_linux(paths, &part.join("lib"))?;
+    }
+    replace(&paths.libtorch(), &part)?;
+    remove(&wheels)
+}
+
+fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
+    let temporary = paths.home.join("tmp");
+    create_folder(&temporary)?;
+    let mut pip = Command::new(paths.python_program("python"));
+    pip.args(["-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--only-binary", ":all:"]);
+    pip.args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]);
+    for platform in platforms() {
+        pip.args(["--platform", platform]);
+    }
+    pip.arg("--dest").arg(target).arg("-r").arg(paths.script("libtorch.txt")).env("TMPDIR", &temporary);
+    run_logged(paths, "libtorch-download", &mut pip, Some(&temporary))?;
+    remove(&temporary)
+}
+
+/// Adds an empty `libtorch.so` (the linker wants it, but libtorch_cpu holds everything) and the name by which a linker looks for
+/// libgomp, and makes programs find the libraries without a search path.
+fn complete_linux(paths: &Paths, libraries: &Path) -> Result<()> {
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"]);
+    run_logged(paths, "libtorch-empty", compiler.arg(libraries.join("libtorch.so")), None)?;
+    if libraries.join("libgomp.so.1").exists() {
+        symlink("libgomp.so.1", libraries.join("libgomp.so")).context("cannot link libgomp.so")?;
+    }
+    for name in ["libtorch_cpu.so", "libc10.so"] {
+        name_by_path(paths, &libraries.join(name), &paths.libtorch().join("lib").join(name))?;
+    }
+    Ok(())
+}
+
+fn platforms() -> &'static [&'static str] {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("macos", _) => &["macosx_14_0_arm64"],
+        (_, "aarch64") => &["manylinux_2_28_aarch64", "manylinux_2_25_aarch64", "manylinux2014_aarch64"],
+        _ => &["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux2014_x86_64"],
+    }
+}

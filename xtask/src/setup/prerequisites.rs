@@ -1,0 +1,200 @@
+//! What must be there before set-up starts. Names everything that is missing at once, with the command that installs it.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::files::size_mb;
+use crate::paths::{Paths, which};
+use crate::process::first_line;
+
+/// evcxr 0.22 needs it.
+const RUST: (u32, u32) = (1, 95);
+/// The pinned Python packages need it.
+const PYTHON: (u32, u32) = (3, 10);
+/// Not all of the pinned packages have wheels for newer ones.
+const NEWEST_PYTHON: (u32, u32) = (3, 14);
+/// The wheels of libtorch need it (Linux).
+const GLIBC: (u32, u32) = (2, 28);
+/// What `.hhnet` takes while set-up runs, with the wheels and evcxr's build; afterwards about half of it.
+const DISK_GB: f64 = 6.0;
+
+/// What was found.
+pub struct Found {
+    /// A Python interpreter that can make virtual environments.
+    pub python: PathBuf,
+    /// The compiler's full version, on which prepared cells depend.
+    pub rustc: String,
+}
+
+/// Looks for everything.
+pub fn check(paths: &Paths) -> Result<Found> {
+    let mut missing = Vec::new();
+    platform()?;
+    let rustc = check_rust(&mut missing);
+    if which("cargo").is_none() {
+        missing.push("cargo is not on the search path: install Rust with rustup (https://rustup.rs)".to_string());
+    }
+    check_compiler("C", &["cc", "gcc", "clang"], &mut missing);
+    check_compiler("C++", &["c++", "g++", "clang++"], &mut missing);
+    let python = check_python(&mut missing);
+    check_disk(paths, &mut missing);
+    match (missing.is_empty(), rustc, python) {
+        (true, Some(rustc), Some(python)) => Ok(Found { python, rustc }),
+        _ => bail!("something that set-up needs is missing:\n  - {}", missing.join("\n  - ")),
+    }
+}
+
+fn platform() -> Result<()> {
+    match (env::consts::OS, env::consts::ARCH) {
+        ("linux", "x86_64" | "aarch64") => check_glibc(),
+        ("macos", "aarch64") => Ok(()),
+        ("windows", _) => bail!("on Windows, use WSL2: install a Linux distribution in it and run this command there"),
+        (system, processor) => {
+            bail!("there is no libtorch for {system} on {processor}; use Linux, or macOS on Apple silicon")
+        }
+    }
+}
+
+fn check_glibc() -> Result<()> {
+    let found = first_line(Command::new("getconf").arg("GNU_LIBC_VERSION"));
+    let Some((major, minor)) = found.as_deref().and_then(version) else {
+        bail!("the C library is not glibc, which libtorch needs: use another distribution");
+    };
+    if (major, minor) < GLIBC {
+        let (least_major, least_minor) = GLIBC;
+        bail!(
+            "the C library is glibc {major}.{minor}, but libtorch needs {least_major}.{least_minor}: use a newer distribution"
+        );
+    }
+    Ok(())
+}
+
+fn check_rust(missing: &mut Vec<String>) -> Option<String> {
+    let output = Command::new("rustc").arg("-vV").output().ok().filter(|output| output.status.success());
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    match text.as_deref().and_then(version) {
+        Some(version) if version >= RUST => return text,
+        Some((major, minor)) => missing.push(format!(
+            "rustc is {major}.{minor}, but {}.{} or newer is needed: rustup update stable",
+            RUST.0, RUST.1
+        )),
+        None => missing.push("rustc does not run: install Rust with rustup (https://rustup.rs)".to_string()),
+    }
+    None
+}
+
+fn check_compiler(language: &str, names: &[&str], missing: &mut Vec<String>) {
+    // On macOS the commands exist without the compiler behind them, hence the call.
+    let works = |name: &&str| first_line(Command::new(name).arg("--version")).is_some();
+    if !names.iter().any(works) {
+        let command = install(["g++", "gcc-c++", "gcc", "xcode-select --install"]);
+        missing.push(format!("no {language} compiler ({}): {command}", names.join(", ")));
+    }
+}
+
+fn check_python(missing: &mut Vec<String>) -> Option<PathBuf> {
+    let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
+    let interpreters = || names.into_iter().filter_map(which).filter_map(Interpreter::query);
+    let is_suitable = |python: &Interpreter| (PYTHON..=NEWEST_PYTHON).contains(&python.version);
+    if let Some(python) = interpreters().find(|python| is_suitable(python) && python.has_venv) {
+        return Some(python.path);
+    }
+    let message = if let Some(Interpreter { version: (major, minor), .. }) = interpreters().find(is_suitable) {
+        let debian = format!("python{major}.{minor}-venv");
+        let command = install([&debian, "python3", "python", "brew install python@3.13"]);
+        format!("Python {major}.{minor} lacks the modules venv and ensurepip: {command}")
+    } else {
+        let command = install(["python3 python3-venv", "python3", "python", "brew install python@3.13"]);
+        let (least, newest) = (PYTHON.1, NEWEST_PYTHON.1);
+        match interpreters().map(|python| python.version).max() {
+            Some((major, minor)) => {
+                format!("Python is {major}.{minor}, but 3.{least} to 3.{newest} is needed: {command}")
+            }
+            None => format!("Python 3 is missing: {command}"),
+        }
+    };
+    missing.push(message);
+    None
+}
+
+struct Interpreter {
+    /// The interpreter behind a virtual environment: the active environment may be the one that set-up makes anew.
+    path: PathBuf,
+    version: (u32, u32),
+    /// Whether it can make virtual environments.
+    has_venv: bool,
+}
+
+impl Interpreter {
+    fn query(program: PathBuf) -> Option<Self> {
+        let ask = |code: &str| first_line(Command::new(&program).args(["-c", code]));
+        let answer =
+            ask("import os, sys; print('%d.%d' % sys.version_info[:2], os.path.realpath(sys._base_executable))")?;
+        let (found, path) = answer.split_once(' ')?;
+        let has_venv = ask("import venv, ensurepip; print()").is_some();
+        Some(Self { path: path.into(), version: version(found)?, has_venv })
+    }
+}
+
+fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
+    let output = Command::new("df").arg("-Pk").arg(&paths.root).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let Some(free_kb) =
+        text.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).and_then(|kb| kb.parse::<f64>().ok())
+    else {
+        return;
+    };
+    let free = free_kb / 1e6;
+    let needed = DISK_GB - size_mb(&paths.home) as f64 / 1e3;
+    if free < needed {
+        missing.push(format!(
+            "{free:.1} GB of disk space are free in {}, but set-up needs {needed:.1} GB: make room or move the checkout",
+            paths.root.display()
+        ));
+    }
+}
+
+/// The command that installs a package, for apt, dnf and pacman (package names) or macOS (whole command).
+fn install([apt, dnf, pacman, macos]: [&str; 4]) -> String {
+    if cfg!(target_os = "macos") {
+        return macos.to_string();
+    }
+    let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let names = |words: &[&str]| {
+        let lines = system.lines().filter(|line| line.starts_with("ID=") || line.starts_with("ID_LIKE="));
+        let ids: Vec<String> = lines.map(|line| line.to_lowercase()).collect();
+        words.iter().any(|word| ids.iter().any(|id| id.contains(word)))
+    };
+    if names(&["fedora", "rhel"]) {
+        format!("sudo dnf install {dnf}")
+    } else if names(&["arch"]) {
+        format!("sudo pacman -S {pacman}")
+    } else {
+        format!("sudo apt install {apt}")
+    }
+}
+
+/// The first `MAJOR.MINOR` in a text.
+fn version(text: &str) -> Option<(u32, u32)> {
+    text.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|word| {
+        let mut parts = word.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions_are_read_from_what_programs_print() {
+        assert_eq!(version("rustc 1.95.0 (59807616e 2026-04-14)"), Some((1, 95)));
+        assert_eq!(version("glibc 2.36"), Some((2, 36)));
+        assert_eq!(version("3.9"), Some((3, 9)));
+        assert_eq!(version("no number"), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! Python environments, each made from a list of packages with versions and hashes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::files::remove;
+use crate::paths::Paths;
+use crate::process::run_logged;
+use crate::setup::prerequisites::{self, Found};
+use crate::setup::step::Step;
+
+/// One environment.
+pub struct Environment<'a> {
+    pub paths: &'a Paths,
+    /// The stamp's file name; the logs' names begin with it.
+    pub name: &'static str,
+    /// What the user reads.
+    pub title: &'static str,
+    /// Where it is.
+    pub directory: PathBuf,
+    /// The file that lists the packages.
+    pub list: PathBuf,
+}
+
+/// The environment that holds JupyterLab.
+pub fn jupyter(paths: &Paths) -> Environment<'_> {
+    Environment {
+        paths,
+        name: "python",
+        title: "Python packages: JupyterLab, nbclient, nbconvert and tools (download about 110 MB)",
+        directory: paths.python_environment(),
+        list: paths.script("requirements.txt"),
+    }
+}
+
+impl<'a> Environment<'a> {
+    pub fn python(&self) -> PathBuf {
+        self.directory.join("bin/python")
+    }
+
+    pub fn step(&self, found: &Found) -> Result<Step<'a>> {
+        let list = fs::read_to_string(&self.list).with_context(|| format!("cannot read {}", self.list.display()))?;
+        // The programs of a virtual environment hold the path of its directory.
+        let inputs = vec![list, found.python.display().to_string(), self.paths.root.display().to_string()];
+        Ok(Step { paths: self.paths, name: self.name, title: self.title, product: self.python(), inputs })
+    }
+
+    /// Makes it unless it is there, for a task that needs an environment of its own.
+    pub fn ensure(&self) -> Result<()> {
+        let found = prerequisites::check(self.paths)?;
+        self.step(&found)?.ensure(|| self.make(&found))?;
+        Ok(())
+    }
+
+    /// Makes it in place, since a virtual environment works only where it was made.
+    pub fn make(&self, found: &Found) -> Result<()> {
+        remove(&self.directory)?;
+        let mut venv = Command::new(&found.python);
+        venv.args(["-m", "venv"]).arg(&self.directory);
+        run_logged(self.paths, &format!("{}-venv", self.name), &mut venv, None)?;
+        let mut pip = Command::new(self.python());
+        pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir", "-r"]);
+        run_logged(self.paths, &format!("{}-packages", self.name), pip.arg(&self.list), Some(&self.directory))
+    }
+}

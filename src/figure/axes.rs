@@ -80,7 +80,7 @@ pub(super) enum Kind {
     Custom(Box<DrawChart>),
 }
 
-/// The bins of a histogram: one colour cannot show more, and their counts are kept.
+/// The bins of a histogram: more would be narrower than a pixel.
 const MOST_BINS: usize = 1000;
 
 impl Axes {
@@ -190,7 +190,7 @@ impl Axes {
         }
         let finite: Vec<f64> = values.iter().copied().filter(|value| drawable(*value)).collect();
         if finite.is_empty() {
-            return self.note(format!("'{label}': there are no values to plot"));
+            return self.note(format!("'{label}': no value is finite and within ±1e300"));
         }
         let (edges, counts) = histogram(&finite, bins);
         self.add(label, Kind::Histogram { edges, counts })
@@ -232,7 +232,7 @@ impl Axes {
     /// ```
     /// use hhnet::figure::Figure;
     /// let mut figure = Figure::new();
-    /// figure.axes(0, 0).plot(&[0.0, 100.0], &[-65.0, -60.0], "Vm").axvline(20.0, "onset").color("gray").linestyle(":");
+    /// figure.axes(0, 0).plot(&[0.0, 100.0], &[-65.0, -60.0], "Vm").axvline(20.0, "onset").linestyle(":");
     /// figure.to_svg()?;
     /// # Ok::<(), hhnet::Error>(())
     /// ```

@@ -286,12 +286,12 @@ fn draw_legend(chart: &mut Chart, recorder: &RefCell<Recorder>, axes: &Axes, dra
     let (left, top) = chart.plotting_area().get_base_pixel();
     let best = {
         let shapes = &recorder.borrow().shapes;
-        let covered = |&(x, y): &BackendCoord| -> usize {
+        let covered = |(x, y): BackendCoord| -> f64 {
             let from = (left + x - LEGEND_GAP, top + y - LEGEND_GAP);
             let to = (left + x + size.0 + LEGEND_GAP, top + y + size.1 + LEGEND_GAP);
-            drawn.iter().flat_map(|range| &shapes[range.clone()]).map(|shape| shape.pieces_in(from, to)).sum()
+            drawn.iter().flat_map(|range| &shapes[range.clone()]).map(|shape| shape.length_in(from, to)).sum()
         };
-        legend_places(room).min_by_key(covered)
+        legend_places(room).min_by(|a, b| covered(*a).total_cmp(&covered(*b)))
     };
     put_legend(chart, best.unwrap_or_default())
 }
@@ -355,7 +355,8 @@ impl Handle {
     /// Drawn from the middle of its left side on. Absent parts are transparent.
     fn at(&self, at: BackendCoord) -> DynElement<'static, Recorder, BackendCoord> {
         let none = TRANSPARENT.into();
-        let (width, middle, half) = (units(HANDLE), units(HANDLE / 2.0), units(0.4 * TEXT));
+        let (width, middle) = (units(HANDLE), units(HANDLE / 2.0));
+        let (half, tall) = (units(0.4 * TEXT), units(0.6 * TEXT));
         let line =
             self.line.unwrap_or(Look::black()).line(vec![(0, 0), (if self.line.is_some() { width } else { 0 }, 0)]);
         let marker = self.marker.map_or(none, |colour| colour.filled());
@@ -364,7 +365,7 @@ impl Handle {
         let element = EmptyElement::at(at)
             + Rectangle::new([(0, -half), (width, half)], area)
             + line
-            + PathElement::new([(middle, -half), (middle, half)], bar)
+            + PathElement::new([(middle, -tall), (middle, tall)], bar)
             + Circle::new((middle, 0), units(MARKER_RADIUS), marker);
         element.into_dyn()
     }

@@ -35,9 +35,9 @@ pub(super) struct Panel {
     pub(super) ylabel: String,
 }
 
-/// Width and height in pixels.
+/// Width and height in whole pixels.
 pub(super) fn size(figure: &Figure) -> (f64, f64) {
-    (figure.size.0 * PX_PER_INCH, figure.size.1 * PX_PER_INCH)
+    ((figure.size.0 * PX_PER_INCH).ceil(), (figure.size.1 * PX_PER_INCH).ceil())
 }
 
 /// The panels in which all of the figures fit, each with the name that it has in messages. Titles and labels are those

@@ -44,18 +44,21 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// How many pieces of the shape a rectangle covers.
-    pub(super) fn pieces_in(&self, from: BackendCoord, to: BackendCoord) -> usize {
+    /// The length of lines that a rectangle covers of the shape.
+    pub(super) fn length_in(&self, from: BackendCoord, to: BackendCoord) -> f64 {
         let size = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
         let place = |at: BackendCoord| (f64::from(at.0 - from.0), f64::from(at.1 - from.1));
-        let covered = |a: BackendCoord, b: BackendCoord| clip(size, place(a), place(b)).is_some();
+        let covered = |a: BackendCoord, b: BackendCoord| {
+            clip(size, place(a), place(b)).map_or(0.0, |(a, b)| (b.0 - a.0).hypot(b.1 - a.1))
+        };
+        let around = |&(x, y): &BackendCoord, half: i32| covered((x - half, y), (x + half, y));
         match self {
             Shape::Path(points, _) | Shape::Polygon(points, _) => {
-                points.windows(2).filter(|pair| covered(pair[0], pair[1])).count()
+                points.windows(2).map(|pair| covered(pair[0], pair[1])).sum()
             }
-            Shape::Rectangle(a, b, _) => usize::from(covered(*a, *b) || covered((a.0, b.1), (b.0, a.1))),
-            Shape::Circle(centre, ..) => usize::from(covered(*centre, *centre)),
-            Shape::Text(Text { at, .. }) => usize::from(covered(*at, *at)),
+            Shape::Rectangle(a, b, _) => covered(*a, *b),
+            Shape::Circle(centre, radius, _) => around(centre, *radius as i32),
+            Shape::Text(Text { at, size, .. }) => around(at, *size as i32),
         }
     }
 }
@@ -203,14 +206,25 @@ fn middle_of_pixel(place: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plotters::prelude::*;
+    use plotters::style::BLACK;
+    use plotters::style::text_anchor::Pos;
+
+    #[test]
+    fn covered_lengths_are_those_inside() {
+        let style = ShapeStyle::from(BLACK).stroke_width(PX);
+        let path = Shape::Path(vec![(0, 50), (100, 50), (100, 500)], style);
+        assert_eq!(path.length_in((20, 0), (150, 100)), 80.0 + 50.0);
+        assert_eq!(path.length_in((20, 60), (90, 100)), 0.0);
+        assert_eq!(Shape::Circle((10, 10), 40, style).length_in((0, 0), (100, 100)), 50.0);
+    }
 
     #[test]
     fn thin_straight_lines_are_sharp() {
         let mut recorder = Recorder::new((10.0, 10.0));
-        recorder.draw_line((13, 7), (13, 58), &BLACK.stroke_width(PX)).unwrap();
-        recorder.draw_line((13, 7), (14, 58), &BLACK.stroke_width(PX)).unwrap();
-        recorder.draw_rect((31, 9), (2, 58), &BLACK.stroke_width(PX), false).unwrap();
+        let style = ShapeStyle::from(BLACK).stroke_width(PX);
+        recorder.draw_line((13, 7), (13, 58), &style).unwrap();
+        recorder.draw_line((13, 7), (14, 58), &style).unwrap();
+        recorder.draw_rect((31, 9), (2, 58), &style, false).unwrap();
         let paths = recorder.shapes.iter().map(|shape| match shape {
             Shape::Path(points, _) => points.clone(),
             _ => panic!("another shape"),

@@ -144,18 +144,24 @@ impl Scale {
             ticks.retain(|tick| tick.value > 0.0);
             return ticks;
         }
-        let stride = ((last - first) as usize).div_ceil(intervals).max(1) as i32;
+        let raw = (last - first + intervals as i32 - 1) / intervals as i32;
+        let stride = [1, 2, 3, 5, 10, 20, 50, 100].into_iter().find(|stride| *stride >= raw).unwrap_or(raw);
+        // Exponents that are multiples of the stride, where there are two of them.
+        let origin = if last - first >= 2 * stride { 0 } else { first };
         let plain = (-3..=4).contains(&first) && (-3..=4).contains(&last);
         let mut ticks = Vec::new();
         for exponent in first - 1..=last {
             let power = power_of_ten(exponent);
             if exponent >= first {
-                let label = match ((exponent - first) % stride == 0, plain) {
+                let label = match ((exponent - origin) % stride == 0, plain) {
                     (false, _) => String::new(),
                     (true, true) => format!("{:.*}", (-exponent).max(0) as usize, power),
                     (true, false) => ten_to_the(exponent),
                 };
-                ticks.push(Tick { value: power, label });
+                // Hundreds of marks without a label would be one black bar.
+                if stride <= 10 || !label.is_empty() {
+                    ticks.push(Tick { value: power, label });
+                }
             }
             if stride == 1 {
                 let minor = (2..=9).map(|digit| f64::from(digit) * power).filter(|value| self.contains(*value));
@@ -276,7 +282,9 @@ mod tests {
         use Direction::Y;
         assert_eq!(labels(0.06, 4000.0, true, Y), ["0.1", "1", "10", "100", "1000"]);
         assert_eq!(labels(3e-7, 2.0, true, Y), ["10⁻⁶", "10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰"]);
-        assert_eq!(labels(1e-200, 1e200, true, Y).len(), 9);
+        assert_eq!(labels(3e-7, 2e8, true, Y), ["10⁻⁶", "10⁻⁴", "10⁻²", "10⁰", "10²", "10⁴", "10⁶", "10⁸"]);
+        let wide = labels(1e-201, 1e199, true, Y);
+        assert_eq!((wide.len(), &wide[0][..], &wide[4][..]), (8, "10⁻²⁰⁰", "10⁰"));
         assert_eq!(labels(2.1, 7.9, true, Y), ["3", "4", "5", "6", "7"]);
     }
 

@@ -24,14 +24,17 @@ mod axes;
 mod draw;
 mod graph;
 mod layout;
+mod legend;
 mod model;
 mod png;
 mod recorder;
 mod scale;
+mod series;
 mod slider;
 mod style;
 mod svg;
 mod text;
+mod ticks;
 mod visible;
 
 use std::fmt;

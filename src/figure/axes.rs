@@ -1,20 +1,18 @@
 //! One panel of a figure: what is plotted into it, and its texts.
 
-use std::error::Error as StdError;
+use std::error::Error;
 use std::fmt;
 
 use plotters::chart::ChartContext;
 use plotters::coord::cartesian::Cartesian2d;
 
 use super::recorder::Recorder;
-use super::scale::Scale;
+use super::scale::{Scale, drawable};
+use super::series::{Kind, Series};
 use super::style::{Look, color, dash};
 
 /// The chart of a panel, as [`Axes::draw`] gives it: plotters draws on it whatever it can draw.
 pub type Chart = ChartContext<'static, Recorder, Cartesian2d<Scale, Scale>>;
-
-/// What [`Axes::draw`] calls.
-type DrawChart = dyn Fn(&mut Chart) -> Result<(), Box<dyn StdError>>;
 
 /// One panel of a [`Figure`](super::Figure).
 ///
@@ -33,51 +31,6 @@ pub struct Axes {
     pub(super) xlim: Option<(f64, f64)>,
     pub(super) ylim: Option<(f64, f64)>,
     pub(super) problem: Option<String>,
-}
-
-/// What one call of `plot`, `scatter`, ... adds to a panel.
-pub(super) struct Series {
-    pub(super) label: String,
-    pub(super) look: Look,
-    pub(super) kind: Kind,
-}
-
-pub(super) enum Kind {
-    Line {
-        x: Vec<f64>,
-        y: Vec<f64>,
-    },
-    Points {
-        x: Vec<f64>,
-        y: Vec<f64>,
-    },
-    ErrorBars {
-        x: Vec<f64>,
-        y: Vec<f64>,
-        error: Vec<f64>,
-    },
-    /// One edge more than counts.
-    Histogram {
-        edges: Vec<f64>,
-        counts: Vec<f64>,
-    },
-    Band {
-        x: Vec<f64>,
-        low: Vec<f64>,
-        high: Vec<f64>,
-    },
-    /// Straight lines across one axis at `at`, along the other one between `ends` or over the whole panel.
-    Rules {
-        vertical: bool,
-        at: Vec<f64>,
-        ends: Option<(f64, f64)>,
-    },
-    Text {
-        x: f64,
-        y: f64,
-        text: String,
-    },
-    Custom(Box<DrawChart>),
 }
 
 /// The bins of a histogram: more would be narrower than a pixel.
@@ -232,7 +185,7 @@ impl Axes {
     /// ```
     /// use hhnet::figure::Figure;
     /// let mut figure = Figure::new();
-    /// figure.axes(0, 0).plot(&[0.0, 100.0], &[-65.0, -60.0], "Vm").axvline(20.0, "onset").linestyle(":");
+    /// figure.axes(0, 0).plot(&[0.0, 100.0], &[-65.0, -60.0], "Vm").axvline(20.0, "onset").color("gray");
     /// figure.to_svg()?;
     /// # Ok::<(), hhnet::Error>(())
     /// ```
@@ -275,7 +228,7 @@ impl Axes {
     /// ```
     pub fn draw<F>(&mut self, draw: F) -> &mut Self
     where
-        F: Fn(&mut Chart) -> Result<(), Box<dyn StdError>> + 'static,
+        F: Fn(&mut Chart) -> Result<(), Box<dyn Error>> + 'static,
     {
         self.add("", Kind::Custom(Box::new(draw)))
     }
@@ -461,11 +414,6 @@ impl fmt::Debug for Axes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "axes with {} series", self.series.len())
     }
-}
-
-/// Sums and differences of such values, and of their margins, stay finite.
-pub(super) fn drawable(value: f64) -> bool {
-    value.abs() <= 1e300
 }
 
 /// The edges of the bins, and how many values lie in each.

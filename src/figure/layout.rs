@@ -1,10 +1,9 @@
 //! Where everything is in a figure: the ranges of its axes, and the places of its panels.
 
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-
-use super::axes::{Axes, Kind, drawable};
-use super::scale::{Direction, LOG_SMALLEST, Scale};
+use super::axes::Axes;
+use super::scale::{LOG_SMALLEST, Scale, Span};
 use super::text::{Font, LINE_HEIGHT, TEXT, TITLE};
+use super::ticks::{Direction, ticks};
 use super::{Figure, Share, problem};
 use crate::Result;
 
@@ -69,8 +68,8 @@ fn scales(figures: &[(String, &Figure)]) -> Result<Vec<(Scale, Scale)>> {
     let first = figures[0].1;
     let group_x = |nth: usize| if first.share == Share::None { nth } else { 0 };
     let group_y = |nth: usize| if first.share == Share::XAllYColumn { nth % first.columns } else { nth };
-    let mut x = vec![Range::default(); first.panels.len()];
-    let mut y = vec![Range::default(); first.panels.len()];
+    let mut x = vec![Span::default(); first.panels.len()];
+    let mut y = vec![Span::default(); first.panels.len()];
     for (nth, axes) in figures.iter().flat_map(|(_, figure)| figure.panels.iter().enumerate()) {
         x[group_x(nth)].limits = axes.xlim.or(x[group_x(nth)].limits);
         y[group_y(nth)].limits = axes.ylim.or(y[group_y(nth)].limits);
@@ -86,108 +85,21 @@ fn scales(figures: &[(String, &Figure)]) -> Result<Vec<(Scale, Scale)>> {
     Ok((0..first.panels.len()).map(|nth| (x[group_x(nth)].scale(), y[group_y(nth)].scale())).collect())
 }
 
-/// What the panels that share an axis need of it.
-#[derive(Clone, Default)]
-struct Range {
-    data: Option<(f64, f64)>,
-    limits: Option<(f64, f64)>,
-    log: bool,
-    /// Whether bars stand on zero: there is no margin below it.
-    on_zero: bool,
-}
-
-impl Range {
-    fn add(&mut self, value: f64) {
-        let (low, high) = self.data.unwrap_or((value, value));
-        self.data = Some((low.min(value), high.max(value)));
-    }
-
-    /// Whether the axis has a place for a value.
-    fn shows(&self, value: f64) -> bool {
-        drawable(value) && (!self.log || value >= LOG_SMALLEST)
-    }
-
-    fn scale(&self) -> Scale {
-        if let Some(limits) = self.limits {
-            return Scale::new(limits, self.log);
-        }
-        let mut scale = match (self.data, self.log) {
-            (Some(data), log) => Scale::around(data, log),
-            (None, true) => Scale::new((0.1, 1.0), true),
-            (None, false) => Scale::new((0.0, 1.0), false),
-        };
-        if self.on_zero && !self.log && self.data.is_some_and(|(low, high)| low == 0.0 && high > 0.0) {
-            scale.low = 0.0;
-        }
-        scale
-    }
-}
-
 /// Widens the ranges to what a panel shows.
-fn add_series(axes: &Axes, place: &str, x: &mut Range, y: &mut Range) -> Result<()> {
+fn add_series(axes: &Axes, place: &str, x: &mut Span, y: &mut Span) -> Result<()> {
     for (name, range) in [("xlim", &*x), ("ylim", &*y)] {
         if range.log && range.limits.is_some_and(|limits| limits.0 < LOG_SMALLEST) {
             return Err(problem(format!("{place}{name} of a logarithmic axis: give values above 0")));
         }
     }
     for series in &axes.series {
-        if !add_kind(&series.kind, x, y) {
+        if !series.widen(x, y) {
             let label = &series.label;
             let above = if x.log || y.log { " above 0, as a logarithmic axis needs," } else { "" };
             return Err(problem(format!("{place}'{label}': no value{above} is finite and within ±1e300")));
         }
     }
     Ok(())
-}
-
-/// Widens the ranges to one series, and returns whether anything of it can be shown.
-fn add_kind(kind: &Kind, x: &mut Range, y: &mut Range) -> bool {
-    if let Kind::Rules { vertical, at, ends } = kind {
-        return if *vertical { add_rules(at, *ends, x, y) } else { add_rules(at, *ends, y, x) };
-    }
-    let mut found = false;
-    let mut add = |at: f64, value: f64| {
-        if x.shows(at) && y.shows(value) {
-            found = true;
-            x.add(at);
-            y.add(value);
-        }
-    };
-    match kind {
-        Kind::Line { x, y } | Kind::Points { x, y } => x.iter().zip(y).for_each(|(&x, &y)| add(x, y)),
-        Kind::ErrorBars { x, y, error } => {
-            for (nth, &x) in x.iter().enumerate() {
-                [0.0, -error[nth], error[nth]].into_iter().for_each(|error| add(x, y[nth] + error));
-            }
-        }
-        Kind::Band { x, low, high } => {
-            x.iter().zip(low).for_each(|(&x, &y)| add(x, y));
-            x.iter().zip(high).for_each(|(&x, &y)| add(x, y));
-        }
-        Kind::Histogram { edges, counts } => {
-            for (nth, &count) in counts.iter().enumerate() {
-                [edges[nth], edges[nth + 1]].into_iter().for_each(|edge| add(edge, count));
-            }
-            add(edges[0], 0.0);
-            y.on_zero = true;
-        }
-        Kind::Rules { .. } | Kind::Text { .. } | Kind::Custom(_) => found = true,
-    }
-    found
-}
-
-/// Lines across one axis and, between their ends, along another one.
-fn add_rules(at: &[f64], ends: Option<(f64, f64)>, across: &mut Range, along: &mut Range) -> bool {
-    if ends.is_some_and(|(low, high)| !along.shows(low) || !along.shows(high)) {
-        return at.is_empty();
-    }
-    let shown: Vec<f64> = at.iter().copied().filter(|at| across.shows(*at)).collect();
-    shown.iter().for_each(|at| across.add(*at));
-    if let (Some((low, high)), false) = (ends, shown.is_empty()) {
-        along.add(low);
-        along.add(high);
-    }
-    at.is_empty() || !shown.is_empty()
 }
 
 /// The room that a column (left, right) or a row (top, bottom) of panels needs around its axes.
@@ -265,8 +177,8 @@ fn room(text: &str, size: f64, distance: f64) -> f64 {
 impl Panel {
     fn new(axes: &Axes, corner: (f64, f64), size: (f64, f64), (x, y): (&Scale, &Scale), font: &Font) -> Self {
         let (mut x, mut y) = (x.clone(), y.clone());
-        x.set_ticks(size.0, Direction::X, font);
-        y.set_ticks(size.1, Direction::Y, font);
+        x.ticks = ticks(&x, size.0, Direction::X, font);
+        y.ticks = ticks(&y, size.1, Direction::Y, font);
         let wrap = |text: &str, text_size: f64, limit: f64| font.wrap(text, text_size, limit).join("\n");
         Panel {
             corner,
@@ -292,10 +204,5 @@ impl Panel {
             right = right.max(half + at - self.size.0);
         }
         (left, right)
-    }
-
-    /// Where the title stands: the middle of its lower end.
-    pub(super) fn title_place(&self) -> ((f64, f64), Pos) {
-        ((self.corner.0 + self.size.0 / 2.0, self.corner.1 - PAD), Pos::new(HPos::Center, VPos::Bottom))
     }
 }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::mem::{Discriminant, discriminant};
 use std::path::Path;
 
-use super::axes::{Axes, Kind};
+use super::axes::Axes;
 use super::draw::{self, Picture};
+use super::series::Kind;
 use super::style::Look;
 use super::svg::{has_extension, markup, opening_tag};
 use super::text::printable;

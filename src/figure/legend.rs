@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use plotters::chart::SeriesLabelPosition;
 use plotters::element::{Circle, DynElement, EmptyElement, IntoDynElement, PathElement, Rectangle};
-use plotters::style::{Color, RGBColor, TRANSPARENT, WHITE};
+use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT, WHITE};
 use plotters_backend::BackendCoord;
 
 use super::axes::{Axes, Chart};
 use super::draw::refused;
 use super::problem;
 use super::recorder::{PX, Recorder, Shape, units};
-use super::series::{Kind, Series, fill};
+use super::series::{Kind, fill};
 use super::style::{Look, MARKER_RADIUS};
 use super::text::{Font, TEXT, style};
 use super::visible::Values;
@@ -71,52 +71,32 @@ fn add_entries(chart: &mut Chart, axes: &Axes, panel_width: f64) -> Result<usize
         let lines = font.wrap(&series.label, TEXT, 0.6 * panel_width);
         entries += usize::from(!lines.is_empty());
         for (nth, line) in lines.into_iter().enumerate() {
-            let handle = if nth == 0 { Handle::of(series) } else { Handle::default() };
             let none: [PathElement<Values>; 0] = [];
-            chart.draw_series(none).map_err(refused)?.label(line).legend(move |at| handle.at(at));
+            let entry = chart.draw_series(none).map_err(refused)?.label(line);
+            if nth == 0 {
+                entry.legend(handle(&series.kind, series.look));
+            }
         }
     }
     Ok(entries)
 }
 
-/// What stands beside a label in the legend.
-#[derive(Clone, Copy, Default)]
-struct Handle {
-    line: Option<Look>,
-    marker: Option<RGBColor>,
-    area: Option<Look>,
-    bar: Option<Look>,
-}
-
-impl Handle {
-    fn of(series: &Series) -> Self {
-        let look = series.look;
-        let marker = Some(look.colour);
-        match series.kind {
-            Kind::Line { .. } => {
-                Handle { line: Some(look), marker: marker.filter(|_| look.markers), ..Handle::default() }
-            }
-            Kind::Rules { .. } => Handle { line: Some(look), ..Handle::default() },
-            Kind::Points { .. } => Handle { marker, ..Handle::default() },
-            Kind::ErrorBars { .. } => Handle { marker, bar: Some(look), ..Handle::default() },
-            Kind::Histogram { .. } | Kind::Band { .. } => Handle { area: Some(look), ..Handle::default() },
-            Kind::Text { .. } | Kind::Custom(_) => Handle::default(),
-        }
-    }
-
-    /// Drawn from the middle of its left side on. Absent parts are transparent.
-    fn at(&self, at: BackendCoord) -> DynElement<'static, Recorder, BackendCoord> {
-        let none = TRANSPARENT.into();
-        let (width, middle) = (units(HANDLE), units(HANDLE / 2.0));
-        let (half, tall) = (units(0.4 * TEXT), units(0.6 * TEXT));
-        let line =
-            self.line.unwrap_or(Look::black()).line(vec![(0, 0), (if self.line.is_some() { width } else { 0 }, 0)]);
-        let marker = self.marker.map_or(none, |colour| colour.filled());
-        let area = self.area.map_or(none, |look| fill(&look));
-        let bar = self.bar.map_or(none, |look| look.stroke());
+/// What stands beside the label of a series, drawn from the middle of its left side on.
+fn handle(kind: &Kind, look: Look) -> impl Fn(BackendCoord) -> DynElement<'static, Recorder, BackendCoord> + use<> {
+    let line = matches!(kind, Kind::Line { .. } | Kind::Rules { .. });
+    let marker = matches!(kind, Kind::Points { .. } | Kind::ErrorBars { .. }) || look.markers;
+    let bar = matches!(kind, Kind::ErrorBars { .. });
+    let area = matches!(kind, Kind::Histogram { .. } | Kind::Band { .. });
+    // Absent parts are transparent.
+    let shown = |shown: bool, style: ShapeStyle| if shown { style } else { TRANSPARENT.into() };
+    let (bar, area) = (shown(bar, look.stroke()), shown(area, fill(&look)));
+    let marker = shown(marker, look.colour.filled());
+    let (right, middle) = (units(HANDLE), units(HANDLE / 2.0));
+    let (low, tall) = (units(0.4 * TEXT), units(0.6 * TEXT));
+    move |at| {
         let element = EmptyElement::at(at)
-            + Rectangle::new([(0, -half), (width, half)], area)
-            + line
+            + Rectangle::new([(0, -low), (right, low)], area)
+            + look.line(if line { vec![(0, 0), (right, 0)] } else { Vec::new() })
             + PathElement::new([(middle, -tall), (middle, tall)], bar)
             + Circle::new((middle, 0), units(MARKER_RADIUS), marker);
         element.into_dyn()

@@ -1,6 +1,6 @@
 //! Pictures as pixels: shapes filled by tiny-skia, text from the outlines of DejaVu Sans.
 
-use ab_glyph::{Font as _, OutlineCurve, Point};
+use ab_glyph::{Font as _, OutlineCurve};
 use plotters::style::RGBAColor;
 use plotters::style::text_anchor::HPos;
 use plotters_backend::{BackendCoord, FontTransform};
@@ -83,51 +83,44 @@ fn polyline(points: &[BackendCoord], close: bool) -> Option<Path> {
 fn letters(line: &Text, font: &Font) -> Option<Path> {
     let mut path = PathBuilder::new();
     let em = line.size as f32 / font.0.units_per_em()?;
+    let width = font.width(&line.text, line.size) as f32;
     let mut pen = match line.anchor {
         HPos::Left => 0.0,
-        HPos::Center => -0.5 * font.width(&line.text, line.size) as f32,
-        HPos::Right => -font.width(&line.text, line.size) as f32,
+        HPos::Center => -0.5 * width,
+        HPos::Right => -width,
     };
     for c in line.text.chars() {
         // Glyph 0 is the font's box for what it does not have.
         let glyph = font.0.glyph_id(c);
-        if let Some(outline) = font.0.outline(glyph) {
-            // Outlines have y upwards.
-            let place = |Point { x, y }: Point| (pen + em * x, -em * y);
-            outline.curves.iter().for_each(|curve| trace(&mut path, curve, place));
+        let mut letter = PathBuilder::new();
+        let curves = font.0.outline(glyph).map(|outline| outline.curves).unwrap_or_default();
+        curves.into_iter().for_each(|curve| add_curve(&mut letter, curve));
+        // Outlines have y upwards.
+        let place = Transform::from_row(em, 0.0, 0.0, -em, pen, 0.0);
+        if let Some(letter) = letter.finish().and_then(|letter| letter.transform(place)) {
+            path.push_path(&letter);
         }
         pen += em * font.0.h_advance_unscaled(glyph);
     }
-    let (x, y) = (line.at.0 as f32, line.at.1 as f32);
     let (sin, cos) = match line.turn {
         FontTransform::None => (0.0, 1.0),
         FontTransform::Rotate90 => (1.0, 0.0),
         FontTransform::Rotate180 => (0.0, -1.0),
         FontTransform::Rotate270 => (-1.0, 0.0),
     };
-    path.finish()?.transform(Transform::from_row(cos, sin, -sin, cos, x, y))
+    path.finish()?.transform(Transform::from_row(cos, sin, -sin, cos, line.at.0 as f32, line.at.1 as f32))
 }
 
-/// Adds one curve of an outline; a contour begins where a curve does not continue the one before.
-fn trace(path: &mut PathBuilder, curve: &OutlineCurve, place: impl Fn(Point) -> (f32, f32)) {
-    let (OutlineCurve::Line(start, _) | OutlineCurve::Quad(start, ..) | OutlineCurve::Cubic(start, ..)) = *curve;
-    let (x, y) = place(start);
-    if path.last_point().is_none_or(|last| (last.x, last.y) != (x, y)) {
-        path.move_to(x, y);
+/// A contour of a letter begins where a curve does not continue the one before.
+fn add_curve(letter: &mut PathBuilder, curve: OutlineCurve) {
+    let (OutlineCurve::Line(start, _) | OutlineCurve::Quad(start, ..) | OutlineCurve::Cubic(start, ..)) = curve;
+    if letter.last_point().is_none_or(|last| (last.x, last.y) != (start.x, start.y)) {
+        letter.move_to(start.x, start.y);
     }
-    match *curve {
-        OutlineCurve::Line(_, end) => {
-            let (x, y) = place(end);
-            path.line_to(x, y);
-        }
-        OutlineCurve::Quad(_, control, end) => {
-            let ((cx, cy), (x, y)) = (place(control), place(end));
-            path.quad_to(cx, cy, x, y);
-        }
-        OutlineCurve::Cubic(_, first, second, end) => {
-            let ((ax, ay), (bx, by), (x, y)) = (place(first), place(second), place(end));
-            path.cubic_to(ax, ay, bx, by, x, y);
-        }
+    match curve {
+        OutlineCurve::Line(_, end) => letter.line_to(end.x, end.y),
+        OutlineCurve::Quad(_, a, end) => letter.quad_to(a.x, a.y, end.x, end.y),
+        OutlineCurve::Cubic(_, a, b, end) => letter.cubic_to(a.x, a.y, b.x, b.y, end.x, end.y),
     }
 }
 

@@ -1,12 +1,14 @@
-//! Figures: lines over a common axis, in one panel or several, as pictures in SVG or PNG.
+//! Figures: charts in one panel or several, as pictures in SVG or PNG.
 //!
-//! The words are matplotlib's: a [`Figure`] holds panels, each panel is an [`Axes`], and `plot`, `semilogy`, `vlines`,
-//! `legend` and the labels are methods of the panel.
+//! The words are matplotlib's: a [`Figure`] holds panels, each panel is an [`Axes`], and `plot`, `scatter`, `hist`,
+//! `legend` and the labels are methods of the panel. Each panel is a chart of the crate [`plotters`]; with
+//! [`Axes::draw`] it shows whatever plotters can draw. A [`Slider`] moves through several figures.
+//!
 //! Nothing is drawn, and no mistake reported, before [`Figure::to_svg`], [`Figure::save`] or the display in a notebook,
-//! so that calls can be chained. A [`Slider`] moves through several figures.
+//! so that calls can be chained.
 //!
-//! Lines take up to six colours in turn that differ in lightness too: they are told apart with any colour vision, and
-//! in print without colours. Pictures have a white background of their own and look the same on a dark page.
+//! Series take six colours in turn that differ in lightness, too: they are told apart with any colour vision, and in
+//! print without colours. Pictures have a white background of their own and look the same on a dark page.
 //!
 //! ```
 //! use hhnet::figure::Figure;
@@ -150,12 +152,7 @@ impl Figure {
     /// assert_eq!(error.to_string(), "figure: 'I': x has 3 values, y has 2; give as many of both");
     /// ```
     pub fn to_svg(&self) -> Result<Svg> {
-        draw::fitting(|column| {
-            let picture = draw::draw(&[(String::new(), self)], column)?;
-            let svg = Svg::new(picture.size, picture.with(0))?;
-            let bytes = svg.as_str().len();
-            Ok((svg, bytes))
-        })
+        draw::fitting(|column| draw::draw(&[(String::new(), self)], column)?.svg(0))
     }
 
     /// Draws the figure into the file `path`, whose name must end in `.svg` or `.png`.

@@ -17,13 +17,15 @@ use super::recorder::{PX, Recorder, Shape, units};
 use super::scale::Scale;
 use super::series::Drawn;
 use super::text::{TEXT, TITLE, style};
-use super::visible::{FINEST, View};
-use super::{Figure, legend, problem};
+use super::visible::View;
+use super::{Figure, Svg, legend, problem};
 use crate::{Error, Result};
 
 type Area = DrawingArea<Recorder, Shift>;
 
 const MAX_BYTES: usize = 500_000;
+/// The finest columns, narrower than a line, and the coarsest ones with which a picture is still worth a look.
+const COLUMNS: (f64, f64) = (0.5, 16.0);
 const MINOR_TICK: f64 = 3.0;
 const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
@@ -46,17 +48,20 @@ impl Picture {
         &self.shapes[self.frames[self.frames.len() - 1].end..]
     }
 
-    /// The shapes of the picture with one of the figures.
-    pub(super) fn with(&self, nth: usize) -> Vec<Shape> {
-        [self.below(), &self.shapes[self.frames[nth].clone()], self.above()].concat()
+    /// The picture with one of the figures, and the length of its text; see [`fitting`].
+    pub(super) fn svg(&self, nth: usize) -> Result<(Svg, usize)> {
+        let shapes = [self.below(), &self.shapes[self.frames[nth].clone()], self.above()].concat();
+        let svg = Svg::new(self.size, shapes)?;
+        let bytes = svg.as_str().len();
+        Ok((svg, bytes))
     }
 }
 
 /// What `draw` makes with the finest detail for which its text, of the length that it returns, is short enough. It is
 /// given the width of a column in pixels; see [`View`].
 pub(super) fn fitting<T>(draw: impl Fn(f64) -> Result<(T, usize)>) -> Result<T> {
-    let mut column = FINEST;
-    while column <= 16.0 {
+    let mut column = COLUMNS.0;
+    while column <= COLUMNS.1 {
         let (drawn, bytes) = draw(column)?;
         if bytes <= MAX_BYTES {
             return Ok(drawn);

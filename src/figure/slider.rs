@@ -17,9 +17,9 @@ use crate::{Error, Result};
 /// Figures that a slider moves through: one for each value of something, such as the strength of a current.
 ///
 /// All figures are drawn in advance, over the same axes. As the last expression of a notebook cell a slider shows
-/// itself, and goes on working without a kernel and in an exported page: its HTML holds every figure and the few lines
-/// of script that show one of them, and asks nothing of the network. The arrow keys move it too. A viewer that runs no
-/// scripts shows the figure in the middle.
+/// itself. It also works without a kernel and in an exported page: its HTML holds every figure and the few lines of
+/// script that show one of them, and needs no network. The arrow keys move it, too. A viewer that runs no scripts shows
+/// the figure in the middle.
 ///
 /// ```
 /// use hhnet::figure::{Figure, Slider};
@@ -62,8 +62,8 @@ impl Slider {
         Slider { label: label.to_owned(), frames: Vec::new() }
     }
 
-    /// Adds the figure to be shown at a further step of the slider, and the text that stands behind the slider then,
-    /// such as `"640"`.
+    /// Adds the figure for the next step of the slider, and the text that is then shown after the slider, such as
+    /// `"640"`.
     ///
     /// All figures must have the same size, panels, titles, labels and legends as the first one; axes reach over the
     /// data of all.
@@ -113,12 +113,7 @@ impl Slider {
     /// # Errors
     /// As [`Slider::to_html`].
     pub fn to_svg(&self) -> Result<Svg> {
-        draw::fitting(|column| {
-            let picture = self.draw(column)?;
-            let svg = Svg::new(picture.size, picture.with(self.frames.len() / 2))?;
-            let bytes = svg.as_str().len();
-            Ok((svg, bytes))
-        })
+        draw::fitting(|column| self.draw(column)?.svg(self.frames.len() / 2))
     }
 
     /// Writes a page with the slider to the file `path`, whose name must end in `.html`.

@@ -10,7 +10,7 @@ pub(super) struct View<'a> {
     pub(super) y: &'a Scale,
     /// Width and height in pixels.
     pub(super) size: (f64, f64),
-    /// What falls into a column of this width, in pixels, is thinned to its extremes.
+    /// What falls into a column of this width, in pixels, is thinned; see [`View::lines`].
     pub(super) column: f64,
 }
 
@@ -19,9 +19,6 @@ pub(super) type Values = (f64, f64);
 
 /// A place in pixels from the lower left corner of the panel.
 type Place = (f64, f64);
-
-/// The finest column: lines are wider.
-pub(super) const FINEST: f64 = 0.5;
 
 impl View<'_> {
     /// Not finite where the axes have no place for the values.
@@ -55,13 +52,13 @@ impl View<'_> {
     ///
     /// Of the points that follow each other within one column, the first, the lowest, the highest and the last are
     /// kept, so that no extreme is lost. A line that also runs back, such as a trajectory in a plane, may pass a column
-    /// at any height: there, the points within one square are thinned in this way.
+    /// at any height and any number of times: there, the points within one square are thinned in this way, and what runs
+    /// from one square to another is drawn once.
     pub(super) fn lines(&self, x: &[f64], y: &[f64]) -> Vec<Vec<Values>> {
         let squares = !x.iter().filter(|x| x.is_finite()).is_sorted();
         let places = x.iter().zip(y).map(|(&x, &y)| self.place((x, y)));
         let lines = self.cut(places).into_iter().map(|line| self.thin(&line, squares)).collect();
-        // The finest squares may hold a whole trajectory; if they do not, it is drawn once in each direction.
-        let lines = if squares && self.column > FINEST { self.without_repeats(lines) } else { lines };
+        let lines = if squares { self.without_repeats(lines) } else { lines };
         lines.into_iter().map(|line| line.into_iter().map(|place| self.values(place)).collect()).collect()
     }
 
@@ -111,7 +108,7 @@ impl View<'_> {
         line.chunk_by(|a, b| cell(a) == cell(b)).flat_map(extremes).collect()
     }
 
-    /// The lines without the pieces from one square to another between which a piece was drawn before.
+    /// The lines without pieces that run from the same square to the same square as one before.
     fn without_repeats(&self, lines: Vec<Vec<Place>>) -> Vec<Vec<Place>> {
         let mut drawn = HashSet::new();
         let mut kept: Vec<Vec<Place>> = Vec::new();

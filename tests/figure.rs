@@ -382,6 +382,13 @@ fn bars_of_a_histogram_stand_on_the_axis_and_are_as_high_as_their_counts() {
     );
     let [.., bottom] = panel(&document);
     assert!(bars.iter().all(|bar| number(*bar, "y") + number(*bar, "height") == bottom), "{bars:?}");
+    // Zero is not always the lower end of the axis.
+    let mut lower = Figure::new();
+    lower.axes(0, 0).hist(&[1.0, 1.0, 2.0], 2, "").ylim(-1.0, 3.0);
+    let svg = lower.to_svg().unwrap();
+    let low_document = parse(&svg);
+    let ([_, _, top, low], bar) = (panel(&low_document), of_colour(&low_document, "rect", "#004A8F")[0]);
+    assert!((number(bar, "height") - (low - top) / 2.0).abs() <= 1.0, "{bar:?}");
     let widths: Vec<f64> = bars.iter().map(|bar| number(*bar, "width")).collect();
     assert!(widths.iter().all(|width| (width - widths[0]).abs() <= 1.0), "{widths:?}");
 }
@@ -764,6 +771,37 @@ fn a_png_shows_the_same_as_the_svg() {
     };
     assert!((20..200).contains(&dark(left, right)), "{} dark pixels", dark(left, right));
     assert_eq!(dark(0.0, left), 0);
+}
+
+#[test]
+fn text_of_a_png_is_where_it_is_in_the_svg() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).title("HHH").ylabel("HHH");
+    let svg = figure.to_svg().unwrap();
+    let (width, _, pixels) = decode(&svg.to_png().unwrap());
+    let document = parse(&svg);
+    let texts: Vec<Node> =
+        elements(&document, "text").filter(|node| node.text().is_some_and(|text| text.trim() == "HHH")).collect();
+    assert_eq!(texts.len(), 2);
+    for text in texts {
+        let (x, y, size) = (number(text, "x") / 5.0, number(text, "y") / 5.0, number(text, "font-size") / 5.0);
+        // Capitals stand on a baseline 0.76 of the size below, or right of, the text's upper end.
+        let ([left, right], [top, bottom]) = match text.attribute("transform") {
+            None => ([x - 2.0 * size, x + 2.0 * size], [y, y + 0.78 * size]),
+            Some(_) => ([x, x + 0.78 * size], [y - 2.0 * size, y + 2.0 * size]),
+        };
+        let dark = pixels.iter().enumerate().filter(|(_, pixel)| pixel[0] < 100);
+        let places = dark.map(|(nth, _)| ((nth % width) as f64 + 0.5, (nth / width) as f64 + 0.5));
+        let inside: Vec<_> = places.filter(|(x, y)| (left..right).contains(x) && (top..bottom).contains(y)).collect();
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let middle =
+            (mean(inside.iter().map(|place| place.0).collect()), mean(inside.iter().map(|place| place.1).collect()));
+        assert!(inside.len() > 200, "{} dark pixels", inside.len());
+        assert!(
+            (middle.0 - (left + right) / 2.0).abs() < 1.5 && (middle.1 - (top + bottom) / 2.0).abs() < 1.5,
+            "{middle:?}"
+        );
+    }
 }
 
 #[test]

@@ -59,9 +59,8 @@ type Area = DrawingArea<Recorder, Shift>;
 fn draw(layers: &[LayerNode]) -> Result<Svg> {
     let widths: Vec<[f64; 3]> = layers.iter().map(cells).collect();
     let widest = widths.iter().map(|cells| cells.iter().sum()).fold(0.0, f64::max);
-    let count = layers.len() as f64;
-    let size =
-        (widest + 2.0 * EDGE + 1.0, (2.0 * ROW + BETWEEN) * count - BETWEEN.min(BETWEEN * count) + 2.0 * EDGE + 1.0);
+    let height = layers.len() as f64 * 2.0 * ROW + layers.len().saturating_sub(1) as f64 * BETWEEN;
+    let size = (widest + 2.0 * EDGE + 1.0, height + 2.0 * EDGE + 1.0);
     let recorder = Rc::new(RefCell::new(Recorder::new(size)));
     let area = Area::from(&recorder);
     area.fill(&WHITE).map_err(refused)?;

@@ -28,41 +28,16 @@ pub(super) struct Series {
     pub(super) kind: Kind,
 }
 
+/// A histogram has one edge more than counts. Rules are straight lines across one axis at `at`, and along the other one
+/// between `ends` or over the whole panel.
 pub(super) enum Kind {
-    Line {
-        x: Vec<f64>,
-        y: Vec<f64>,
-    },
-    Points {
-        x: Vec<f64>,
-        y: Vec<f64>,
-    },
-    ErrorBars {
-        x: Vec<f64>,
-        y: Vec<f64>,
-        error: Vec<f64>,
-    },
-    /// One edge more than counts.
-    Histogram {
-        edges: Vec<f64>,
-        counts: Vec<f64>,
-    },
-    Band {
-        x: Vec<f64>,
-        low: Vec<f64>,
-        high: Vec<f64>,
-    },
-    /// Straight lines across one axis at `at`, along the other one between `ends` or over the whole panel.
-    Rules {
-        vertical: bool,
-        at: Vec<f64>,
-        ends: Option<(f64, f64)>,
-    },
-    Text {
-        x: f64,
-        y: f64,
-        text: String,
-    },
+    Line { x: Vec<f64>, y: Vec<f64> },
+    Points { x: Vec<f64>, y: Vec<f64> },
+    ErrorBars { x: Vec<f64>, y: Vec<f64>, error: Vec<f64> },
+    Histogram { edges: Vec<f64>, counts: Vec<f64> },
+    Band { x: Vec<f64>, low: Vec<f64>, high: Vec<f64> },
+    Rules { vertical: bool, at: Vec<f64>, ends: Option<(f64, f64)> },
+    Text { x: f64, y: f64, text: String },
     Custom(Box<DrawChart>),
 }
 

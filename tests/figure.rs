@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use hhnet::figure::{Figure, LayerNode, Share, Slider, Svg, layer_graph, subplots};
+use hhnet::figure::plotters::prelude::{Circle, Color, LineSeries, PathElement, RED, TriangleMarker};
+use hhnet::figure::{Figure, LayerNode, PX, Share, Slider, Svg, layer_graph, plotters, subplots};
 use roxmltree::{Document, Node};
 
 fn parse(svg: &Svg) -> Document<'_> {
@@ -161,7 +162,7 @@ fn a_trajectory_may_pass_the_same_places_often() {
         figure.to_svg().unwrap()
     };
     let (once, often) = (draw(320), draw(1_000_000));
-    assert!(often.as_str().len() < 2 * once.as_str().len(), "{} bytes", often.as_str().len());
+    assert!(often.as_str().len() <= 500_000, "{} bytes", often.as_str().len());
     let ends = |svg: &Svg| {
         let points = data_lines(svg).concat();
         let fold = |values: Vec<f64>| values.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
@@ -312,11 +313,317 @@ fn bounds(node: Node) -> [f64; 4] {
     }
 }
 
+/// Smallest and largest x, smallest and largest y of a polyline or a polygon.
+fn extent(node: Node) -> [f64; 4] {
+    let pairs = node.attribute("points").expect("points").split_whitespace();
+    pairs.fold([f64::INFINITY, 0.0, f64::INFINITY, 0.0], |[left, right, top, bottom], pair| {
+        let (x, y) = pair.split_once(',').expect("x,y");
+        let (x, y): (f64, f64) = (x.parse().expect("x"), y.parse().expect("y"));
+        [left.min(x), right.max(x), top.min(y), bottom.max(y)]
+    })
+}
+
+/// The box around the only panel of a figure: the first black outline.
+fn panel(document: &Document) -> [f64; 4] {
+    let outline = |node: &Node| node.attribute("points").is_some_and(|points| points.split_whitespace().count() == 6);
+    extent(of_colour(document, "polyline", "#000000").into_iter().find(outline).expect("a box"))
+}
+
+fn of_colour<'a>(document: &'a Document, name: &'a str, colour: &'a str) -> Vec<Node<'a, 'a>> {
+    let coloured = move |node: &Node| [node.attribute("stroke"), node.attribute("fill")].contains(&Some(colour));
+    elements(document, name).filter(coloured).collect()
+}
+
+#[test]
+fn thin_lines_are_sharp_and_boxes_are_aligned() {
+    let mut figure = subplots(2, 2, Share::None);
+    for nth in 0..4 {
+        figure.axes(nth / 2, nth % 2).semilogy(&[0.0, 1.0], &[1.0, 10_f64.powi(nth as i32 + 1)], "a").grid().legend();
+    }
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let thin = elements(&document, "polyline").filter(|node| node.attribute("stroke-width") == Some("10"));
+    let mut boxes = Vec::new();
+    for line in thin {
+        let [left, right, top, bottom] = extent(line);
+        // Across its direction, a line runs through the middles of pixels.
+        assert!((left == right && left % 10.0 == 5.0) || top % 10.0 == 5.0, "{line:?}");
+        if left < right && top < bottom && line.attribute("stroke") == Some("#000000") {
+            boxes.push([left, right, top, bottom]);
+        }
+    }
+    assert_eq!(boxes.len(), 4);
+    assert_eq!((boxes[0][..2].to_vec(), boxes[1][2..].to_vec()), (boxes[2][..2].to_vec(), boxes[0][2..].to_vec()));
+}
+
+#[test]
+fn a_scatter_plot_has_a_marker_for_each_visible_point() {
+    let mut figure = Figure::new();
+    let (x, y) = ([0.0, 1.0, 2.0, 3.0, f64::NAN], [1.0, 5.0, 2.0, 3.0, 1.0]);
+    figure.axes(0, 0).scatter(&x, &y, "cells").ylim(0.0, 4.0).plot(&[0.0, 3.0], &[0.0, 4.0], "line");
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    assert_eq!(of_colour(&document, "circle", "#004A8F").len(), 3);
+    // The next series has the next colour.
+    assert_eq!(of_colour(&document, "polyline", "#D55E00").len(), 1);
+}
+
+#[test]
+fn bars_of_a_histogram_stand_on_the_axis_and_are_as_high_as_their_counts() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).hist(&[1.0, 1.1, 1.2, 1.3, 2.5, 3.9, 4.0, f64::NAN], 3, "");
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let bars = of_colour(&document, "rect", "#004A8F");
+    let heights: Vec<f64> = bars.iter().map(|bar| number(*bar, "height")).collect();
+    assert!(
+        (heights[0] / heights[1] - 4.0).abs() < 0.01 && (heights[2] / heights[1] - 2.0).abs() < 0.01,
+        "{heights:?}"
+    );
+    let [.., bottom] = panel(&document);
+    assert!(bars.iter().all(|bar| number(*bar, "y") + number(*bar, "height") == bottom), "{bars:?}");
+    // Zero is not always the lower end of the axis.
+    let mut lower = Figure::new();
+    lower.axes(0, 0).hist(&[1.0, 1.0, 2.0], 2, "").ylim(-1.0, 3.0);
+    let svg = lower.to_svg().unwrap();
+    let low_document = parse(&svg);
+    let ([_, _, top, low], bar) = (panel(&low_document), of_colour(&low_document, "rect", "#004A8F")[0]);
+    assert!((number(bar, "height") - (low - top) / 2.0).abs() <= 1.0, "{bar:?}");
+    let widths: Vec<f64> = bars.iter().map(|bar| number(*bar, "width")).collect();
+    assert!(widths.iter().all(|width| (width - widths[0]).abs() <= 1.0), "{widths:?}");
+}
+
+#[test]
+fn bars_are_cut_at_the_edges() {
+    let draw = |log: bool, xlim: (f64, f64), ylim: (f64, f64)| {
+        let mut figure = Figure::new();
+        figure.axes(0, 0).hist(&[0.0, 0.0, 0.0, 1.5, 3.0], 3, "").xlim(xlim.0, xlim.1).ylim(ylim.0, ylim.1);
+        if log {
+            figure.axes(0, 0).semilogy(&[0.0], &[1.0], "");
+        }
+        let svg = figure.to_svg().unwrap();
+        let document = parse(&svg);
+        let [left, right, top, bottom] = panel(&document);
+        let bars = of_colour(&document, "rect", "#004A8F");
+        for bar in &bars {
+            let (x, y) = (number(*bar, "x"), number(*bar, "y"));
+            let (far, low) = (x + number(*bar, "width"), y + number(*bar, "height"));
+            // plotters' areas end a tenth of a pixel later.
+            assert!(x >= left && far <= right + 1.0 && y >= top && (low - bottom).abs() <= 1.0, "{bar:?}");
+        }
+        bars.len()
+    };
+    assert_eq!(draw(false, (0.0, 3.0), (0.0, 2.0)), 3);
+    assert_eq!(draw(false, (1.2, 1.8), (0.0, 2.0)), 1);
+    assert_eq!(draw(false, (0.0, 3.0), (1.5, 4.0)), 1);
+    assert_eq!(draw(true, (0.0, 3.0), (0.1, 10.0)), 3);
+}
+
+#[test]
+fn a_band_reaches_from_one_curve_to_the_other() {
+    let mut figure = Figure::new();
+    let (x, low, high) = ([0.0, 1.0, 2.0], [1.0, 2.0, 1.0], [3.0, 9.0, 3.0]);
+    figure.axes(0, 0).fill_between(&x, &low, &high, "spread").xlim(0.0, 2.0).ylim(0.0, 4.0);
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let [left, right, top, bottom] = panel(&document);
+    let band = extent(of_colour(&document, "polygon", "#004A8F")[0]);
+    let unit = (bottom - top) / 4.0;
+    assert_eq!(band[..3], [left, right, top]);
+    assert!((band[3] - (bottom - unit)).abs() <= 1.0, "{band:?} in {:?}", [left, right, top, bottom]);
+    // Upside down, it is the same.
+    let mut turned = Figure::new();
+    turned.axes(0, 0).fill_between(&x, &high, &low, "spread").xlim(0.0, 2.0).ylim(0.0, 4.0);
+    let svg = turned.to_svg().unwrap();
+    assert_eq!(extent(of_colour(&parse(&svg), "polygon", "#004A8F")[0]), band);
+}
+
+#[test]
+fn error_bars_are_as_long_as_the_errors() {
+    let bars = |log: bool| {
+        let mut figure = Figure::new();
+        let axes = figure.axes(0, 0);
+        axes.errorbar(&[1.0, 2.0, 3.0], &[2.0, 2.0, 2.0], &[1.0, 3.0, f64::NAN], "mean").ylim(0.5, 4.5);
+        if log {
+            axes.semilogy(&[1.0], &[1.0], "");
+        }
+        let svg = figure.to_svg().unwrap();
+        let document = parse(&svg);
+        let [_, _, top, bottom] = panel(&document);
+        let lines = of_colour(&document, "polyline", "#004A8F").into_iter().map(extent);
+        let (upright, caps): (Vec<_>, Vec<_>) = lines.partition(|[left, right, ..]| left == right);
+        assert_eq!(of_colour(&document, "circle", "#004A8F").len(), 3);
+        (
+            upright.iter().map(|[_, _, up, down]| ((up - top) / 10.0, (bottom - down) / 10.0)).collect::<Vec<_>>(),
+            caps.len(),
+        )
+    };
+    let (upright, caps) = bars(false);
+    let pixels = 0.5 * (upright[0].0 + upright[0].1);
+    // From 1 to 3 of 0.5 to 4.5: three eighths and one eighth are free. The second one is cut off, without caps there.
+    assert!((upright[0].0 / pixels - 1.5).abs() < 0.01 && (upright[0].1 / pixels - 0.5).abs() < 0.01, "{upright:?}");
+    let fills = |(above, below): (f64, f64)| above.abs() <= 0.1 && below.abs() <= 0.1;
+    assert!(fills(upright[1]) && fills(bars(true).0[1]), "{upright:?}");
+    assert_eq!((upright.len(), caps), (2, 2));
+}
+
+#[test]
+fn lines_across_the_panel_reach_from_edge_to_edge() {
+    let mut figure = Figure::new();
+    figure
+        .axes(0, 0)
+        .plot(&[0.0, 10.0], &[0.0, 1.0], "")
+        .axhline(2.0, "threshold")
+        .axvline(20.0, "")
+        .hlines(&[0.5, 9.0], 4.0, 8.0, "")
+        .ylim(-1.0, 3.0);
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let [left, right, top, bottom] = panel(&document);
+    let thick = of_colour(&document, "polyline", "#000000")
+        .into_iter()
+        .filter(|node| node.attribute("stroke-width") == Some("20"));
+    let lines: Vec<_> = thick.map(extent).collect();
+    // The second of the hlines is outside.
+    assert_eq!(lines.len(), 3);
+    assert_eq!((lines[0][0], lines[0][1], lines[1][2], lines[1][3]), (left, right, top, bottom));
+    // The x axis reaches over both the data and the vertical line.
+    assert!((lines[2][1] - lines[2][0]) / (right - left) - 4.0 / 22.0 < 0.001, "{lines:?}");
+    assert!(texts(&svg).contains(&"20.0".to_owned()), "{:?}", texts(&svg));
+}
+
+#[test]
+fn a_logarithmic_x_axis_has_equal_distances_for_equal_ratios() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).semilogx(&[1.0, 10.0, 100.0, 0.0], &[0.0, 1.0, 2.0, 3.0], "");
+    let svg = figure.to_svg().unwrap();
+    let line = &data_lines(&svg)[0];
+    assert_eq!(line.len(), 3);
+    assert!((line[2].0 - 2.0 * line[1].0 + line[0].0).abs() <= 2.0, "{line:?}");
+    assert!(texts(&svg).contains(&"100".to_owned()));
+    // Two decades with eight minor ticks each, and a few in the margins.
+    let document = parse(&svg);
+    let short = elements(&document, "polyline")
+        .map(extent)
+        .filter(|[left, right, top, bottom]| left == right && bottom - top == 30.0);
+    assert!((16..=18).contains(&short.count()));
+}
+
+#[test]
+fn series_have_the_colour_style_and_width_they_are_given() {
+    let mut figure = Figure::new();
+    let axes = figure.axes(0, 0);
+    axes.plot(&[0.0, 1.0], &[0.0, 0.0], "").color("#228833").linewidth(0.5);
+    axes.plot(&[0.0, 1.0], &[1.0, 1.0], "").color("C3").linestyle("--");
+    axes.plot(&[0.0, 1.0], &[2.0, 2.0], "").color("black").linestyle(":");
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let thin = of_colour(&document, "polyline", "#228833");
+    assert_eq!((thin.len(), thin[0].attribute("stroke-width")), (1, Some("5")));
+    let [left, right, ..] = extent(thin[0]);
+    let covered = |colour: &str| {
+        let dashes = of_colour(&document, "polyline", colour)
+            .into_iter()
+            .filter(|node| node.attribute("stroke-width") == Some("20"));
+        let lengths: Vec<f64> = dashes.map(extent).map(|[left, right, ..]| right - left).collect();
+        (lengths.len(), lengths.iter().sum::<f64>() / (right - left))
+    };
+    let (dashed, dotted) = (covered("#661100"), covered("#000000"));
+    assert!(dashed.0 > 20 && (dashed.1 - 3.7 / 5.3).abs() < 0.02, "{dashed:?}");
+    assert!(dotted.0 > 50 && (dotted.1 - 1.0 / 2.65).abs() < 0.02, "{dotted:?}");
+}
+
+#[test]
+fn a_grid_runs_through_the_labels() {
+    let draw = |grid: bool| {
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "");
+        if grid {
+            figure.axes(0, 0).grid();
+        }
+        let svg = figure.to_svg().unwrap();
+        let labels = texts(&svg).len();
+        (labels, of_colour(&parse(&svg), "polyline", "#DDDDDD").len())
+    };
+    assert_eq!(draw(false).1, 0);
+    let (labels, lines) = draw(true);
+    assert_eq!(labels, lines);
+}
+
+#[test]
+fn a_text_stays_in_its_panel() {
+    let mut figure = Figure::new();
+    let axes = figure.axes(0, 0).plot(&[0.0, 1.0], &[0.0, 1.0], "");
+    axes.text(0.95, 0.5, "a text near the right edge").text(2.0, 0.5, "outside").text(f64::NAN, 0.0, "nowhere");
+    axes.text(0.0, 0.0, "<b> & \u{1b}").color("C1");
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let [_, right, ..] = panel(&document);
+    let find =
+        |text: &str| elements(&document, "text").find(|node| node.text().is_some_and(|found| found.trim() == text));
+    let [.., end, _] = bounds(find("a text near the right edge").unwrap());
+    assert!((right - 400.0..right).contains(&end), "{end} of {right}");
+    assert!(find("outside").is_none() && find("nowhere").is_none());
+    assert_eq!(find("<b> &").unwrap().attribute("fill"), Some("#D55E00"));
+}
+
+#[test]
+fn anything_of_plotters_can_be_drawn_in_a_panel() {
+    let mut figure = subplots(1, 2, Share::None);
+    let axes = figure.axes(0, 1);
+    axes.plot(&[0.0, 4.0], &[0.0, 4.0], "line").xlim(0.0, 4.0).ylim(0.0, 4.0).legend();
+    axes.draw(|chart| {
+        chart.draw_series([TriangleMarker::new((2.0, 2.0), 6 * PX, RED.filled())])?;
+        let series = LineSeries::new([(1.0, 1.0), (9.0, 1.0)], RED.stroke_width(PX));
+        chart.draw_series(series)?.label("plotters").legend(|(x, y)| PathElement::new([(x, y), (x + 100, y)], RED));
+        let style = ("sans-serif", 13 * PX);
+        chart.draw_series([plotters::element::Text::new("a\u{0}b", (1.0, 3.0), style)])?;
+        Ok(())
+    });
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let marker = extent(of_colour(&document, "polygon", "#FF0000")[0]);
+    let outline = |node: &Node| node.attribute("points").is_some_and(|points| points.split_whitespace().count() == 6);
+    let [left, right, ..] = extent(elements(&document, "polyline").filter(outline).nth(1).unwrap());
+    assert!(((marker[0] + marker[1]) / 2.0 - (left + right) / 2.0).abs() <= 1.0, "{marker:?}");
+    // plotters moves what is outside to the edge.
+    assert!((extent(of_colour(&document, "polyline", "#FF0000")[0])[1] - right).abs() <= 1.0);
+    let texts = texts(&svg);
+    assert!(texts.contains(&"plotters".to_owned()) && texts.contains(&"a b".to_owned()), "{texts:?}");
+    svg.to_png().unwrap();
+
+    figure.axes(0, 0).draw(|chart| {
+        chart.draw_series([Circle::new((0.0, 0.0), 1, RED)])?;
+        "four".parse::<f64>()?;
+        Ok(())
+    });
+    let error = figure.to_svg().unwrap_err().to_string();
+    assert_eq!(error, "figure: axes(0, 0): draw(): invalid float literal");
+}
+
+#[test]
+fn the_legend_does_not_cover_the_data() {
+    let x = counted(100);
+    // Each leaves one corner free.
+    let curves: [fn(f64) -> f64; 4] = [|x| x, |x| 99.0 - x, |x| (99.0 - x) * x / 25.0, |x| (x - 50.0).abs()];
+    for (nth, curve) in curves.iter().enumerate() {
+        let y: Vec<f64> = x.iter().map(|x| curve(*x)).collect();
+        let mut figure = Figure::new();
+        figure.axes(0, 0).plot(&x, &y, "a label").plot(&x, &y, "another label").legend();
+        let svg = figure.to_svg().unwrap();
+        let document = parse(&svg);
+        let [left, right, top, bottom] = extent(of_colour(&document, "polyline", "#CCCCCC")[0]);
+        let inside =
+            data_lines(&svg)[0].iter().filter(|(x, y)| (left..right).contains(x) && (top..bottom).contains(y)).count();
+        assert_eq!(inside, 0, "curve {nth}");
+    }
+}
+
 #[test]
 fn mistakes_are_named_when_the_figure_is_drawn() {
     let (nan, infinity) = (f64::NAN, f64::INFINITY);
     type Mistake = fn(&mut Figure, f64, f64);
-    let cases: [(Mistake, &str); 14] = [
+    let cases: [(Mistake, &str); 29] = [
         (|f, _, _| _ = f.axes(0, 1).plot(&[1.0, 2.0], &[1.0], "V_m"), "axes(0, 1): 'V_m': x has 2 values, y has 1"),
         (|f, _, _| _ = f.axes(0, 1).plot(&[], &[], "V_m"), "axes(0, 1): 'V_m': there are no values"),
         (|f, nan, inf| _ = f.axes(0, 0).plot(&[1.0, 2.0], &[nan, inf], "V_m"), "'V_m': no value is finite"),
@@ -335,6 +642,24 @@ fn mistakes_are_named_when_the_figure_is_drawn() {
         ),
         (|f, _, inf| _ = f.axes(0, 0).vlines(&[1.0], 0.0, inf, "spikes"), "'spikes': vertical lines from 0 to inf"),
         (|f, _, _| _ = f.axes(0, 0).markers(), "markers(): call it after"),
+        (|f, _, _| _ = f.axes(0, 0).scatter(&[1.0], &[1.0], "").markers(), "markers(): call it after the plot"),
+        (|f, _, _| _ = f.axes(0, 0).color("C1"), "color(\"C1\"): call it after the series"),
+        (|f, _, _| _ = f.axes(0, 0).plot(&[1.0], &[1.0], "").color("C9"), "color(\"C9\"): give C0 to C5"),
+        (|f, _, _| _ = f.axes(0, 0).linestyle("--"), "linestyle(\"--\"): call it after the line"),
+        (|f, _, _| _ = f.axes(0, 0).plot(&[1.0], &[1.0], "").linestyle("-."), "linestyle(\"-.\"): give"),
+        (|f, _, _| _ = f.axes(0, 0).scatter(&[1.0], &[1.0], "").linewidth(1.0), "linewidth(1): call it after the line"),
+        (|f, nan, _| _ = f.axes(0, 0).plot(&[1.0], &[1.0], "").linewidth(nan), "linewidth(NaN): give a width"),
+        (|f, _, _| _ = f.axes(0, 0).scatter(&[1.0], &[], "V_m"), "'V_m': x has 1 values, y has 0"),
+        (|f, _, _| _ = f.axes(0, 0).errorbar(&[1.0], &[1.0], &[], "V_m"), "'V_m': x has 1 values, yerr has 0"),
+        (|f, _, _| _ = f.axes(0, 0).fill_between(&[1.0], &[1.0], &[], "V_m"), "'V_m': x has 1 values, y2 has 0"),
+        (|f, _, _| _ = f.axes(0, 0).hist(&[1.0], 0, "V_m"), "'V_m': 0 bins; give 1 to 1000"),
+        (|f, nan, _| _ = f.axes(0, 0).hist(&[nan], 5, "V_m"), "'V_m': no value is finite"),
+        (|f, nan, _| _ = f.axes(0, 0).axhline(nan, "V_m"), "'V_m': no value is finite"),
+        (|f, _, inf| _ = f.axes(0, 0).hlines(&[1.0], 0.0, inf, "I"), "'I': horizontal lines from 0 to inf"),
+        (
+            |f, _, _| _ = f.axes(0, 0).semilogx(&[1.0], &[1.0], "").xlim(-1.0, 1.0),
+            "xlim of a logarithmic axis: give values above 0",
+        ),
         (|f, nan, _| _ = f.figsize(nan, 4.0), "figsize(NaN, 4)"),
         (|f, _, _| _ = f.figsize(1.0, 1.0), "too small; give a larger figsize"),
     ];
@@ -449,6 +774,37 @@ fn a_png_shows_the_same_as_the_svg() {
 }
 
 #[test]
+fn text_of_a_png_is_where_it_is_in_the_svg() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).title("HHH").ylabel("HHH");
+    let svg = figure.to_svg().unwrap();
+    let (width, _, pixels) = decode(&svg.to_png().unwrap());
+    let document = parse(&svg);
+    let texts: Vec<Node> =
+        elements(&document, "text").filter(|node| node.text().is_some_and(|text| text.trim() == "HHH")).collect();
+    assert_eq!(texts.len(), 2);
+    for text in texts {
+        let (x, y, size) = (number(text, "x") / 5.0, number(text, "y") / 5.0, number(text, "font-size") / 5.0);
+        // Capitals stand on a baseline 0.76 of the size below, or right of, the text's upper end.
+        let ([left, right], [top, bottom]) = match text.attribute("transform") {
+            None => ([x - 2.0 * size, x + 2.0 * size], [y, y + 0.78 * size]),
+            Some(_) => ([x, x + 0.78 * size], [y - 2.0 * size, y + 2.0 * size]),
+        };
+        let dark = pixels.iter().enumerate().filter(|(_, pixel)| pixel[0] < 100);
+        let places = dark.map(|(nth, _)| ((nth % width) as f64 + 0.5, (nth / width) as f64 + 0.5));
+        let inside: Vec<_> = places.filter(|(x, y)| (left..right).contains(x) && (top..bottom).contains(y)).collect();
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let middle =
+            (mean(inside.iter().map(|place| place.0).collect()), mean(inside.iter().map(|place| place.1).collect()));
+        assert!(inside.len() > 200, "{} dark pixels", inside.len());
+        assert!(
+            (middle.0 - (left + right) / 2.0).abs() < 1.5 && (middle.1 - (top + bottom) / 2.0).abs() < 1.5,
+            "{middle:?}"
+        );
+    }
+}
+
+#[test]
 fn every_shape_and_letter_is_drawn_as_pixels() {
     let mut figure = Figure::new();
     figure.axes(0, 0).plot(&[0.0, 1.0], &[-65.0, -60.0], "ŷ(t), mV²·10⁻³ \u{1f41f}").markers().legend();
@@ -549,11 +905,15 @@ fn a_slider_names_the_figure_that_does_not_fit() {
         change(&mut figure);
         figure
     };
-    let cases: [(Change, &str); 5] = [
+    let cases: [(Change, &str); 9] = [
         (|f| *f = subplots(2, 1, Share::None), "slider at '2': its panels or its size are not like"),
         (|f| _ = f.figsize(3.0, 3.0), "slider at '2': its panels or its size are not like"),
         (|f| _ = f.axes(0, 0).title("other"), "slider at '2': its titles and labels are not like"),
         (|f| _ = f.axes(0, 0).markers(), "slider at '2': its legends are not like"),
+        (|f| _ = f.axes(0, 0).color("C1"), "slider at '2': its legends are not like"),
+        (|f| _ = f.axes(0, 0).linestyle("--"), "slider at '2': its legends are not like"),
+        (|f| _ = f.axes(0, 0).scatter(&[0.0], &[0.0], "points"), "slider at '2': its legends are not like"),
+        (|f| _ = f.axes(0, 0).grid(), "slider at '2': its grids are not like"),
         (|f| _ = f.axes(0, 0).plot(&[1.0, 2.0], &[1.0], ""), "slider at '2': '': x has 2 values, y has 1"),
     ];
     for (change, message) in cases {

@@ -1,14 +1,15 @@
-//! Pictures as pixels: the shapes of a picture filled with zeno, text from the outlines of DejaVu Sans, packed as PNG.
+//! Pictures as pixels: shapes filled by tiny-skia, text from the outlines of DejaVu Sans.
 
-use std::io::Write;
+use ab_glyph::{Font as _, OutlineCurve};
+use plotters::style::RGBAColor;
+use plotters::style::text_anchor::HPos;
+use plotters_backend::{BackendCoord, FontTransform};
+use tiny_skia::{
+    Color, FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8, Rect, Stroke, Transform,
+};
 
-use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
-use plotters::style::RGBColor;
-use ttf_parser::{Face, OutlineBuilder};
-use zeno::{Cap, Command, Join, Mask, PathBuilder, Stroke, Style, Transform};
-
-use super::svg::{Anchor, BLACK, Shape};
+use super::recorder::{PX, Shape, Text};
+use super::text::Font;
 use crate::{Error, Result};
 
 /// Pixels of the picture to one of the SVG: what is 96 to the inch there is 192 here, sharp on a screen and good to
@@ -16,174 +17,123 @@ use crate::{Error, Result};
 const SCALE: u32 = 2;
 
 /// A PNG file with the shapes of a picture of `width` by `height` pixels.
-pub(super) fn png(width: u32, height: u32, shapes: &[Shape]) -> Result<Vec<u8>> {
-    let face = Face::parse(dejavu::sans::regular(), 0).map_err(|error| Error::Figure(error.to_string()))?;
-    let mut image = Image::new(width * SCALE, height * SCALE);
-    shapes.iter().for_each(|shape| image.draw(shape, &face));
-    pack(&image).map_err(|error| Error::Figure(format!("the picture cannot be packed as PNG: {error}")))
-}
-
-/// Red, green and blue of each pixel, row by row.
-struct Image {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
-}
-
-impl Image {
-    fn new(width: u32, height: u32) -> Self {
-        let (width, height) = (width as usize, height as usize);
-        Image { width, height, pixels: vec![255; width * height * 3] }
+pub(super) fn png((width, height): (u32, u32), shapes: &[Shape]) -> Result<Vec<u8>> {
+    let refused = |reason: String| Error::Figure(format!("the picture cannot be packed as PNG: {reason}"));
+    let (width, height) = (width * SCALE, height * SCALE);
+    let mut image = Pixmap::new(width, height).ok_or_else(|| refused(format!("{width} x {height} pixels")))?;
+    image.fill(Color::WHITE);
+    let font = Font::new();
+    for shape in shapes {
+        draw(&mut image, shape, &font);
     }
+    pack(&image).map_err(|error| refused(error.to_string()))
+}
 
-    fn draw(&mut self, shape: &Shape, face: &Face) {
-        let mut path: Vec<Command> = Vec::new();
-        match shape {
-            Shape::Line { points, colour, width } => {
-                polyline(&mut path, points);
-                let mut stroke = Stroke::new(*width as f32);
-                stroke.join(Join::Round).cap(Cap::Butt);
-                self.paint(&path, stroke.into(), *colour, 1.0);
-            }
-            Shape::Polygon { corners, colour } => {
-                polyline(&mut path, corners);
-                path.close();
-                self.paint(&path, Style::default(), *colour, 1.0);
-            }
-            Shape::Fill { area, colour, opacity } => {
-                path.add_rect(
-                    [area.left as f32, area.top as f32],
-                    (area.right - area.left) as f32,
-                    (area.bottom - area.top) as f32,
-                );
-                self.paint(&path, Style::default(), *colour, *opacity);
-            }
-            Shape::Disc { centre, radius, colour } => {
-                path.add_circle([centre.0 as f32, centre.1 as f32], *radius as f32);
-                self.paint(&path, Style::default(), *colour, 1.0);
-            }
-            Shape::Text { text, size, at, anchor, upwards } => {
-                let em = *size as f32 / f32::from(face.units_per_em());
-                let width = outline(&mut path, face, text) * em;
-                let start = match anchor {
-                    Anchor::Start => 0.0,
-                    Anchor::Middle => -width / 2.0,
-                    Anchor::End => -width,
-                };
-                let (x, y) = (at.0 as f32, at.1 as f32);
-                // Outlines have y upwards. A quarter turn to the left takes (x, y) on the page to (y, -x).
-                let place = if *upwards {
-                    Transform::new(0.0, -em, -em, 0.0, x, y - start)
-                } else {
-                    Transform::new(em, 0.0, 0.0, -em, x + start, y)
-                };
-                path.iter_mut().for_each(|command| *command = command.transform(&place));
-                self.paint(&path, Style::default(), BLACK, 1.0);
-            }
+/// Draws a shape, which is in units, in the pixels of an image.
+fn draw(image: &mut Pixmap, shape: &Shape, font: &Font) {
+    let scale = SCALE as f32 / PX as f32;
+    let to_pixels = Transform::from_scale(scale, scale);
+    let (path, colour, width) = match shape {
+        Shape::Path(points, style) => (polyline(points, false), style.color, Some(style.stroke_width)),
+        Shape::Polygon(points, style) => (polyline(points, true), style.color, None),
+        Shape::Rectangle(from, to, style) => {
+            let rect = Rect::from_ltrb(from.0 as f32, from.1 as f32, to.0 as f32, to.1 as f32);
+            (rect.map(PathBuilder::from_rect), style.color, None)
         }
-    }
-
-    /// Fills or strokes a path that is in pixels of the SVG.
-    fn paint(&mut self, path: &[Command], style: Style, colour: RGBColor, opacity: f64) {
-        let scale = Transform::scale(SCALE as f32, SCALE as f32);
-        let (mask, place) = Mask::new(path).style(style).transform(Some(scale)).render();
-        let colour = [colour.0, colour.1, colour.2];
-        for (row, coverage) in mask.chunks_exact((place.width as usize).max(1)).enumerate() {
-            let Some(y) = usize::try_from(place.top as i64 + row as i64).ok().filter(|y| *y < self.height) else {
-                continue;
-            };
-            for (column, coverage) in coverage.iter().enumerate() {
-                let x = usize::try_from(i64::from(place.left) + column as i64).ok().filter(|x| *x < self.width);
-                if let (Some(x), 1..) = (x, *coverage) {
-                    let part = f64::from(*coverage) / 255.0 * opacity;
-                    let start = (y * self.width + x) * 3;
-                    for (value, target) in self.pixels[start..start + 3].iter_mut().zip(colour) {
-                        *value = (f64::from(*value) + part * (f64::from(target) - f64::from(*value))).round() as u8;
-                    }
-                }
-            }
+        Shape::Circle((x, y), radius, style) => {
+            let path = PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32);
+            (path, style.color, (!style.filled).then_some(style.stroke_width))
+        }
+        Shape::Text(line) => (letters(line, font), line.colour, None),
+    };
+    // Nothing is to be seen of a shape without extent.
+    let Some(path) = path else { return };
+    let paint = paint(colour);
+    match width {
+        None => image.fill_path(&path, &paint, FillRule::Winding, to_pixels, None),
+        Some(width) => {
+            let stroke = Stroke { width: width as f32, line_join: LineJoin::Round, ..Stroke::default() };
+            image.stroke_path(&path, &paint, &stroke, to_pixels, None);
         }
     }
 }
 
-fn polyline(path: &mut Vec<Command>, points: &[(f64, f64)]) {
-    for (nth, point) in points.iter().enumerate() {
-        let point = [point.0 as f32, point.1 as f32];
+fn paint(RGBAColor(red, green, blue, alpha): RGBAColor) -> Paint<'static> {
+    let mut paint = Paint { anti_alias: true, ..Paint::default() };
+    paint.set_color_rgba8(red, green, blue, (alpha * 255.0).round() as u8);
+    paint
+}
+
+fn polyline(points: &[BackendCoord], close: bool) -> Option<Path> {
+    let mut path = PathBuilder::new();
+    for (nth, &(x, y)) in points.iter().enumerate() {
         if nth == 0 {
-            path.move_to(point)
+            path.move_to(x as f32, y as f32);
         } else {
-            path.line_to(point)
-        };
+            path.line_to(x as f32, y as f32);
+        }
     }
+    if close {
+        path.close();
+    }
+    path.finish()
 }
 
-/// Adds the outlines of a line of text, from the origin on, in the font's units, and returns its width.
-fn outline(path: &mut Vec<Command>, face: &Face, text: &str) -> f32 {
-    let mut pen = Pen { path, x: 0.0 };
-    for c in text.chars() {
+/// The outlines of a line of text at its place.
+fn letters(line: &Text, font: &Font) -> Option<Path> {
+    let mut path = PathBuilder::new();
+    let em = line.size as f32 / font.0.units_per_em()?;
+    let width = font.width(&line.text, line.size) as f32;
+    let mut pen = match line.anchor {
+        HPos::Left => 0.0,
+        HPos::Center => -0.5 * width,
+        HPos::Right => -width,
+    };
+    for c in line.text.chars() {
         // Glyph 0 is the font's box for what it does not have.
-        let glyph = face.glyph_index(c).unwrap_or_default();
-        face.outline_glyph(glyph, &mut pen);
-        pen.x += f32::from(face.glyph_hor_advance(glyph).unwrap_or_default());
+        let glyph = font.0.glyph_id(c);
+        let mut letter = PathBuilder::new();
+        let curves = font.0.outline(glyph).map(|outline| outline.curves).unwrap_or_default();
+        curves.into_iter().for_each(|curve| add_curve(&mut letter, curve));
+        // Outlines have y upwards.
+        let place = Transform::from_row(em, 0.0, 0.0, -em, pen, 0.0);
+        if let Some(letter) = letter.finish().and_then(|letter| letter.transform(place)) {
+            path.push_path(&letter);
+        }
+        pen += em * font.0.h_advance_unscaled(glyph);
     }
-    pen.x
+    let (sin, cos) = match line.turn {
+        FontTransform::None => (0.0, 1.0),
+        FontTransform::Rotate90 => (1.0, 0.0),
+        FontTransform::Rotate180 => (0.0, -1.0),
+        FontTransform::Rotate270 => (-1.0, 0.0),
+    };
+    path.finish()?.transform(Transform::from_row(cos, sin, -sin, cos, line.at.0 as f32, line.at.1 as f32))
 }
 
-struct Pen<'a> {
-    path: &'a mut Vec<Command>,
-    x: f32,
-}
-
-impl OutlineBuilder for Pen<'_> {
-    fn move_to(&mut self, x: f32, y: f32) {
-        self.path.move_to([self.x + x, y]);
+/// A contour of a letter begins where a curve does not continue the one before.
+fn add_curve(letter: &mut PathBuilder, curve: OutlineCurve) {
+    let (OutlineCurve::Line(start, _) | OutlineCurve::Quad(start, ..) | OutlineCurve::Cubic(start, ..)) = curve;
+    if letter.last_point().is_none_or(|last| (last.x, last.y) != (start.x, start.y)) {
+        letter.move_to(start.x, start.y);
     }
-
-    fn line_to(&mut self, x: f32, y: f32) {
-        self.path.line_to([self.x + x, y]);
-    }
-
-    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
-        self.path.quad_to([self.x + x1, y1], [self.x + x, y]);
-    }
-
-    fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
-        self.path.curve_to([self.x + x1, y1], [self.x + x2, y2], [self.x + x, y]);
-    }
-
-    fn close(&mut self) {
-        self.path.close();
+    match curve {
+        OutlineCurve::Line(_, end) => letter.line_to(end.x, end.y),
+        OutlineCurve::Quad(_, a, end) => letter.quad_to(a.x, a.y, end.x, end.y),
+        OutlineCurve::Cubic(_, a, b, end) => letter.cubic_to(a.x, a.y, b.x, b.y, end.x, end.y),
     }
 }
 
-/// The file (ISO/IEC 15948): signature, header, resolution, pixels, end.
-fn pack(image: &Image) -> std::io::Result<Vec<u8>> {
-    let mut header = Vec::new();
-    header.extend((image.width as u32).to_be_bytes());
-    header.extend((image.height as u32).to_be_bytes());
-    // 8 bits to each of red, green and blue; the one compression, the one set of filters, not interlaced.
-    header.extend([8, 2, 0, 0, 0]);
+/// The file, with its resolution. Pictures are opaque.
+fn pack(image: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, image.width(), image.height());
+    encoder.set_color(png::ColorType::Rgb);
     let per_metre = (f64::from(96 * SCALE) / 0.0254).round() as u32;
-    let mut resolution = [per_metre.to_be_bytes(), per_metre.to_be_bytes()].concat();
-    resolution.push(1);
-    let mut pixels = ZlibEncoder::new(Vec::new(), Compression::default());
-    for row in image.pixels.chunks_exact(image.width * 3) {
-        // Rows are not filtered: large plain areas pack best as they are.
-        pixels.write_all(&[0])?;
-        pixels.write_all(row)?;
-    }
-
-    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (kind, content) in
-        [(b"IHDR", header), (b"pHYs", resolution), (b"IDAT", pixels.finish()?), (b"IEND", Vec::new())]
-    {
-        let mut crc = Crc::new();
-        crc.update(kind);
-        crc.update(&content);
-        file.extend((content.len() as u32).to_be_bytes());
-        file.extend(kind);
-        file.extend(content);
-        file.extend(crc.sum().to_be_bytes());
-    }
+    let unit = png::Unit::Meter;
+    encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit }));
+    let rgb = |pixel: &PremultipliedColorU8| [pixel.red(), pixel.green(), pixel.blue()];
+    let pixels: Vec<u8> = image.pixels().iter().flat_map(rgb).collect();
+    encoder.write_header()?.write_image_data(&pixels)?;
     Ok(file)
 }

@@ -1,20 +1,25 @@
 //! Figures behind a slider.
 
 use std::fmt;
+use std::mem::{Discriminant, discriminant};
 use std::path::Path;
 
-use super::draw::{self, Layout};
-use super::svg::{background, has_extension, markup, opening_tag};
-use super::{Axes, Figure, Kind, Svg, problem, text};
+use super::axes::Axes;
+use super::draw::{self, Picture};
+use super::series::Kind;
+use super::style::Look;
+use super::svg::{has_extension, markup, opening_tag};
+use super::text::printable;
+use super::{Figure, Svg, problem};
 use crate::files::write_whole;
 use crate::{Error, Result};
 
 /// Figures that a slider moves through: one for each value of something, such as the strength of a current.
 ///
 /// All figures are drawn in advance, over the same axes. As the last expression of a notebook cell a slider shows
-/// itself, and goes on working without a kernel and in an exported page: its HTML holds every figure and the few lines
-/// of script that show one of them, and asks nothing of the network. The arrow keys move it too. A viewer that runs no
-/// scripts shows the figure in the middle.
+/// itself. It also works without a kernel and in an exported page: its HTML holds every figure and the few lines of
+/// script that show one of them, and needs no network. The arrow keys move it, too. A viewer that runs no scripts shows
+/// the figure in the middle.
 ///
 /// ```
 /// use hhnet::figure::{Figure, Slider};
@@ -57,8 +62,8 @@ impl Slider {
         Slider { label: label.to_owned(), frames: Vec::new() }
     }
 
-    /// Adds the figure to be shown at a further step of the slider, and the text that stands behind the slider then,
-    /// such as `"640"`.
+    /// Adds the figure for the next step of the slider, and the text that is then shown after the slider, such as
+    /// `"640"`.
     ///
     /// All figures must have the same size, panels, titles, labels and legends as the first one; axes reach over the
     /// data of all.
@@ -73,22 +78,20 @@ impl Slider {
     /// [`Error::Figure`] if there is no figure, if one is not like the first (the message has its value and what
     /// differs), and for what [`Figure::to_svg`] refuses.
     pub fn to_html(&self) -> Result<String> {
-        let layout = self.layout()?;
         let middle = self.frames.len() / 2;
         draw::fitting(|column| {
-            let mut html = format!("<div class=\"hhnet-slider\" style=\"max-width: {}px\">\n", layout.size.0.ceil());
-            let look = " role=\"img\" style=\"max-width: 100%; height: auto\"";
-            html += &opening_tag(layout.size.0.ceil(), layout.size.1.ceil(), look);
-            html += &markup(&[background(layout.size.0, layout.size.1)])?;
-            let mut drawn = Vec::new();
-            for (nth, (value, figure)) in self.frames.iter().enumerate() {
-                let traces = layout.traces(figure, column);
+            let picture = self.draw(column)?;
+            let size = (picture.size.0.ceil() as u32, picture.size.1.ceil() as u32);
+            let mut html = format!("<div class=\"hhnet-slider\" style=\"max-width: {}px\">\n", size.0);
+            html += &opening_tag(size, " role=\"img\" style=\"max-width: 100%; height: auto\"");
+            html += &markup(picture.below())?;
+            for (nth, ((value, _), frame)) in self.frames.iter().zip(&picture.frames).enumerate() {
                 let display = if nth == middle { "inline" } else { "none" };
-                let traces_markup = markup(&traces.concat())?;
-                html += &format!("<g data-value=\"{}\" display=\"{display}\">\n{traces_markup}</g>\n", escape(value));
-                drawn.extend(traces);
+                html += &format!("<g data-value=\"{}\" display=\"{display}\">\n", escape(value));
+                html += &markup(&picture.shapes[frame.clone()])?;
+                html += "</g>\n";
             }
-            html += &markup(&layout.surroundings(&drawn)?)?;
+            html += &markup(picture.above())?;
             let (last, value) = (self.frames.len() - 1, escape(&self.frames[middle].0));
             html += &format!(
                 "</svg>\n\
@@ -110,8 +113,7 @@ impl Slider {
     /// # Errors
     /// As [`Slider::to_html`].
     pub fn to_svg(&self) -> Result<Svg> {
-        let layout = self.layout()?;
-        draw::finish(&layout, &self.frames[self.frames.len() / 2].1)
+        draw::fitting(|column| self.draw(column)?.svg(self.frames.len() / 2))
     }
 
     /// Writes a page with the slider to the file `path`, whose name must end in `.html`.
@@ -132,8 +134,8 @@ impl Slider {
         write_whole(path, overwrite, page.as_bytes())
     }
 
-    /// Where everything is, once it is sure that the figures differ in their data only.
-    fn layout(&self) -> Result<Layout<'_>> {
+    /// All figures over the same axes, once it is sure that they differ in their data only.
+    fn draw(&self, column: f64) -> Result<Picture> {
         let Some((_, first)) = self.frames.first() else {
             return Err(problem("the slider has no figures; add some with frame()"));
         };
@@ -142,10 +144,8 @@ impl Slider {
                 return Err(problem(format!("slider at '{value}': {what} not like those of the first figure")));
             }
         }
-        let names: Vec<String> = self.frames.iter().map(|(value, _)| format!("slider at '{value}': ")).collect();
-        let named: Vec<(&str, &Figure)> =
-            names.iter().zip(&self.frames).map(|(name, (_, figure))| (name.as_str(), figure)).collect();
-        Layout::new(&named)
+        let named = self.frames.iter().map(|(value, figure)| (format!("slider at '{value}': "), figure));
+        draw::draw(&named.collect::<Vec<_>>(), column)
     }
 }
 
@@ -165,14 +165,14 @@ fn difference(a: &Figure, b: &Figure) -> Option<&'static str> {
         return Some("its panels or its size are");
     }
     let texts = |axes: &Axes| [axes.title.clone(), axes.xlabel.clone(), axes.ylabel.clone()];
-    let entries = |axes: &Axes| -> Vec<(String, bool)> {
-        let markers = |kind: &Kind| matches!(kind, Kind::Line { markers: true, .. });
+    let entries = |axes: &Axes| -> Vec<(String, Look, Discriminant<Kind>)> {
         let labelled = axes.series.iter().filter(|series| axes.legend && !series.label.is_empty());
-        labelled.map(|series| (series.label.clone(), markers(&series.kind))).collect()
+        labelled.map(|series| (series.label.clone(), series.look, discriminant(&series.kind))).collect()
     };
     let mut pairs = a.panels.iter().zip(&b.panels);
     pairs.find_map(|(a, b)| match () {
         () if texts(a) != texts(b) => Some("its titles and labels are"),
+        () if a.grid != b.grid => Some("its grids are"),
         () if entries(a) != entries(b) => Some("its legends are"),
         () => None,
     })
@@ -180,6 +180,11 @@ fn difference(a: &Figure, b: &Figure) -> Option<&'static str> {
 
 /// A text as HTML, on one line.
 fn escape(label: &str) -> String {
-    let line = text::wrap(label, 1.0, f64::INFINITY).join(" ");
-    line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    let line = printable(label);
+    line.trim()
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }

@@ -1,14 +1,15 @@
-//! A finished picture, and the canvas on which one is drawn.
+//! A finished picture, and its text as SVG.
 
 use std::fmt;
 use std::path::Path;
 
 use plotters::backend::{DrawingBackend, SVGBackend};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle};
+use plotters::style::text_anchor::{Pos, VPos};
+use plotters::style::{Color, FontDesc, FontFamily, FontStyle, TextStyle};
 
 use super::png;
-use super::trace::Frame;
+use super::recorder::{PX, Shape};
+use super::text::{FAMILY, PLOTTERS_FONT_SCALE};
 use crate::files::write_whole;
 use crate::{Error, Result};
 
@@ -31,6 +32,13 @@ pub struct Svg {
 }
 
 impl Svg {
+    /// A picture of this width and height in pixels.
+    pub(super) fn new((width, height): (f64, f64), shapes: Vec<Shape>) -> Result<Self> {
+        let (width, height) = (width.ceil() as u32, height.ceil() as u32);
+        let text = format!("{}{}</svg>\n", opening_tag((width, height), ""), markup(&shapes)?);
+        Ok(Svg { text, width, height, shapes })
+    }
+
     /// The picture as SVG text, from `<svg` to `</svg>`.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -49,7 +57,7 @@ impl Svg {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn to_png(&self) -> Result<Vec<u8>> {
-        png::png(self.width, self.height, &self.shapes)
+        png::png((self.width, self.height), &self.shapes)
     }
 
     /// Writes the picture to the file `path`, whose name must end in `.svg` or `.png`; for PNG see [`Svg::to_png`].
@@ -81,169 +89,48 @@ pub(super) fn has_extension(path: &Path, name: &str) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(name))
 }
 
-pub(super) const BLACK: RGBColor = RGBColor(0, 0, 0);
-pub(super) const WHITE: RGBColor = RGBColor(255, 255, 255);
-
-/// What pictures consist of. Lengths are in pixels, y downwards.
-#[derive(Clone, Debug)]
-pub(super) enum Shape {
-    /// A line of one width through points.
-    Line { points: Vec<(f64, f64)>, colour: RGBColor, width: f64 },
-    /// A filled polygon.
-    Polygon { corners: Vec<(f64, f64)>, colour: RGBColor },
-    /// A filled rectangle.
-    Fill { area: Frame, colour: RGBColor, opacity: f64 },
-    /// A filled circle.
-    Disc { centre: (f64, f64), radius: f64, colour: RGBColor },
-    /// Black text on one line. `at`: where its anchor stands on its baseline. Upwards: turned left by a quarter.
-    Text { text: String, size: f64, at: (f64, f64), anchor: Anchor, upwards: bool },
-}
-
-/// Which end of a text its x coordinate is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
-    End,
-}
-
-/// Collects the shapes of a picture, from the back to the front.
-#[derive(Default)]
-pub(super) struct Canvas {
-    pub(super) shapes: Vec<Shape>,
-}
-
-impl Canvas {
-    pub(super) fn line(&mut self, points: &[(f64, f64)], colour: RGBColor, width: f64) {
-        self.shapes.push(Shape::Line { points: points.to_vec(), colour, width });
-    }
-
-    pub(super) fn polygon(&mut self, corners: &[(f64, f64)], colour: RGBColor) {
-        self.shapes.push(Shape::Polygon { corners: corners.to_vec(), colour });
-    }
-
-    pub(super) fn fill(&mut self, area: Frame, colour: RGBColor, opacity: f64) {
-        self.shapes.push(Shape::Fill { area, colour, opacity });
-    }
-
-    pub(super) fn outline(&mut self, area: Frame, colour: RGBColor, width: f64) {
-        let Frame { left, top, right, bottom } = area;
-        // From the middle of a side, so that all four corners are joined.
-        let middle = (left + right) / 2.0;
-        let path = [(middle, top), (right, top), (right, bottom), (left, bottom), (left, top), (middle, top)];
-        self.line(&path, colour, width);
-    }
-
-    pub(super) fn disc(&mut self, centre: (f64, f64), radius: f64, colour: RGBColor) {
-        self.shapes.push(Shape::Disc { centre, radius, colour });
-    }
-
-    pub(super) fn text(&mut self, text: &str, size: f64, at: (f64, f64), anchor: Anchor) {
-        self.shapes.push(Shape::Text { text: text.to_owned(), size, at, anchor, upwards: false });
-    }
-
-    /// Text that reads upwards. `at`: the middle of its baseline.
-    pub(super) fn text_upwards(&mut self, text: &str, size: f64, at: (f64, f64)) {
-        self.shapes.push(Shape::Text { text: text.to_owned(), size, at, anchor: Anchor::Middle, upwards: true });
-    }
-}
-
-/// A picture of `width` by `height` pixels: the shapes on a white background.
-pub(super) fn picture(width: f64, height: f64, mut shapes: Vec<Shape>) -> Result<Svg> {
-    let (width, height) = (width.ceil(), height.ceil());
-    shapes.insert(0, background(width, height));
-    let text = format!("{}{}</svg>\n", opening_tag(width, height, ""), markup(&shapes)?);
-    Ok(Svg { text, width: width as u32, height: height as u32, shapes })
-}
-
-pub(super) fn background(width: f64, height: f64) -> Shape {
-    Shape::Fill { area: Frame { left: 0.0, top: 0.0, right: width, bottom: height }, colour: WHITE, opacity: 1.0 }
-}
-
 /// The start of an SVG of this size in pixels, with further attributes.
-pub(super) fn opening_tag(width: f64, height: f64, attributes: &str) -> String {
+pub(super) fn opening_tag((width, height): (u32, u32), attributes: &str) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {} {}\" \
          stroke-linejoin=\"round\"{attributes}>\n",
-        unit(width),
-        unit(height)
+        width * PX,
+        height * PX
     )
 }
 
-/// plotters places everything on whole units: a unit is this part of a pixel, so that lines are smooth.
-const UNITS_PER_PX: f64 = 10.0;
-
-/// DejaVu Sans is the widest of these, and text is laid out by its widths.
-const FONTS: &str = "DejaVu Sans, Arial, Helvetica, sans-serif";
-
-/// The part of the font size by which plotters puts a baseline below the top it is given.
-const RISE: f64 = 0.76;
-
-/// The shapes as SVG elements, drawn by plotters.
+/// The shapes as SVG elements, written by plotters.
 pub(super) fn markup(shapes: &[Shape]) -> Result<String> {
-    let mut drawn = String::new();
-    let mut backend = SVGBackend::with_string(&mut drawn, (0, 0));
-    shapes.iter().try_for_each(|shape| draw(&mut backend, shape))?;
-    backend.present().map_err(refused)?;
+    let mut written = String::new();
+    let mut backend = SVGBackend::with_string(&mut written, (0, 0));
+    let refused = |error: &dyn fmt::Display| Error::Figure(error.to_string());
+    shapes.iter().try_for_each(|shape| write(&mut backend, shape)).map_err(|error| refused(&error))?;
+    backend.present().map_err(|error| refused(&error))?;
     drop(backend);
     // Without plotters' own root element.
-    let content = drawn.find('>').map_or("", |end| &drawn[end + 1..]).trim();
+    let content = written.find('>').map_or("", |end| &written[end + 1..]).trim();
     Ok(format!("{}\n", content.strip_suffix("</svg>").unwrap_or(content).trim_end()))
 }
 
-fn draw(backend: &mut SVGBackend, shape: &Shape) -> Result<()> {
-    let stroke = |colour: RGBColor, width: f64| ShapeStyle {
-        color: colour.to_rgba(),
-        filled: width == 0.0,
-        stroke_width: unit(width) as u32,
-    };
+fn write<'a>(
+    backend: &mut SVGBackend<'a>,
+    shape: &Shape,
+) -> Result<(), plotters_backend::DrawingErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
     match shape {
-        Shape::Line { points, colour, width } => {
-            let mut path: Vec<_> = points.iter().map(|&point| units(point)).collect();
-            path.dedup();
-            backend.draw_path(path, &stroke(*colour, *width))
-        }
-        Shape::Polygon { corners, colour } => {
-            let path: Vec<_> = corners.iter().map(|&point| units(point)).collect();
-            backend.fill_polygon(path, &stroke(*colour, 0.0))
-        }
-        Shape::Fill { area, colour, opacity } => {
-            let style = ShapeStyle { color: colour.mix(*opacity), filled: true, stroke_width: 0 };
-            backend.draw_rect(units((area.left, area.top)), units((area.right, area.bottom)), &style, true)
-        }
-        Shape::Disc { centre, radius, colour } => {
-            backend.draw_circle(units(*centre), unit(*radius) as u32, &stroke(*colour, 0.0), true)
-        }
-        Shape::Text { text, size, at, anchor, upwards: false } => {
-            backend.draw_text(text, &font(*size, *anchor), units((at.0, at.1 - RISE * size)))
-        }
-        Shape::Text { text, size, at, anchor, upwards: true } => {
-            let style = font(*size, *anchor).transform(FontTransform::Rotate270);
-            backend.draw_text(text, &style, units((at.0 - RISE * size, at.1)))
+        Shape::Path(points, style) => backend.draw_path(points.iter().copied(), style),
+        Shape::Polygon(points, style) => backend.fill_polygon(points.iter().copied(), style),
+        Shape::Rectangle(from, to, style) => backend.draw_rect(*from, *to, style, true),
+        Shape::Circle(centre, radius, style) => backend.draw_circle(*centre, *radius, style, style.filled),
+        Shape::Text(line) => {
+            let font = FontDesc::new(FontFamily::Name(FAMILY), line.size * PLOTTERS_FONT_SCALE, FontStyle::Normal);
+            let style = TextStyle {
+                font: font.transform(line.turn.clone()),
+                color: line.colour.to_backend_color(),
+                pos: Pos::new(line.anchor, VPos::Top),
+            };
+            // plotters puts the baseline this part of the font size below a top.
+            let (dx, dy) = line.turn.transform(0, (0.76 * line.size).round() as i32);
+            backend.draw_text(&line.text, &style, (line.at.0 - dx, line.at.1 - dy))
         }
     }
-    .map_err(refused)
-}
-
-fn font(size: f64, anchor: Anchor) -> TextStyle<'static> {
-    let horizontal = match anchor {
-        Anchor::Start => HPos::Left,
-        Anchor::Middle => HPos::Center,
-        Anchor::End => HPos::Right,
-    };
-    // plotters divides sizes by 1.24 on their way into an SVG.
-    let font = FontDesc::new(FontFamily::Name(FONTS), size * UNITS_PER_PX * 1.24, FontStyle::Normal);
-    TextStyle { font, color: BLACK.to_backend_color(), pos: Pos::new(horizontal, VPos::Top) }
-}
-
-fn unit(px: f64) -> i32 {
-    (px * UNITS_PER_PX).round() as i32
-}
-
-fn units((x, y): (f64, f64)) -> (i32, i32) {
-    (unit(x), unit(y))
-}
-
-fn refused(error: impl fmt::Display) -> Error {
-    Error::Figure(error.to_string())
 }

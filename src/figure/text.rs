@@ -1,93 +1,119 @@
-//! Widths of text, for the layout: the viewer's fonts are unknown when a picture is made.
+//! Text: its one font, its width, and how it is broken into lines.
 
-/// The width in pixels of one line of text at the font size `size` (pixels), an upper estimate for common fonts.
-pub(super) fn width(text: &str, size: f64) -> f64 {
-    text.chars().map(advance).sum::<f64>() * size
+use ab_glyph::{Font as _, FontRef};
+use plotters::style::{BLACK, FontDesc, FontFamily, FontStyle, TextStyle, register_font};
+
+use super::recorder::PX;
+
+/// The font sizes of labels and of titles, in pixels.
+pub(super) const TEXT: f64 = 13.0;
+pub(super) const TITLE: f64 = 16.0;
+
+/// The distance of two lines of text, as a part of the font size.
+pub(super) const LINE_HEIGHT: f64 = 1.25;
+
+/// What an SVG names. DejaVu Sans is the widest of these, and text is laid out by its widths.
+pub(super) const FAMILY: &str = "DejaVu Sans, Arial, Helvetica, sans-serif";
+
+/// plotters divides font sizes by this on their way to letters.
+pub(super) const PLOTTERS_FONT_SCALE: f64 = 1.24;
+
+/// Makes DejaVu Sans known to plotters. Each notebook cell has its own copy of plotters' list of fonts.
+pub(super) fn register() {
+    for family in [FAMILY, "sans-serif"] {
+        // Where plotters did not take it, every drawing would report a missing font.
+        let _ = register_font(family, FontStyle::Normal, dejavu::sans::regular());
+    }
 }
 
-/// Breaks a text at spaces, and within words that are too long, into lines no wider than `limit` pixels.
-///
-/// Line breaks in the text are kept; other control characters, which XML forbids, become spaces. What does not fit on
-/// four lines ends in an ellipsis.
-pub(super) fn wrap(text: &str, size: f64, limit: f64) -> Vec<String> {
-    const MAX_LINES: usize = 4;
-    let mut lines = Vec::new();
-    for paragraph in text.split('\n') {
-        let mut line = String::new();
-        for word in paragraph.split(|c: char| c == ' ' || c.is_control()).filter(|word| !word.is_empty()) {
-            for (nth, piece) in pieces(word, size, limit).into_iter().enumerate() {
-                if nth == 0
-                    && !line.is_empty()
-                    && width(&line, size) + width(&piece, size) + advance(' ') * size <= limit
-                {
-                    line.push(' ');
-                } else if !line.is_empty() {
-                    lines.push(std::mem::take(&mut line));
-                }
-                line.push_str(&piece);
-            }
+/// Black text of this font size in pixels.
+pub(super) fn style(size: f64) -> TextStyle<'static> {
+    let size = size * f64::from(PX) * PLOTTERS_FONT_SCALE;
+    FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal).color(&BLACK)
+}
+
+/// DejaVu Sans, to measure text and for its outlines.
+pub(super) struct Font(pub(super) FontRef<'static>);
+
+impl Font {
+    pub(super) fn new() -> Self {
+        Font(FontRef::try_from_slice(dejavu::sans::regular()).expect("the crate dejavu holds fonts"))
+    }
+
+    /// The width in pixels of one line of text at the font size `size` (pixels).
+    pub(super) fn width(&self, text: &str, size: f64) -> f64 {
+        text.chars().map(|c| self.advance(c)).sum::<f64>() * size
+    }
+
+    /// A character's width as a part of the font size.
+    fn advance(&self, c: char) -> f64 {
+        let em = self.0.units_per_em().unwrap_or(1.0);
+        f64::from(self.0.h_advance_unscaled(self.0.glyph_id(c)) / em)
+    }
+
+    /// Breaks a text at spaces, and within words that are too long, into lines no wider than `limit` pixels.
+    ///
+    /// Line breaks in the text are kept. What does not fit on four lines ends in an ellipsis.
+    pub(super) fn wrap(&self, text: &str, size: f64, limit: f64) -> Vec<String> {
+        const MAX_LINES: usize = 4;
+        let paragraphs = text.split('\n').map(printable);
+        let mut lines: Vec<String> = Vec::new();
+        for paragraph in paragraphs {
+            lines.extend(self.wrap_paragraph(&paragraph, size, limit, MAX_LINES + 1));
             if lines.len() > MAX_LINES {
+                lines.truncate(MAX_LINES);
+                let last = &mut lines[MAX_LINES - 1];
+                while self.width(last, size) + self.advance('…') * size > limit && last.pop().is_some() {}
+                last.push('…');
                 break;
             }
         }
-        if !line.is_empty() {
-            lines.push(line);
-        }
-        if lines.len() > MAX_LINES {
-            break;
-        }
+        lines
     }
-    if lines.len() > MAX_LINES {
-        lines.truncate(MAX_LINES);
-        if let Some(last) = lines.last_mut() {
-            while width(last, size) + advance('…') * size > limit && last.pop().is_some() {}
-            last.push('…');
-        }
-    }
-    lines
-}
 
-/// A word in parts that each fit; almost always the whole word.
-fn pieces(word: &str, size: f64, limit: f64) -> Vec<String> {
-    let mut pieces = vec![String::new()];
-    let mut filled = 0.0;
-    for c in word.chars() {
-        let c = if matches!(c, '\u{fffe}' | '\u{ffff}') { '\u{fffd}' } else { c };
-        let advance = advance(c) * size;
-        if filled > 0.0 && filled + advance > limit {
-            pieces.push(String::new());
+    /// The first `most` lines of a text without line breaks.
+    fn wrap_paragraph(&self, text: &str, size: f64, limit: f64, most: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        let mut filled = 0.0;
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let space = if line.is_empty() { "" } else { " " };
+            let width = self.width(space, size) + self.width(word, size);
+            if filled + width <= limit {
+                line = line + space + word;
+                filled += width;
+                continue;
+            }
+            // On a line of its own, broken where it is still too long.
+            lines.extend((!line.is_empty()).then(|| std::mem::take(&mut line)));
             filled = 0.0;
+            for c in word.chars() {
+                let width = self.advance(c) * size;
+                if !line.is_empty() && filled + width > limit {
+                    lines.push(std::mem::take(&mut line));
+                    filled = 0.0;
+                }
+                if lines.len() >= most {
+                    return lines;
+                }
+                line.push(c);
+                filled += width;
+            }
         }
-        filled += advance;
-        if let Some(piece) = pieces.last_mut() {
-            piece.push(c);
-        }
-    }
-    pieces
-}
-
-/// A character's width as a part of the font size: that of DejaVu Sans for ASCII, a class estimate for the rest.
-fn advance(c: char) -> f64 {
-    match c {
-        ' '..='~' => f64::from(ASCII[c as usize - ' ' as usize]) / 1000.0,
-        '\u{300}'..='\u{36f}' => 0.0,
-        '⁰'..='⁹' | '¹' | '²' | '³' => 0.401,
-        '⁻' => 0.528,
-        '\u{a0}'..='\u{24f}' => 0.70,
-        '\u{250}'..='\u{10ff}' | '\u{2000}'..='\u{2bff}' => 0.86,
-        _ => 1.05,
+        lines.extend((!line.is_empty()).then_some(line));
+        lines
     }
 }
 
-/// Widths of DejaVu Sans, space to tilde, in thousandths of the font size.
-#[rustfmt::skip]
-const ASCII: [u16; 95] = [
-    318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636, 636, 636, 636, 636,
-    636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656, 557, 863,
-    748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685, 611, 685, 390, 337, 390, 838, 500, 500, 613, 635, 550, 635,
-    615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636,
-    337, 636, 838,
-];
+/// A text in which spaces stand for control characters, which XML forbids.
+pub(super) fn printable(text: &str) -> String {
+    let printable = |c: char| match c {
+        '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(printable).collect()
+}
 
 #[cfg(test)]
 mod tests {
@@ -95,18 +121,31 @@ mod tests {
 
     #[test]
     fn lines_fit_and_keep_their_words() {
+        let font = Font::new();
         let text = "training and validation loss of a small convolutional network";
-        let lines = wrap(text, 16.0, 200.0);
-        assert!(lines.len() > 1 && lines.iter().all(|line| width(line, 16.0) <= 200.0), "{lines:?}");
+        let lines = font.wrap(text, 16.0, 200.0);
+        assert!(lines.len() > 1 && lines.iter().all(|line| font.width(line, 16.0) <= 200.0), "{lines:?}");
         assert_eq!(lines.join(" "), text);
     }
 
     #[test]
     fn long_words_break_and_long_texts_end() {
-        let lines = wrap(&"w".repeat(100_000), 16.0, 200.0);
-        assert_eq!(lines.len(), 4);
-        assert!(lines[3].ends_with('…') && lines.iter().all(|line| width(line, 16.0) <= 200.0), "{lines:?}");
-        assert_eq!(wrap("a\u{1b}[31mb\0c\u{ffff}\n\nd", 16.0, 200.0), ["a [31mb c\u{fffd}", "d"]);
-        assert!(wrap(" \n", 16.0, 200.0).is_empty());
+        let font = Font::new();
+        for text in ["w".repeat(100_000), "w ".repeat(100_000), "w\n".repeat(100_000)] {
+            let lines = font.wrap(&text, 16.0, 200.0);
+            assert_eq!(lines.len(), 4);
+            assert!(lines[3].ends_with('…') && lines.iter().all(|line| font.width(line, 16.0) <= 200.0), "{lines:?}");
+        }
+        assert_eq!(font.wrap("a\u{1b}[31mb\0c\u{ffff}\n\nd", 16.0, 200.0), ["a [31mb c\u{fffd}", "d"]);
+        assert_eq!(font.wrap(&format!("a {} b", "w".repeat(20)), 16.0, 200.0)[0], "a");
+        assert!(font.wrap(" \n", 16.0, 200.0).is_empty());
+    }
+
+    #[test]
+    fn widths_are_those_of_the_font() {
+        let font = Font::new();
+        // DejaVu Sans has 2048 units to the em: 1303 for a digit, 569 for an i.
+        assert_eq!(font.width("00", 2048.0), 2606.0);
+        assert_eq!(font.width("i", 2048.0), 569.0);
     }
 }

@@ -1,0 +1,167 @@
+//! Scales: where a value lies on an axis, and where the axis has ticks.
+//!
+//! plotters' own ranges are not used, because their ticks rely on absolute thresholds: a linear range narrower than
+//! 2e-16 and a logarithmic one below that value get none.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, KeyPointWeight, NoDefaultFormatting, Ranged, ValueFormatter};
+
+use super::ticks::Tick;
+
+/// What an axis shows: from `low` to `high`, linearly or by logarithm, with ticks at round values.
+///
+/// It is plotters' coordinate type for both axes of a [`Chart`](super::Chart), whatever is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) log: bool,
+    pub(super) ticks: Vec<Tick>,
+}
+
+/// What is smaller has no place on a logarithmic axis: margins below it would leave the range of doubles.
+pub(super) const LOG_SMALLEST: f64 = 1e-300;
+
+impl Scale {
+    pub(super) fn new((low, high): (f64, f64), log: bool) -> Self {
+        Scale { low, high, log, ticks: Vec::new() }
+    }
+
+    /// A scale around data from `low` to `high`, with a margin of 5 % on both sides.
+    pub(super) fn around((low, high): (f64, f64), log: bool) -> Self {
+        if log {
+            let decades = high.log10() - low.log10();
+            let margin = if decades < 1e-9 { 1.5 } else { 10.0_f64.powf(0.05 * decades) };
+            return Scale::new(((low / margin).max(LOG_SMALLEST), (high * margin).min(f64::MAX)), log);
+        }
+        let size = low.abs().max(high.abs());
+        // All but equal values: rounding would show as noise, or leave no room for a tick.
+        let (low, high) = if high - low <= (size * 1e-12).max(1e-290) {
+            let half = if size > 1e-280 { size * 0.05 } else { 0.05 };
+            (low - half, high + half)
+        } else {
+            (low, high)
+        };
+        let margin = (high - low) * 0.05;
+        Scale::new((low - margin, high + margin), log)
+    }
+
+    /// Where `value` lies between the ends: 0 at `low`, 1 at `high`; not finite where it cannot be shown.
+    pub(super) fn fraction(&self, value: f64) -> f64 {
+        if self.log {
+            let (low, high) = (self.low.ln(), self.high.ln());
+            if value >= LOG_SMALLEST { (value.ln() - low) / (high - low) } else { f64::NAN }
+        } else {
+            (value - self.low) / (self.high - self.low)
+        }
+    }
+
+    /// The value at a fraction of the way from `low` to `high`.
+    pub(super) fn value(&self, fraction: f64) -> f64 {
+        if self.log {
+            let (low, high) = (self.low.ln(), self.high.ln());
+            (low + fraction * (high - low)).exp()
+        } else {
+            self.low + fraction * (self.high - self.low)
+        }
+    }
+
+    pub(super) fn contains(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+}
+
+/// Sums and differences of such values, and of their margins, stay finite.
+pub(super) fn drawable(value: f64) -> bool {
+    value.abs() <= 1e300
+}
+
+/// What the panels that share an axis need of it.
+#[derive(Clone, Default)]
+pub(super) struct Span {
+    pub(super) data: Option<(f64, f64)>,
+    pub(super) limits: Option<(f64, f64)>,
+    pub(super) log: bool,
+    /// Whether bars stand on zero: there is no margin below it.
+    pub(super) on_zero: bool,
+}
+
+impl Span {
+    pub(super) fn add(&mut self, value: f64) {
+        let (low, high) = self.data.unwrap_or((value, value));
+        self.data = Some((low.min(value), high.max(value)));
+    }
+
+    /// Whether the axis has a place for a value.
+    pub(super) fn shows(&self, value: f64) -> bool {
+        drawable(value) && (!self.log || value >= LOG_SMALLEST)
+    }
+
+    pub(super) fn scale(&self) -> Scale {
+        if let Some(limits) = self.limits {
+            return Scale::new(limits, self.log);
+        }
+        let mut scale = match (self.data, self.log) {
+            (Some(data), log) => Scale::around(data, log),
+            (None, true) => Scale::new((0.1, 1.0), true),
+            (None, false) => Scale::new((0.0, 1.0), false),
+        };
+        if self.on_zero && !self.log && self.data.is_some_and(|(low, high)| low == 0.0 && high > 0.0) {
+            scale.low = 0.0;
+        }
+        scale
+    }
+}
+
+impl Ranged for Scale {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        // Far outside is far enough: larger numbers would leave the range of integers.
+        let fraction = self.fraction(*value).clamp(-1e3, 1e3);
+        limit.0 + (fraction * f64::from(limit.1 - limit.0)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        let minor_too = matches!(hint.weight(), KeyPointWeight::Any);
+        self.ticks.iter().filter(|tick| minor_too || !tick.label.is_empty()).map(|tick| tick.value).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Scale {
+    fn format(value: &f64) -> String {
+        value.to_string()
+    }
+
+    fn format_ext(&self, value: &f64) -> String {
+        let tick = self.ticks.iter().find(|tick| tick.value == *value);
+        tick.map_or_else(|| value.to_string(), |tick| tick.label.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_and_places_correspond() {
+        for scale in
+            [Scale::new((-3.0, 7.0), false), Scale::new((1e-200, 1e200), true), Scale::around((5.0, 5.0), true)]
+        {
+            for fraction in [0.0, 0.3885, 1.0] {
+                let place = scale.map(&scale.value(fraction), (1000, 3000));
+                assert_eq!(place, 1000 + (2000.0 * fraction) as i32, "{scale:?}");
+            }
+            // Nothing overflows.
+            for value in [f64::NAN, f64::INFINITY, -f64::MAX, 0.0] {
+                scale.map(&value, (38_400, 0));
+            }
+        }
+    }
+}

@@ -14,7 +14,7 @@ pub use generate::{Generated, generate};
 pub use merge::{MergeOptions, Merged, merge};
 pub use options::{GenerateOptions, Shard};
 
-use crate::files::{PartFile, hdf5_error, open_hdf5};
+use crate::files::{NewFile, hdf5_error, open_hdf5};
 use crate::{Error, Result};
 use hdf5::plist::dataset_create::Layout;
 use hdf5::types::VarLenUnicode;
@@ -204,15 +204,17 @@ fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path
 /// # Errors
 /// [`Error::File`] or [`Error::Io`] if the file exists and `overwrite` is not set, or cannot be written.
 pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &str, overwrite: bool) -> Result<()> {
-    let (part, file) = PartFile::new(path.as_ref(), overwrite)?.create_hdf5()?;
+    let path = path.as_ref();
+    let new = NewFile::create(path, overwrite)?;
+    let file = new.create_hdf5()?;
     let write = || -> hdf5::Result<()> {
         let dataset = file.new_dataset::<f64>().shape(values.dim()).create(name)?;
         dataset.write(values.as_standard_layout().view())?;
         text_attribute(&dataset, "units", units)
     };
-    write().map_err(hdf5_error(part.path(), format!("write '{name}'")))?;
-    file.close().map_err(hdf5_error(part.path(), "finish the file"))?;
-    part.finish()
+    write().map_err(hdf5_error(path, format!("write '{name}'")))?;
+    file.close().map_err(hdf5_error(path, "finish the file"))?;
+    new.finish()
 }
 
 /// What is in an HDF5 file: see [`describe`].

@@ -141,37 +141,6 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "nothing but the data file is left");
 }
 
-#[cfg(unix)]
-#[test]
-fn a_killed_run_leaves_the_old_file_and_the_next_run_works() {
-    let directory = tempfile::tempdir().unwrap();
-    let directory = directory.path();
-    assert!(hhnet(directory, &GENERATE).status.success());
-    let before = std::fs::read(directory.join("d.h5")).unwrap();
-    for delay in [0, 100, 300] {
-        let _ = std::fs::remove_file(directory.join("d.h5.part"));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"))
-            .current_dir(directory)
-            .args(["generate", "--out", "d.h5", "--force"])
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        while !directory.join("d.h5.part").exists() {
-            assert!(child.try_wait().unwrap().is_none(), "ended before it wrote anything");
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        std::thread::sleep(std::time::Duration::from_millis(delay));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(std::fs::read(directory.join("d.h5")).unwrap() == before, "killed after {delay} ms");
-        assert!(directory.join("d.h5.part").exists());
-    }
-    let output = hhnet(directory, &[&GENERATE[..], &["--force"]].concat());
-    assert!(output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("left unfinished by an earlier run"));
-    assert!(!directory.join("d.h5.part").exists());
-}
-
 #[test]
 fn a_killed_training_goes_on_with_the_same_command() {
     let directory = tempfile::tempdir().unwrap();

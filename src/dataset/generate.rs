@@ -2,7 +2,7 @@
 
 use super::options::GenerateOptions;
 use super::text_attribute;
-use crate::files::{PartFile, hdf5_error};
+use crate::files::{NewFile, hdf5_error};
 use crate::neuron::Spikes;
 use crate::simd::SimdLevel;
 use crate::stimulus::{NumpyRandom, PhiloxRandom, Stream};
@@ -90,21 +90,20 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     let started = Instant::now();
     let path = path.as_ref();
     options.validate()?;
-    let part = PartFile::new(path, options.overwrite)?;
-    if part.path().exists() {
-        options.progress.line(format_args!("replacing '{}', left unfinished by an earlier run", part.path().display()));
+    let new = NewFile::create(path, options.overwrite)?;
+    if new.replaces_leftover() {
+        options.progress.line(format_args!("'{}': removed what an earlier run had left unfinished", path.display()));
     }
-    let (part, file) = part.create_hdf5()?;
+    let file = new.create_hdf5()?;
     let [training, test] = options.shapes()?;
-    let series =
-        [Series::new(&file, part.path(), 0, training, options)?, Series::new(&file, part.path(), 1, test, options)?];
+    let series = [Series::new(&file, path, 0, training, options)?, Series::new(&file, path, 1, test, options)?];
     let mut random = NumpyRandom::seed(options.seed);
     if options.stream == Stream::Numpy {
         for _ in 0..2 {
             options.current.trace(training[1], &mut random);
         }
     }
-    let disk = File::open(part.path()).map_err(Error::io(part.path(), "open"))?;
+    let disk = File::open(new.path()).map_err(Error::io(path, "open"))?;
     let [training, test] = &write_trials(&series, &disk, &mut random, options)?;
 
     let finish = || -> hdf5::Result<()> {
@@ -114,10 +113,10 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
         }
         Ok(())
     };
-    finish().and_then(|()| file.close()).map_err(hdf5_error(part.path(), "finish the file"))?;
+    finish().and_then(|()| file.close()).map_err(hdf5_error(path, "finish the file"))?;
     let [shape, test_shape] = [0, 1].map(|i| [series[i].samples.len(), series[i].steps, 1]);
     drop(series);
-    part.finish()?;
+    new.finish()?;
     let values = training.trials * shape[1] + test.trials * test_shape[1];
     Ok(Generated {
         path: path.to_path_buf(),

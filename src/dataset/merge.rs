@@ -3,7 +3,7 @@
 use super::generate::{CHUNK_VALUES, SERIES_NAMES, SpikeRecord, describe_samples, write_list};
 use super::hdf5_text;
 use super::options::{GenerateOptions, read_list};
-use crate::files::{PartFile, hdf5_error, open_hdf5};
+use crate::files::{NewFile, hdf5_error, open_hdf5};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -105,13 +105,14 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
         }
     }
 
-    let (target, file) = PartFile::new(path, options.overwrite)?.create_hdf5()?;
-    let failed = |action: String| hdf5_error(target.path(), action);
+    let new = NewFile::create(path, options.overwrite)?;
+    let file = new.create_hdf5()?;
+    let failed = |action: String| hdf5_error(path, action);
     let mut progress = ProgressLines { last: Instant::now(), to: options.progress };
     for ([x, y, spikes], shape) in SERIES_NAMES.into_iter().zip(shapes) {
         for name in [x, y] {
             let dataset = if options.copy {
-                copy(&file, name, shape, &parts, target.path(), &mut progress)?
+                copy(&file, name, shape, &parts, path, &mut progress)?
             } else {
                 refer(&file, name, shape, &parts, path).map_err(failed(format!("create {name}")))?
             };
@@ -139,7 +140,7 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
     whole.write(&file).and_then(|()| file.close()).map_err(failed("finish the file".to_owned()))?;
     let count = parts.len();
     drop(parts);
-    target.finish()?;
+    new.finish()?;
     let [shape, test_shape] = shapes;
     Ok(Merged { path: path.to_path_buf(), shards: count, shape, test_shape, copied: options.copy })
 }

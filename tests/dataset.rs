@@ -346,7 +346,7 @@ fn only_what_no_writer_of_the_same_file_holds_is_removed() {
     living.try_lock().unwrap();
     drop(make(".data.h5.killed.part"));
     let others = [".other.h5.killed.part", ".data.h5.part", ".data.h5.by-hand.part"];
-    others.map(|name| drop(make(name)));
+    others.iter().for_each(|name| drop(make(name)));
     generate(&path, &small()).unwrap();
     let mut expected = [&others[..], &[".data.h5.living.part"]].concat();
     expected.sort_unstable();

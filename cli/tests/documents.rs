@@ -1,5 +1,7 @@
 //! The commands and options that the Markdown files name are those of the program.
 
+#![cfg(feature = "model")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

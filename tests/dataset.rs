@@ -386,7 +386,9 @@ fn bad_options_are_named_and_nothing_is_written() {
         (GenerateOptions { test_samples: 0, ..small() }, "test_samples = 0"),
         (GenerateOptions { duration_ms: 0.5, ..small() }, "duration_ms = 0.5"),
         (GenerateOptions { test_duration_ms: f64::NAN, ..small() }, "test_duration_ms = NaN"),
-        (GenerateOptions { resolution_ms: 0.3, ..small() }, "dt_current_ms = 1"),
+        (GenerateOptions { resolution_ms: 0.3, ..small() }, "resolution_ms = 0.3"),
+        (GenerateOptions { resolution_ms: 0.0, ..small() }, "resolution_ms = 0"),
+        (GenerateOptions { current: OrnsteinUhlenbeck { dt_ms: 0.0, ..strong() }, ..small() }, "dt_ms = 0"),
         (GenerateOptions { threads: Some(0), ..small() }, "threads = 0"),
     ];
     for (options, expected) in cases {

@@ -76,6 +76,7 @@ pub enum Error {
         remedy: String,
     },
     /// libtorch refused an operation.
+    #[cfg(feature = "model")]
     #[error("libtorch, while it was to {action}: {source}")]
     Torch {
         /// What was being done.
@@ -106,6 +107,7 @@ impl Error {
     }
 
     /// For `map_err`: adds the action to a [`tch::TchError`].
+    #[cfg(feature = "model")]
     pub(crate) fn torch(action: &'static str) -> impl FnOnce(tch::TchError) -> Self {
         move |source| Error::Torch { action, source }
     }

@@ -27,6 +27,7 @@ mod draw;
 mod graph;
 mod layout;
 mod legend;
+#[cfg(feature = "model")]
 mod model;
 mod png;
 mod recorder;

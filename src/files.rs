@@ -1,106 +1,204 @@
 //! Files that appear whole or not at all, and HDF5 files opened with an explanation of what is wrong with them.
+//!
+//! A file is written in a temporary directory of its own beside its place, and renamed when it is complete:
+//!
+//! ```text
+//! data.h5                        the target: the old file, or none, until the new one is complete
+//! .data.h5.a1B2c3.part/data.h5   the new file
+//! .data.h5.a1B2c3.part/lock      locked as long as the writer lives
+//! ```
+//!
+//! Several writers of one target do not disturb each other: each has its own directory. A process that is killed leaves
+//! its directory, which the next writer of the same target removes, because nobody holds the lock any more. The lock is a
+//! file of its own: HDF5 locks what it opens, and would take a lock of ours on the same file for another program's.
 
 use crate::{Error, Result};
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use tempfile::{TempDir, TempPath};
 
-/// A file that is being written under a temporary name, `<name>.part`, beside its final one.
-///
-/// Dropped unfinished it removes what was written; a process that is killed leaves the `.part` file, which the next
-/// writer replaces.
-pub(crate) struct PartFile {
+/// The end of a temporary directory's name.
+const SUFFIX: &str = ".part";
+/// The random letters and digits before it.
+const RANDOM_LENGTH: usize = 6;
+
+/// A file that is being written. Dropped unfinished, it leaves nothing behind.
+pub(crate) struct NewFile {
     target: PathBuf,
-    part: PathBuf,
     overwrite: bool,
+    /// Where it is written.
+    path: PathBuf,
+    replaces_leftover: bool,
+    /// Removed with what is in it before the lock is given up.
+    directory: TempDir,
+    /// `None` where the file system has no locks.
+    _lock: Option<File>,
 }
 
-impl PartFile {
-    /// Checks that `target` may be written: its directory is there, and it is itself not there unless `overwrite` is set.
-    /// A link is followed, so that it stays a link.
-    pub(crate) fn new(target: &Path, overwrite: bool) -> Result<Self> {
-        let target = if target.is_symlink() {
-            fs::canonicalize(target).map_err(Error::io(target, "follow the link"))?
-        } else {
-            target.to_path_buf()
-        };
-        let Some(name) = target.file_name().filter(|_| !target.is_dir()) else {
-            return Err(Error::file(&target, "it is a directory", "give the name of a file"));
-        };
-        let part = target.with_file_name(format!("{}.part", name.to_string_lossy()));
-        let directory = target.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !directory.is_dir() {
-            return Err(Error::file(
-                &target,
-                "its directory does not exist",
-                format!("create '{}'", directory.display()),
-            ));
-        }
-        let file = PartFile { target, part, overwrite };
-        file.refuse_existing()?;
-        Ok(file)
-    }
-
-    /// What [`PartFile::new`] checks, when the file is to be written later or in another way.
-    pub(crate) fn check(target: &Path, overwrite: bool) -> Result<()> {
-        // Nothing of that name is ours: it must not be removed.
-        PartFile::new(target, overwrite).map(std::mem::forget)
+impl NewFile {
+    /// Makes a place to write the file that is to appear as `target`, if that may be written: see [`check_target`].
+    pub(crate) fn create(target: &Path, overwrite: bool) -> Result<Self> {
+        let target = check_target(target, overwrite)?;
+        let name = target.file_name().unwrap_or_default().to_owned();
+        let parent = directory_of(&target);
+        let replaces_leftover = remove_leftovers(parent, &name);
+        let (directory, lock) =
+            locked_directory(parent, &name).map_err(Error::io(&target, "create a temporary directory beside it"))?;
+        let path = directory.path().join(name);
+        Ok(NewFile { target, overwrite, path, replaces_leftover, directory, _lock: lock })
     }
 
     /// The name to write to.
     pub(crate) fn path(&self) -> &Path {
-        &self.part
+        &self.path
     }
 
-    /// Creates an HDF5 file under the temporary name.
-    ///
-    /// HDF5 locks what it writes: if another process is at work on the same name, this one fails and leaves it alone.
-    pub(crate) fn create_hdf5(self) -> Result<(Self, hdf5::File)> {
-        match hdf5::File::create(&self.part) {
-            Ok(file) => Ok((self, file)),
-            Err(reason) => {
-                let problem = format!("HDF5 cannot create it: {reason}");
-                let error =
-                    Error::file(&self.part, problem, "if another run writes it, wait; else check the directory");
-                std::mem::forget(self);
-                Err(error)
-            }
-        }
+    /// Whether a run that was killed had left something of the same file, which has been removed.
+    pub(crate) fn replaces_leftover(&self) -> bool {
+        self.replaces_leftover
+    }
+
+    /// Creates an HDF5 file to write to.
+    pub(crate) fn create_hdf5(&self) -> Result<hdf5::File> {
+        hdf5::File::create(&self.path).map_err(hdf5_error(&self.target, "create it"))
     }
 
     /// Brings the written data to the disk and gives the file its final name.
+    ///
+    /// A target that has appeared meanwhile is replaced only if that was allowed; its permissions are kept.
     pub(crate) fn finish(self) -> Result<()> {
-        let file =
-            fs::File::options().read(true).write(true).open(&self.part).map_err(Error::io(&self.part, "open"))?;
-        file.sync_all().map_err(Error::io(&self.part, "bring it to the disk"))?;
-        drop(file);
-        self.refuse_existing()?;
-        fs::rename(&self.part, &self.target).map_err(Error::io(&self.target, "replace it with the new file"))
-    }
-
-    fn refuse_existing(&self) -> Result<()> {
-        if self.target.exists() && !self.overwrite {
-            return Err(Error::file(
-                &self.target,
-                "it exists already",
-                "give another name, or allow it to be replaced (--force on the command line, `overwrite` in the library)",
-            ));
+        let NewFile { target, path, .. } = &self;
+        let file = File::options().read(true).write(true).open(path).map_err(Error::io(target, "open"))?;
+        if let Some(old) = fs::metadata(target).ok().filter(|_| self.overwrite) {
+            file.set_permissions(old.permissions()).map_err(Error::io(target, "keep its permissions"))?;
         }
+        file.sync_all().map_err(Error::io(target, "bring it to the disk"))?;
+        let complete = TempPath::try_from_path(path).map_err(Error::io(target, "find its directory"))?;
+        if self.overwrite {
+            complete
+                .persist(target)
+                .map_err(|failed| Error::io(target, "replace it with the new file")(failed.error))?;
+        } else if let Err(failed) = complete.persist_noclobber(target) {
+            refuse_existing(target)?;
+            return Err(Error::io(target, "give the new file its name")(failed.error));
+        }
+        // The new name is in the directory. Not every file system can bring a directory to the disk.
+        let _ = File::open(directory_of(target)).and_then(|directory| directory.sync_all());
+        // A directory that stays is removed by the next writer.
+        let _ = self.directory.close();
         Ok(())
     }
 }
 
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        // After `finish` there is nothing under this name; a failure to remove it is not worth hiding the first one.
-        let _ = fs::remove_file(&self.part);
+/// Checks that `target` may be written: its directory is there, and it is itself not there unless `overwrite` is set.
+/// Returns its name; a link is followed, so that it stays a link.
+pub(crate) fn check_target(target: &Path, overwrite: bool) -> Result<PathBuf> {
+    let target = if target.is_symlink() {
+        fs::canonicalize(target).map_err(Error::io(target, "follow the link"))?
+    } else {
+        target.to_path_buf()
+    };
+    if target.file_name().is_none() || target.is_dir() {
+        return Err(Error::file(&target, "it is a directory", "give the name of a file"));
     }
+    let directory = directory_of(&target);
+    if !directory.is_dir() {
+        let remedy = format!("create '{}'", directory.display());
+        return Err(Error::file(&target, "its directory does not exist", remedy));
+    }
+    if !overwrite {
+        refuse_existing(&target)?;
+    }
+    Ok(target)
+}
+
+fn refuse_existing(target: &Path) -> Result<()> {
+    if target.exists() {
+        let remedy =
+            "give another name, or allow it to be replaced (--force on the command line, `overwrite` in the library)";
+        return Err(Error::file(target, "it exists already", remedy));
+    }
+    Ok(())
+}
+
+fn directory_of(target: &Path) -> &Path {
+    target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What the names of the temporary directories for a file begin with.
+fn prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    prefix
+}
+
+/// A new temporary directory, with its lock.
+fn locked_directory(parent: &Path, name: &OsStr) -> std::io::Result<(TempDir, Option<File>)> {
+    loop {
+        let directory = tempfile::Builder::new()
+            .prefix(&prefix(name))
+            .rand_bytes(RANDOM_LENGTH)
+            .suffix(SUFFIX)
+            .tempdir_in(parent)?;
+        // Another writer may see the directory before it is locked, and remove it. Then there is a next one.
+        match lock(directory.path()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(Lock::Taken) => {}
+            Ok(Lock::Ours(_)) if !directory.path().join("lock").exists() => {}
+            Ok(Lock::Ours(file)) => return Ok((directory, Some(file))),
+            Ok(Lock::Unsupported) => return Ok((directory, None)),
+        }
+    }
+}
+
+enum Lock {
+    /// Held until the file is dropped.
+    Ours(File),
+    /// Another process holds it.
+    Taken,
+    /// The file system has no locks.
+    Unsupported,
+}
+
+/// Tries to lock a temporary directory.
+fn lock(directory: &Path) -> std::io::Result<Lock> {
+    let file = File::options().create(true).truncate(false).write(true).open(directory.join("lock"))?;
+    Ok(match file.try_lock() {
+        Ok(()) => Lock::Ours(file),
+        Err(TryLockError::WouldBlock) => Lock::Taken,
+        Err(TryLockError::Error(_)) => Lock::Unsupported,
+    })
+}
+
+/// Removes what killed writers of the same file have left; whether there was anything. Failures do not matter: the new
+/// file has a directory of its own.
+fn remove_leftovers(parent: &Path, name: &OsStr) -> bool {
+    let prefix = prefix(name);
+    let mut found = false;
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        if is_temporary(&entry.file_name(), &prefix)
+            && let Ok(Lock::Ours(_lock)) = lock(&entry.path())
+        {
+            found |= fs::remove_dir_all(entry.path()).is_ok();
+        }
+    }
+    found
+}
+
+fn is_temporary(name: &OsStr, prefix: &OsStr) -> bool {
+    let middle = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+    let random = middle.and_then(|middle| middle.strip_suffix(SUFFIX.as_bytes()));
+    random.is_some_and(|random| random.len() == RANDOM_LENGTH && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// Writes a small file whole.
 pub(crate) fn write_whole(path: &Path, overwrite: bool, contents: &[u8]) -> Result<()> {
-    let file = PartFile::new(path, overwrite)?;
-    fs::write(file.path(), contents).map_err(Error::io(file.path(), "write"))?;
+    let file = NewFile::create(path, overwrite)?;
+    fs::write(file.path(), contents).map_err(Error::io(path, "write"))?;
     file.finish()
 }
 
@@ -112,7 +210,7 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
         return Err(Error::file(path, "it is not a regular file", "give the name of an HDF5 file"));
     }
     let mut head = Vec::new();
-    let file = fs::File::open(path).map_err(Error::io(path, "open"))?;
+    let file = File::open(path).map_err(Error::io(path, "open"))?;
     file.take(8).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
     if head != SIGNATURE {
         let problem =

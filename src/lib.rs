@@ -9,7 +9,10 @@
 //! 4. [`model`] builds the network on libtorch, describes it, and reads and writes Keras' weight files;
 //! 5. [`training`] fits, evaluates and predicts with Keras' arithmetic;
 //! 6. [`figure`] draws lines and panels as SVG or PNG, and moves through figures with a slider;
-//! 7. [`notebook`] is how results show themselves in a notebook cell.
+//! 7. [`notebook`] displays results in a notebook cell.
+//!
+//! [`model`] and [`training`] need libtorch. They come with the feature `model`, which is on by default; without it
+//! (`default-features = false`) everything else builds and runs on a machine that has no libtorch.
 //!
 //! ```
 //! use hhnet::prelude::*;
@@ -21,10 +24,14 @@
 //! # Ok::<(), hhnet::Error>(())
 //! ```
 
+// Without the feature some of the modules that the documentation names are not there.
+#![cfg_attr(not(feature = "model"), allow(rustdoc::broken_intra_doc_links))]
+
 pub mod dataset;
 pub mod error;
 pub mod figure;
 mod files;
+#[cfg(feature = "model")]
 pub mod model;
 pub mod neuron;
 pub mod notebook;
@@ -32,6 +39,7 @@ pub mod prelude;
 pub mod progress;
 pub mod simd;
 pub mod stimulus;
+#[cfg(feature = "model")]
 pub mod training;
 
 pub use error::{Error, Result};

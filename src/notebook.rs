@@ -14,20 +14,19 @@
 //! | [`Evaluation`], [`Tensor`], single weights, short lists, devices, numbers, strings, pairs and triples | text |
 //! | `()`, the value of a loop | nothing |
 
+#[cfg(feature = "model")]
+mod model;
 mod table;
 
+use crate::Result;
 use crate::dataset::{Description, Generated, H5Matrix, describe, trace};
 use crate::figure::{Figure, Slider, Svg};
-use crate::model::{Model, from_tensor};
 use crate::neuron::{HhPscAlpha, Response};
 use crate::stimulus::OrnsteinUhlenbeck;
-use crate::training::{Evaluation, History};
-use crate::{Error, Result};
 use ndarray::{Array3, ArrayD};
 use std::fmt::Debug;
 use std::io::Write;
-use table::{Table, escape};
-use tch::Tensor;
+use table::Table;
 
 /// A MIME type, and content of this type.
 pub type MimeContent = (&'static str, String);
@@ -334,55 +333,6 @@ impl Show for [ArrayD<f32>] {
     }
 }
 
-impl Show for Tensor {
-    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
-        let values = from_tensor(self).map_err(Error::torch("read a tensor"))?;
-        let range = range(values.iter().map(|&value| f64::from(value)));
-        let (shape, kind, device) = (self.size(), self.kind(), self.device());
-        Ok(vec![(TEXT, format!("tensor of shape {shape:?}, {kind:?}, {device:?}: {range}"))])
-    }
-}
-
-impl Show for Model {
-    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
-        let summary = self.summary();
-        let layers = self.layers().into_iter().skip(1);
-        let table = Table {
-            caption: summary.lines().next().unwrap_or_default().to_owned(),
-            head: vec!["layer (type)", "output shape", "parameters"],
-            rows: layers
-                .map(|layer| {
-                    let name = format!("{} ({})", layer.name, layer.kind);
-                    vec![name, layer.output.replace('?', "None"), layer.params.to_string()]
-                })
-                .collect(),
-        };
-        let totals = summary.lines().filter(|line| line.starts_with(' ')).map(|line| escape(line.trim()));
-        let totals = totals.collect::<Vec<_>>().join("<br/>\n");
-        Ok(vec![(HTML, format!("{}<p>{totals}</p>\n", table.html())), (TEXT, summary)])
-    }
-}
-
-impl Show for History {
-    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
-        let text = self.to_string();
-        if self.is_empty() {
-            return Ok(vec![(TEXT, text)]);
-        }
-        let picture = self.plot().to_svg()?.as_str().to_owned();
-        let (head, rows) = self.table();
-        let table = Table { caption: format!("{} epochs", self.len()), head, rows }.html();
-        let notes: String = self.notes.iter().map(|note| format!("<p>{}</p>\n", escape(note))).collect();
-        Ok(vec![(HTML, format!("{picture}\n{table}{notes}")), (PICTURE, picture), (TEXT, text)])
-    }
-}
-
-impl Show for Evaluation {
-    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
-        Ok(vec![(TEXT, format!("loss {:.4}, mse {:.4} mV²", self.loss, self.mse))])
-    }
-}
-
 /// A cell that ends with a loop has nothing to show.
 impl Show for () {
     fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
@@ -420,11 +370,10 @@ macro_rules! show_as_debug {
 show_as_debug!(bool, f32, f64, i32, i64, isize, u32, u64, usize, str);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::dataset::{GenerateOptions, generate};
     use crate::figure::{LayerNode, layer_graph};
-    use crate::model::{ModelOptions, generate_model};
     use ndarray::Array;
     use roxmltree::Document;
 
@@ -451,7 +400,7 @@ mod tests {
     }
 
     /// The text of what shows itself, after a check of all its forms.
-    fn text(shown: &(impl Show + ?Sized)) -> String {
+    pub(super) fn text(shown: &(impl Show + ?Sized)) -> String {
         let bundle = shown.mime_bundle().unwrap();
         let mut types: Vec<&str> = bundle.iter().map(|(mime, _)| *mime).collect();
         types.dedup();
@@ -465,7 +414,7 @@ mod tests {
         bundle.into_iter().find(|(mime, _)| *mime == TEXT).expect("text").1
     }
 
-    fn has(shown: &(impl Show + ?Sized), mime: &str, part: &str) {
+    pub(super) fn has(shown: &(impl Show + ?Sized), mime: &str, part: &str) {
         let bundle = shown.mime_bundle().unwrap();
         let content = &bundle.iter().find(|(found, _)| *found == mime).expect(mime).1;
         let content = content.replace(" style=\"text-align: left\"", "");
@@ -515,9 +464,6 @@ mod tests {
         let weight = Array::from_elem(vec![11, 1, 2], 0.25_f32).into_dyn();
         assert!(text(&weight).starts_with("array of shape [11, 1, 2]: 0.2500 to 0.2500, mean 0.2500\n[[[0.25"));
         assert_eq!(text(&["cpu (2 cores)".to_owned(), "cuda:0".to_owned()][..]), "cpu (2 cores)\ncuda:0");
-        let tensor = Tensor::from_slice(&[1_i64, 2, 6]).reshape([3, 1]);
-        assert_eq!(text(&tensor), "tensor of shape [3, 1], Int64, Cpu: 1.000 to 6.000, mean 3.000");
-        assert!(Tensor::new().mime_bundle().is_err());
         assert_eq!(text(&((10, 1000, 1), vec!["a"])), "((10, 1000, 1), [\"a\"])");
         assert_eq!((text(&-65.0_f64), text("Vm")), ("-65.0".to_owned(), "\"Vm\"".to_owned()));
         assert_eq!(rich_output(&().mime_bundle().unwrap()), "");
@@ -539,40 +485,6 @@ mod tests {
         assert!(text(&spiking).contains("spikes, the first at"));
         has(&spiking, PICTURE, "Vm (mV)");
         assert!(text(&neuron.simulate(&[], 1.0, 0.1).unwrap()).starts_with("0 steps"));
-    }
-
-    #[test]
-    fn a_model_shows_its_layers_and_weights() {
-        let model = generate_model(&ModelOptions::default()).unwrap();
-        has(&model, HTML, "<tr><td>conv1d_1 (Conv1D)</td><td>(None, None, 6)</td><td>66</td></tr>");
-        has(&model, HTML, "Total params: 219");
-        assert_eq!(text(&model), model.summary());
-        has(&model.get_weights().unwrap()[..], HTML, "<td>[11, 1, 2]</td><td>22</td>");
-        text(&model.get_weights().unwrap()[..]);
-        // Two kernels of 11 weights with a marker each, and those of the legend.
-        let svg = model.plot_kernels().unwrap().to_svg().unwrap();
-        assert_eq!(svg.as_str().matches("<circle").count(), 24);
-        assert!(svg.as_str().contains("channel 1"));
-        let many =
-            ModelOptions { layer_sizes: vec![8], kernel_sizes: vec![2], input_channels: 3, ..ModelOptions::default() };
-        let svg = generate_model(&many).unwrap().plot_kernels().unwrap().to_svg().unwrap();
-        assert_eq!(svg.as_str().matches("<circle").count(), 48);
-        let none = ModelOptions { layer_sizes: vec![], kernel_sizes: vec![], ..ModelOptions::default() };
-        assert!(generate_model(&none).unwrap().plot_kernels().is_err());
-        let loss = vec![9.0, 4.0, 2.5];
-        let notes = vec!["stopped: loss < 0".to_owned()];
-        let history = History { val_mse: loss.clone(), seconds: loss.clone(), loss, notes, ..History::default() };
-        assert_eq!(text(&history), history.to_string());
-        has(&history, HTML, "<tr><td>3</td><td>2.5000</td><td>2.50</td><td>2.5000</td></tr>");
-        has(&history, HTML, "stopped: loss &lt; 0");
-        has(&history, HTML, "<svg ");
-        has(&history, PICTURE, "val_mse");
-        text(&History::default());
-        // What a logarithmic axis cannot show is left out.
-        let history = History { loss: vec![2.0, 1.0], val_mse: vec![f64::NAN; 2], ..History::default() };
-        assert!(!history.plot().to_svg().unwrap().as_str().contains("val_mse"));
-        text(&History { loss: vec![0.0], ..History::default() });
-        assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144 mV²");
     }
 
     #[test]

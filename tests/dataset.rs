@@ -207,7 +207,7 @@ fn shards_that_do_not_fit_are_named() {
     file.close().unwrap();
     let text = message(join(&[&first, &second, &third]));
     assert!(text.contains("3.h5") && text.contains("'Y' has shape [1, 100, 1], not [2, 100, 1]"), "{text}");
-    assert!(!target.exists() && !directory.path().join("joined.h5.part").exists());
+    assert!(!target.exists() && leftovers(directory.path()).is_empty());
 
     let options = GenerateOptions { shard: part(1), ..small() };
     assert!(message(generate(&target, &options)).contains("give stream philox"));
@@ -325,19 +325,55 @@ fn an_existing_file_is_safe() {
     assert_eq!(values(&path, "X").len(), 500);
 }
 
+/// Names of what is written under a temporary name in a directory.
+fn leftovers(directory: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".part")).collect()
+}
+
+/// The command line's tests do the same with processes that are killed.
 #[test]
-fn two_writers_of_one_file_do_not_disturb_each_other() {
+fn only_what_no_writer_of_the_same_file_holds_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.h5");
-    let part = directory.path().join("data.h5.part");
-    let other = hdf5::File::create(&part).unwrap();
-    let text = message(generate(&path, &small()));
-    assert!(text.contains("data.h5.part") && text.contains("another run"), "{text}");
-    assert!(part.exists() && !path.exists());
-    drop(other);
-    // A lock that nobody holds any more is what a killed run leaves.
+    let make = |name: &str| {
+        let part = directory.path().join(name);
+        std::fs::create_dir(&part).unwrap();
+        std::fs::write(part.join("data.h5"), "unfinished").unwrap();
+        std::fs::File::create(part.join("lock")).unwrap()
+    };
+    let living = make(".data.h5.living.part");
+    living.try_lock().unwrap();
+    drop(make(".data.h5.killed.part"));
+    let others = [".other.h5.killed.part", ".data.h5.part", ".data.h5.by-hand.part"];
+    others.iter().for_each(|name| drop(make(name)));
     generate(&path, &small()).unwrap();
-    assert!(path.exists() && !part.exists());
+    let mut expected = [&others[..], &[".data.h5.living.part"]].concat();
+    expected.sort_unstable();
+    let mut found = leftovers(directory.path());
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    drop(living);
+    generate(&path, &GenerateOptions { overwrite: true, ..small() }).unwrap();
+    assert!(!directory.path().join(".data.h5.living.part").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_has_usual_permissions_and_a_replaced_one_its_own() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.h5");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    generate(&path, &small()).unwrap();
+    std::fs::write(directory.path().join("usual"), "").unwrap();
+    assert_eq!(mode(&path), mode(&directory.path().join("usual")));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let link = directory.path().join("link.h5");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    generate(&link, &GenerateOptions { samples: 6, overwrite: true, ..small() }).unwrap();
+    assert!(link.is_symlink());
+    assert_eq!((mode(&path), values(&path, "X").len()), (0o640, 600));
 }
 
 #[test]
@@ -350,7 +386,9 @@ fn bad_options_are_named_and_nothing_is_written() {
         (GenerateOptions { test_samples: 0, ..small() }, "test_samples = 0"),
         (GenerateOptions { duration_ms: 0.5, ..small() }, "duration_ms = 0.5"),
         (GenerateOptions { test_duration_ms: f64::NAN, ..small() }, "test_duration_ms = NaN"),
-        (GenerateOptions { resolution_ms: 0.3, ..small() }, "dt_current_ms = 1"),
+        (GenerateOptions { resolution_ms: 0.3, ..small() }, "resolution_ms = 0.3"),
+        (GenerateOptions { resolution_ms: 0.0, ..small() }, "resolution_ms = 0"),
+        (GenerateOptions { current: OrnsteinUhlenbeck { dt_ms: 0.0, ..strong() }, ..small() }, "dt_ms = 0"),
         (GenerateOptions { threads: Some(0), ..small() }, "threads = 0"),
     ];
     for (options, expected) in cases {

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
 
 fn hhnet(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hhnet")).current_dir(directory).args(arguments).output().unwrap()
@@ -28,6 +27,7 @@ const GENERATE: [&str; 11] = [
     "generate", "--out", "d.h5", "--samples", "30", "--test-samples", "2", "--duration-ms", "200", "--test-duration-ms", "400",
 ];
 
+#[cfg(feature = "model")]
 #[test]
 fn from_data_to_predictions() {
     let directory = tempfile::tempdir().unwrap();
@@ -59,19 +59,39 @@ fn from_data_to_predictions() {
         serde_json::json!([30, 200, 1])
     );
 
-    let data = json(directory, &["info", "d.h5", "--json"]);
-    assert_eq!(data["attributes"]["seed"], "1234");
-    let names: Vec<_> = data["datasets"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["X", "X_test", "Y", "Y_test", "dropped_test_trials", "dropped_trials"]);
     let weights = json(directory, &["info", "w.weights.h5", "--json"]);
     assert_eq!(weights["layer_sizes"], serde_json::json!([3, 4]));
     assert_eq!(weights["kernel_sizes"], serde_json::json!([4, 1]));
 
     // Nothing existing is replaced without being asked.
-    fails(directory, &GENERATE, "'d.h5': it exists already");
     fails(directory, &train, "it exists already");
     fails(directory, &predict, "it exists already");
+}
+
+#[test]
+fn data_are_made_and_described() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let made = json(directory, &[&GENERATE[..], &["--json"]].concat());
+    assert_eq!(made["shape"], serde_json::json!([30, 200, 1]));
+    let data = json(directory, &["info", "d.h5", "--json"]);
+    assert_eq!(data["attributes"]["seed"], "1234");
+    let names: Vec<_> = data["datasets"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["X", "X_test", "Y", "Y_test", "dropped_test_trials", "dropped_trials"]);
+    fails(directory, &GENERATE, "'d.h5': it exists already");
     assert!(hhnet(directory, &[&GENERATE[..], &["--force"]].concat()).status.success());
+}
+
+#[cfg(not(feature = "model"))]
+#[test]
+fn without_libtorch_weights_are_refused_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["w.weights.h5", "w.safetensors"] {
+        fails(directory.path(), &["info", name], "built without the feature `model`");
+    }
+    assert_eq!(hhnet(directory.path(), &["train", "--data", "d.h5"]).status.code(), Some(2));
+    let help = String::from_utf8(hhnet(directory.path(), &["--help"]).stdout).unwrap();
+    assert!(help.contains("without the feature `model`") && !help.contains("train "), "{help}");
 }
 
 #[test]
@@ -120,13 +140,6 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
     fails(directory, &["generate", "--out", "p.h5", "--C_m", "-1"], "C_m = -1: give a capacitance above 0");
     fails(directory, &["merge", "d.h5", "--out", "p.h5"], "whole data set");
     fails(directory, &["generate", "--out", "none/d.h5"], "directory does not exist");
-    let train = ["train", "--data", "d.h5", "--weights", "w.weights.h5"];
-    fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
-    fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "epochs = 0");
-    fails(directory, &["train", "--data", "d.h5", "--weights", "w.h5", "--validation", "5"], ".weights.h5");
-    let device = ["--validation", "5", "--device", "cuda:99"];
-    fails(directory, &[&train[..], &device].concat(), "device = cuda:99: this libtorch finds");
-    fails(directory, &["evaluate", "--data", "d.h5", "--weights", "d.h5"], "d.h5");
     fails(directory, &["info", "absent.h5"], "absent.h5");
     for wrong in [
         &["generate"][..],
@@ -134,46 +147,33 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
         &["merge", "--out", "x.h5"],
         &["fly"],
         &["generate", "--out", "x.h5", "--samples", "-1"],
-        &["train", "--lr", "x"],
     ] {
         assert_eq!(hhnet(directory, wrong).status.code(), Some(2), "{wrong:?}");
     }
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "nothing but the data file is left");
 }
 
-#[cfg(unix)]
+#[cfg(feature = "model")]
 #[test]
-fn a_killed_run_leaves_the_old_file_and_the_next_run_works() {
+fn failures_of_training_come_before_it_and_leave_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     assert!(hhnet(directory, &GENERATE).status.success());
-    let before = std::fs::read(directory.join("d.h5")).unwrap();
-    for delay in [0, 100, 300] {
-        let _ = std::fs::remove_file(directory.join("d.h5.part"));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"))
-            .current_dir(directory)
-            .args(["generate", "--out", "d.h5", "--force"])
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        while !directory.join("d.h5.part").exists() {
-            assert!(child.try_wait().unwrap().is_none(), "ended before it wrote anything");
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        std::thread::sleep(std::time::Duration::from_millis(delay));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(std::fs::read(directory.join("d.h5")).unwrap() == before, "killed after {delay} ms");
-        assert!(directory.join("d.h5.part").exists());
-    }
-    let output = hhnet(directory, &[&GENERATE[..], &["--force"]].concat());
-    assert!(output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("left unfinished by an earlier run"));
-    assert!(!directory.join("d.h5.part").exists());
+    let train = ["train", "--data", "d.h5", "--weights", "w.weights.h5"];
+    fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
+    fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "epochs = 0");
+    fails(directory, &["train", "--data", "d.h5", "--weights", "w.h5", "--validation", "5"], ".weights.h5");
+    let device = ["--validation", "5", "--device", "cuda:99"];
+    fails(directory, &[&train[..], &device].concat(), "device = cuda:99: this libtorch finds");
+    fails(directory, &["evaluate", "--data", "d.h5", "--weights", "d.h5"], "d.h5");
+    assert_eq!(hhnet(directory, &["train", "--lr", "x"]).status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "nothing but the data file is left");
 }
 
+#[cfg(feature = "model")]
 #[test]
 fn a_killed_training_goes_on_with_the_same_command() {
+    use std::{process::Stdio, thread::sleep, time::Duration};
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     json(directory, &[&GENERATE[..], &["--json"]].concat());
@@ -193,7 +193,7 @@ fn a_killed_training_goes_on_with_the_same_command() {
         let mut child = child.current_dir(directory).args(arguments).stderr(Stdio::null()).spawn().unwrap();
         while !directory.join("b.weights.h5").exists() || rows() < stop_at {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
-            std::thread::sleep(Duration::from_millis(1));
+            sleep(Duration::from_millis(1));
         }
         child.kill().unwrap();
         child.wait().unwrap();
@@ -210,6 +210,7 @@ fn a_killed_training_goes_on_with_the_same_command() {
     assert!(rate < 0.01, "{result}");
 }
 
+#[cfg(feature = "model")]
 #[test]
 fn a_training_can_stop_early() {
     let directory = tempfile::tempdir().unwrap();
@@ -238,13 +239,14 @@ fn a_training_can_stop_early() {
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_samples() {
+    use std::{process::Stdio, thread::sleep, time::Duration};
     let directory = tempfile::tempdir().unwrap();
     let peak_kb = |samples: &str| -> u64 {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"))
             .current_dir(directory.path())
             .args(["generate", "--out", "d.h5", "--force", "--threads", "2", "--samples", samples])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut peak = 0;
@@ -253,7 +255,7 @@ fn memory_does_not_grow_with_the_samples() {
             let found =
                 status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
             peak = found.unwrap_or(peak);
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            sleep(Duration::from_millis(1));
         }
         peak
     };

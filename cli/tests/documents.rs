@@ -1,5 +1,7 @@
 //! The program understands the commands that the Markdown files show.
 
+#![cfg(feature = "model")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,9 +1,10 @@
 //! Parts of a data set, made on different machines, joined into one file.
 
-use super::generate::{CHUNK_VALUES, SERIES_NAMES, SpikeRecord, describe_samples, write_list};
+use super::block::BLOCK_VALUES;
 use super::hdf5_text;
-use super::options::{GenerateOptions, read_list};
-use crate::files::{PartFile, hdf5_error, open_hdf5};
+use super::options::{GenerateOptions, Shard, read_list};
+use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
+use crate::files::{NewFile, hdf5_error, open_hdf5};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -53,13 +54,6 @@ impl fmt::Display for Merged {
     }
 }
 
-/// One part.
-struct Part<'a> {
-    path: &'a Path,
-    file: hdf5::File,
-    options: GenerateOptions,
-}
-
 /// Joins all shards of a data set, given in any order, into one file, which reads as if it had been made whole.
 ///
 /// Without `copy` the file holds virtual datasets: it is small, and refers to the shards, by their names relative to its
@@ -92,54 +86,25 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
     }
     let whole = GenerateOptions { shard: None, ..parts[0].options.clone() };
     let shapes = whole.shapes()?;
-    for part in &parts {
-        for ([x, y, _], shape) in SERIES_NAMES.into_iter().zip(shapes) {
-            let expected = vec![part.samples(shape).len(), shape[1], 1];
-            for name in [x, y] {
-                let found = part.dataset(name)?.shape();
-                if found != expected {
-                    let problem = format!("dataset '{name}' has shape {found:?}, not {expected:?}");
-                    return Err(Error::file(part.path, problem, "make this part again"));
-                }
-            }
-        }
-    }
+    parts.iter().try_for_each(|part| part.check_shapes(shapes))?;
 
-    let (target, file) = PartFile::new(path, options.overwrite)?.create_hdf5()?;
-    let failed = |action: String| hdf5_error(target.path(), action);
-    let mut progress = ProgressLines { last: Instant::now(), to: options.progress };
-    for ([x, y, spikes], shape) in SERIES_NAMES.into_iter().zip(shapes) {
-        for name in [x, y] {
-            let dataset = if options.copy {
-                copy(&file, name, shape, &parts, target.path(), &mut progress)?
-            } else {
-                refer(&file, name, shape, &parts, path).map_err(failed(format!("create {name}")))?
-            };
-            describe_samples(&dataset).map_err(failed(format!("describe {name}")))?;
-        }
+    let new = NewFile::create(path, options.overwrite)?;
+    let file = new.create_hdf5()?;
+    let progress = ProgressLines { last: Instant::now(), to: options.progress };
+    let mut merger = Merger { path, file: &file, parts: &parts, copy: options.copy, progress };
+    for ([x, y, spikes], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
+        merger.join_samples(x, shape)?;
+        merger.join_samples(y, shape)?;
         if whole.keep_spiking {
-            let record = SpikeRecord::create(&file, spikes).map_err(failed(format!("create {spikes}")))?;
-            for part in &parts {
-                let senders = read_list(&part.file, &format!("{spikes}/senders"), part.path)?;
-                let times = read_list(&part.file, &format!("{spikes}/times"), part.path)?;
-                record.append(&senders, &times).map_err(failed(format!("write {spikes}")))?;
-            }
+            merger.join_spikes(spikes)?;
         }
     }
-    if !options.copy {
-        let names: hdf5::Result<Vec<_>> = parts.iter().map(|part| hdf5_text(&name_from(path, part.path))).collect();
-        let list = || file.new_dataset::<VarLenUnicode>().shape(parts.len()).create("parts")?.write_raw(&names?);
-        list().map_err(failed("list the parts".to_owned()))?;
-    }
-    for name in ["dropped_trials", "dropped_test_trials"] {
-        let lists = parts.iter().map(|part| read_list::<usize>(&part.file, name, part.path));
-        let list: Vec<usize> = lists.collect::<Result<Vec<_>>>()?.concat();
-        write_list(&file, name, &list).map_err(failed(format!("write {name}")))?;
-    }
-    whole.write(&file).and_then(|()| file.close()).map_err(failed("finish the file".to_owned()))?;
+    merger.list_parts()?;
+    merger.join_dropped()?;
+    whole.write(&file).and_then(|()| file.close()).map_err(hdf5_error(path, "finish the file"))?;
     let count = parts.len();
     drop(parts);
-    target.finish()?;
+    new.finish()?;
     let [shape, test_shape] = shapes;
     Ok(Merged { path: path.to_path_buf(), shards: count, shape, test_shape, copied: options.copy })
 }
@@ -148,52 +113,78 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
 fn open_parts(shards: &[PathBuf]) -> Result<Vec<Part<'_>>> {
     let mut parts: Vec<Part> = Vec::new();
     for path in shards {
-        let options = GenerateOptions::read(path)?;
-        let Some(shard) = options.shard else {
-            return Err(Error::file(path, "it is a whole data set, not a part of one", "give files made with --shard"));
-        };
-        if let Some(other) = parts.iter().find(|other| other.options.shard == options.shard) {
-            let problem = format!("it is part {shard}, as '{}' is", other.path.display());
+        let part = Part::open(path)?;
+        if let Some(other) = parts.iter().find(|other| other.shard == part.shard) {
+            let problem = format!("it is part {}, as is '{}'", part.shard, other.path.display());
             return Err(Error::file(path, problem, "give each part once"));
         }
         if let Some(first) = parts.first() {
-            let of_any = |options: &GenerateOptions| {
-                let shard = options.shard.map(|shard| super::Shard { index: 1, ..shard });
-                GenerateOptions { shard, ..options.clone() }
-            };
-            if of_any(&options) != of_any(&first.options) {
-                let command = |options: &GenerateOptions| format!("generate {}", options.arguments().join(" "));
-                let problem = format!(
-                    "it was made by `{}`, but '{}' by `{}`",
-                    command(&options),
-                    first.path.display(),
-                    command(&first.options)
-                );
-                return Err(Error::file(path, problem, "give parts of one data set"));
-            }
+            part.check_same_data_set(first)?;
         }
-        parts.push(Part { path, file: open_hdf5(path)?, options });
+        parts.push(part);
     }
-    parts.sort_by_key(|part| part.options.shard.map(|shard| shard.index));
-    let Some(count) = parts.first().and_then(|part| part.options.shard).map(|shard| shard.count) else {
+    parts.sort_by_key(|part| part.shard.index);
+    let Some(first) = parts.first() else {
         return Err(Error::parameter("shards", "none", "give the files of all parts"));
     };
-    let is_there =
-        |index: &usize| parts.iter().any(|part| part.options.shard.is_some_and(|shard| shard.index == *index));
+    let count = first.shard.count;
+    let is_missing = |index: &usize| parts.iter().all(|part| part.shard.index != *index);
     let missing: Vec<String> =
-        (1..=count).filter(|index| !is_there(index)).take(20).map(|index| format!("{index}/{count}")).collect();
+        (1..=count).filter(is_missing).take(20).map(|index| format!("{index}/{count}")).collect();
     if !missing.is_empty() {
         let problem =
             format!("it is one of {count} parts, of which {} are given; missing: {}", parts.len(), missing.join(", "));
-        return Err(Error::file(parts[0].path, problem, "give them all"));
+        return Err(Error::file(first.path, problem, "give them all"));
     }
     Ok(parts)
 }
 
-impl Part<'_> {
-    /// Its samples, of a series of the whole data set.
+/// One part.
+struct Part<'a> {
+    path: &'a Path,
+    file: hdf5::File,
+    options: GenerateOptions,
+    shard: Shard,
+}
+
+impl<'a> Part<'a> {
+    fn open(path: &'a Path) -> Result<Self> {
+        let options = GenerateOptions::read(path)?;
+        let Some(shard) = options.shard else {
+            return Err(Error::file(path, "it is a whole data set, not a part of one", "give files made with --shard"));
+        };
+        Ok(Part { path, file: open_hdf5(path)?, options, shard })
+    }
+
+    fn check_same_data_set(&self, other: &Part) -> Result<()> {
+        let whole = |part: &Part| GenerateOptions { shard: None, ..part.options.clone() };
+        if self.shard.count == other.shard.count && whole(self) == whole(other) {
+            return Ok(());
+        }
+        let command = |part: &Part| format!("generate {}", part.options.arguments().join(" "));
+        let (own, others, path) = (command(self), command(other), other.path.display());
+        let problem = format!("it was made by `{own}`, but '{path}' by `{others}`");
+        Err(Error::file(self.path, problem, "give parts of one data set"))
+    }
+
+    /// Checks the shapes of all datasets against those in the whole data set.
+    fn check_shapes(&self, shapes: [[usize; 3]; 2]) -> Result<()> {
+        for ([x, y, _], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
+            let expected = vec![self.samples(shape).len(), shape[1], 1];
+            for name in [x, y] {
+                let found = self.dataset(name)?.shape();
+                if found != expected {
+                    let problem = format!("dataset '{name}' has shape {found:?}, not {expected:?}");
+                    return Err(Error::file(self.path, problem, "make this part again"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Which samples of the whole data set it has.
     fn samples(&self, [total, ..]: [usize; 3]) -> Range<usize> {
-        self.options.shard.map_or(0..total, |shard| shard.part(total))
+        self.shard.part(total)
     }
 
     fn dataset(&self, name: &str) -> Result<hdf5::Dataset> {
@@ -201,25 +192,97 @@ impl Part<'_> {
     }
 }
 
-/// Creates a dataset whose samples stay in the parts.
-fn refer(
-    file: &hdf5::File,
-    name: &str,
-    shape: [usize; 3],
-    parts: &[Part],
-    target: &Path,
-) -> hdf5::Result<hdf5::Dataset> {
-    let [total, steps, _] = shape;
-    let mut builder = file.new_dataset::<f64>().shape(shape).fill_value(f64::NAN);
-    for part in parts {
-        let rows = part.samples(shape);
-        if !rows.is_empty() {
-            let source = name_from(target, part.path);
-            let from = (rows.len(), steps, 1);
-            builder = builder.virtual_map(source, name, from, (.., .., ..), (total, steps, 1), (rows, .., ..));
-        }
+/// Writes the new file.
+struct Merger<'a> {
+    path: &'a Path,
+    file: &'a hdf5::File,
+    parts: &'a [Part<'a>],
+    copy: bool,
+    progress: ProgressLines,
+}
+
+impl Merger<'_> {
+    fn error(&self, action: String) -> impl FnOnce(hdf5::Error) -> Error {
+        hdf5_error(self.path, action)
     }
-    builder.create(name)
+
+    fn join_samples(&mut self, name: &str, shape: [usize; 3]) -> Result<()> {
+        let dataset = if self.copy {
+            self.copy(name, shape)?
+        } else {
+            self.refer(name, shape).map_err(self.error(format!("create {name}")))?
+        };
+        describe_samples(&dataset).map_err(self.error(format!("describe {name}")))
+    }
+
+    /// Creates a dataset whose samples stay in the parts.
+    fn refer(&self, name: &str, shape: [usize; 3]) -> hdf5::Result<hdf5::Dataset> {
+        let [total, steps, _] = shape;
+        let mut builder = self.file.new_dataset::<f64>().shape(shape).fill_value(f64::NAN);
+        for part in self.parts {
+            let rows = part.samples(shape);
+            if !rows.is_empty() {
+                let source = name_from(self.path, part.path);
+                let from = (rows.len(), steps, 1);
+                builder = builder.virtual_map(source, name, from, (.., .., ..), (total, steps, 1), (rows, .., ..));
+            }
+        }
+        builder.create(name)
+    }
+
+    /// Creates a dataset and copies its samples from the parts.
+    fn copy(&mut self, name: &str, shape: [usize; 3]) -> Result<hdf5::Dataset> {
+        let [total, steps, _] = shape;
+        let dataset = self.file.new_dataset::<f64>().shape(shape).create(name);
+        let dataset = dataset.map_err(self.error(format!("create {name}")))?;
+        for part in self.parts {
+            let source = part.dataset(name)?;
+            let rows = part.samples(shape);
+            let at_a_time = (BLOCK_VALUES / steps).max(1);
+            for first in (0..rows.len()).step_by(at_a_time) {
+                let last = (first + at_a_time).min(rows.len());
+                let values: Array3<f64> = source
+                    .read_slice(s![first..last, .., ..])
+                    .map_err(hdf5_error(part.path, format!("read samples {first} to {last} of {name}")))?;
+                let to = rows.start + first..rows.start + last;
+                self.progress.line(format_args!("{name}: {} of {total} samples copied", to.start));
+                dataset
+                    .write_slice(&values, s![to.clone(), .., ..])
+                    .map_err(self.error(format!("write samples {} to {} of {name}", to.start, to.end)))?;
+            }
+        }
+        Ok(dataset)
+    }
+
+    fn join_spikes(&self, name: &str) -> Result<()> {
+        let record = SpikeRecord::create(self.file, name).map_err(self.error(format!("create {name}")))?;
+        for part in self.parts {
+            let senders = read_list(&part.file, &format!("{name}/senders"), part.path)?;
+            let times = read_list(&part.file, &format!("{name}/times"), part.path)?;
+            record.append(&senders, &times).map_err(self.error(format!("write {name}")))?;
+        }
+        Ok(())
+    }
+
+    /// Names the parts that hold the samples, if they are not copied.
+    fn list_parts(&self) -> Result<()> {
+        if self.copy {
+            return Ok(());
+        }
+        let names = self.parts.iter().map(|part| hdf5_text(&name_from(self.path, part.path)));
+        let names = names.collect::<hdf5::Result<Vec<_>>>();
+        let list = self.file.new_dataset::<VarLenUnicode>().shape(self.parts.len()).create("parts");
+        list.and_then(|list| list.write_raw(&names?)).map_err(self.error("list the parts".to_owned()))
+    }
+
+    fn join_dropped(&self) -> Result<()> {
+        for name in ["dropped_trials", "dropped_test_trials"] {
+            let lists = self.parts.iter().map(|part| read_list::<usize>(&part.file, name, part.path));
+            let list = lists.collect::<Result<Vec<_>>>()?.concat();
+            write_list(self.file, name, &list).map_err(self.error(format!("write {name}")))?;
+        }
+        Ok(())
+    }
 }
 
 /// The name of a file as it is found from another one: relative if it is in its directory or below, else in full.
@@ -244,35 +307,4 @@ impl ProgressLines {
             self.to.line(text);
         }
     }
-}
-
-/// Creates a dataset and copies its samples from the parts.
-fn copy(
-    file: &hdf5::File,
-    name: &str,
-    shape: [usize; 3],
-    parts: &[Part],
-    path: &Path,
-    progress: &mut ProgressLines,
-) -> Result<hdf5::Dataset> {
-    let [total, steps, _] = shape;
-    let dataset =
-        file.new_dataset::<f64>().shape(shape).create(name).map_err(hdf5_error(path, format!("create {name}")))?;
-    for part in parts {
-        let source = part.dataset(name)?;
-        let rows = part.samples(shape);
-        let at_a_time = (CHUNK_VALUES / steps).max(1);
-        for first in (0..rows.len()).step_by(at_a_time) {
-            let last = (first + at_a_time).min(rows.len());
-            let values: Array3<f64> = source
-                .read_slice(s![first..last, .., ..])
-                .map_err(hdf5_error(part.path, format!("read samples {first} to {last} of {name}")))?;
-            let to = rows.start + first..rows.start + last;
-            progress.line(format_args!("{name}: {} of {total} samples copied", to.start));
-            dataset
-                .write_slice(&values, s![to.clone(), .., ..])
-                .map_err(hdf5_error(path, format!("write samples {} to {} of {name}", to.start, to.end)))?;
-        }
-    }
-    Ok(dataset)
 }

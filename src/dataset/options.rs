@@ -158,9 +158,10 @@ impl GenerateOptions {
     /// # Errors
     /// [`Error::Parameter`] for the first one outside its range, with its value and what is allowed.
     pub fn validate(&self) -> Result<()> {
-        self.shapes()?;
         self.current.validate()?;
+        self.check_resolution()?;
         self.neuron.check(self.current.dt_ms, self.resolution_ms)?;
+        self.shapes()?;
         if self.threads == Some(0) {
             return Err(Error::parameter("threads", 0, "give 1 or more"));
         }
@@ -179,6 +180,18 @@ impl GenerateOptions {
             }
         }
         Ok(())
+    }
+
+    fn check_resolution(&self) -> Result<()> {
+        let between_values_ms = self.current.dt_ms;
+        let divides = |time_ms: f64| whole_steps("", time_ms, self.resolution_ms).is_ok();
+        if divides(between_values_ms) && divides(1.0) {
+            return Ok(());
+        }
+        let remedy = format!(
+            "give a step that divides 1 ms and the time between two values of the current, {between_values_ms} ms"
+        );
+        Err(Error::parameter("resolution_ms", self.resolution_ms, remedy))
     }
 
     /// Shapes (samples, steps, 1) of `X` and `X_test` in the whole data set.

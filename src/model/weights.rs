@@ -29,7 +29,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use super::{
     Adam, MAX_PARAMS, Model, ModelOptions, Variable, check_weight, convolution_name, generate_model, variables,
 };
-use crate::files::{PartFile, hdf5_error, open_hdf5, write_whole};
+use crate::files::{NewFile, check_target, hdf5_error, open_hdf5, write_whole};
 use crate::{Error, Result};
 
 /// The largest safetensors file: weights, momentum and velocity, and what describes them.
@@ -59,7 +59,7 @@ impl Model {
     /// Keras takes the optimiser state only into an optimiser that has its variables already: in Python, call
     /// `model.optimizer.build(model.trainable_variables)` before `model.load_weights(path)`.
     ///
-    /// The file is complete or absent: it is written beside its place as `<name>.part` and then renamed.
+    /// The file is complete or absent: it is written under a temporary name and then renamed.
     ///
     /// # Errors
     /// If the name has another end, the file exists and `overwrite` is false, or it cannot be written.
@@ -82,7 +82,7 @@ impl Model {
     pub fn check_weights_path(path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
         let path = path.as_ref();
         Format::of(path)?;
-        PartFile::check(path, overwrite)
+        check_target(path, overwrite).map(|_| ())
     }
 
     /// Keras' file, with what `more` adds to it.
@@ -93,12 +93,13 @@ impl Model {
         more: &dyn Fn(&hdf5::File) -> hdf5::Result<()>,
     ) -> Result<()> {
         let values = self.values()?;
-        let (part, file) = PartFile::new(path, overwrite)?.create_hdf5()?;
+        let new = NewFile::create(path, overwrite)?;
+        let file = new.create_hdf5()?;
         write(&file, &self.variables(), &values, &self.adam)
             .and_then(|()| more(&file))
             .and_then(|()| file.close())
-            .map_err(hdf5_error(part.path(), "write the weights"))?;
-        part.finish()
+            .map_err(hdf5_error(path, "write the weights"))?;
+        new.finish()
     }
 
     /// The model in a `.weights.h5` file, by Keras or by [`Model::save_weights`], or in a `.safetensors` file; on the CPU.

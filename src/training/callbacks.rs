@@ -1,11 +1,11 @@
 //! What happens between epochs beside training: Keras' callbacks.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::History;
-use crate::files::PartFile;
+use crate::files::check_target;
 use crate::model::{Model, check_keras_name};
 use crate::{Error, Result};
 
@@ -334,19 +334,7 @@ impl<'a> Callbacks<'a> {
                     Model::check_weights_path(filepath, *overwrite || is_resumed)?;
                 }
                 Callback::CsvLogger(logger) => {
-                    let path = &logger.filename;
-                    let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-                    let goes_on = logger.append && length > 0;
-                    // An empty one may be from a training that was interrupted at once.
-                    PartFile::check(path, goes_on || logger.overwrite || is_resumed || length == 0)?;
-                    let mut options = File::options();
-                    options.create(true).write(true).append(goes_on).truncate(!goes_on);
-                    let mut file = options.open(path).map_err(Error::io(path, "write"))?;
-                    let has_rows = !goes_on && !history.is_empty();
-                    if has_rows {
-                        write_log(&mut file, logger, &history.csv(0..history.len(), true, logger.separator))?;
-                    }
-                    self.logs[i] = Some((file, !goes_on && !has_rows));
+                    self.logs[i] = Some(logger.begin(history, is_resumed)?);
                 }
                 _ => {}
             }
@@ -387,7 +375,7 @@ impl<'a> Callbacks<'a> {
                     if let Some((file, needs_head)) = &mut self.logs[i] {
                         // Only now the columns are known.
                         let head = std::mem::take(needs_head);
-                        write_log(file, logger, &history.csv(epoch - 1..epoch, head, logger.separator))?;
+                        logger.write(file, &history.csv(epoch - 1..epoch, head, logger.separator))?;
                     }
                 }
                 Callback::BackupAndRestore(_) | Callback::LearningRateScheduler(_) | Callback::TerminateOnNan => {}
@@ -468,8 +456,33 @@ impl ReduceLrOnPlateau {
     }
 }
 
-fn write_log(file: &mut File, logger: &CsvLogger, text: &str) -> Result<()> {
-    file.write_all(text.as_bytes()).map_err(Error::io(&logger.filename, "write"))
+impl CsvLogger {
+    /// Opens the file, for this training alone, with the rows of the epochs before an interruption. Returns it, and whether
+    /// it needs a heading.
+    fn begin(&self, history: &History, is_resumed: bool) -> Result<(File, bool)> {
+        let path = &self.filename;
+        check_target(path, true)?;
+        let mut file = File::options().create(true).append(true).open(path).map_err(Error::io(path, "write"))?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::file(path, "another training is writing it", "give another name, or wait"));
+        }
+        let length = file.metadata().map_err(Error::io(path, "read the size of it"))?.len();
+        let appends = self.append && length > 0;
+        // An empty file may be from a training that was interrupted at once.
+        check_target(path, appends || self.overwrite || is_resumed || length == 0)?;
+        if appends {
+            return Ok((file, false));
+        }
+        file.set_len(0).map_err(Error::io(path, "write"))?;
+        if !history.is_empty() {
+            self.write(&mut file, &history.csv(0..history.len(), true, self.separator))?;
+        }
+        Ok((file, history.is_empty()))
+    }
+
+    fn write(&self, file: &mut File, text: &str) -> Result<()> {
+        file.write_all(text.as_bytes()).map_err(Error::io(&self.filename, "write"))
+    }
 }
 
 const NAMES: &str =

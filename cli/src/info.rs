@@ -1,0 +1,49 @@
+//! `info`: what is in a file.
+
+use crate::{Output, generate};
+use hhnet::dataset;
+use serde_json::{Value, json};
+use std::path::Path;
+
+pub fn run(file: &Path) -> Output {
+    let name = file.to_string_lossy();
+    if name.ends_with(".weights.h5") || name.ends_with(".safetensors") { weights(file) } else { data(file) }
+}
+
+/// The network whose weights are in a file, and what else there is if it is an HDF5 file.
+#[cfg(feature = "model")]
+fn weights(file: &Path) -> Output {
+    let model = hhnet::model::Model::load_weights(file)?;
+    let is_hdf5 = file.extension().is_some_and(|extension| extension == "h5");
+    let (text, mut json) =
+        if is_hdf5 { data(file)? } else { (format!("'{}'\n", file.display()), json!({ "file": file })) };
+    json["layer_sizes"] = json!(model.options().layer_sizes);
+    json["kernel_sizes"] = json!(model.options().kernel_sizes);
+    json["params"] = json!(model.count_params());
+    Ok((format!("{text}\n{}", model.summary()), json))
+}
+
+#[cfg(not(feature = "model"))]
+fn weights(file: &Path) -> Output {
+    let problem = "it holds the weights of a network, and this program was built without the feature `model`";
+    let remedy = "build hhnet with this feature, which is on by default and needs libtorch";
+    Err(hhnet::Error::file(file, problem, remedy))
+}
+
+/// What is in an HDF5 file, and how it was made.
+fn data(file: &Path) -> Output {
+    let description = dataset::describe(file)?;
+    let datasets: Vec<Value> = description
+        .datasets
+        .iter()
+        .map(|d| json!({ "name": d.name, "shape": d.shape, "dtype": d.dtype, "units": d.units }))
+        .collect();
+    let attributes: Value = description.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let mut json = json!({ "file": file, "bytes": description.bytes, "datasets": datasets, "attributes": attributes });
+    let mut text = format!("'{}': {description}", file.display());
+    if let Some(command) = generate::command_line(file) {
+        text += &format!("made by: {command}\n");
+        json["command"] = json!(command);
+    }
+    Ok((text, json))
+}

@@ -1,0 +1,149 @@
+//! Several processes that write one file, and such as are killed.
+
+use hhnet::dataset::H5Matrix;
+use hhnet::ndarray::Array3;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// A process that does not outlive the test.
+struct Writer(Child);
+
+impl Writer {
+    fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hhnet"));
+        command.current_dir(directory).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+        Writer(command.spawn().unwrap())
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until it has a file under a temporary name that is not one of `others`; the names of all such files.
+    fn wait_for_its_file(&mut self, directory: &Path, others: &[String]) -> Vec<String> {
+        loop {
+            let found = unfinished(directory);
+            if found.iter().any(|name| !others.contains(name)) {
+                return found;
+            }
+            assert!(self.is_running(), "it ended before it wrote anything");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hhnet")).current_dir(directory).args(arguments).output().unwrap()
+}
+
+/// Names of files and directories that are being written, or were left so.
+fn unfinished(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".part")).collect()
+}
+
+fn dataset(path: &Path, name: &str) -> Array3<f64> {
+    H5Matrix::open(path, name).unwrap().read(..).unwrap()
+}
+
+fn samples(path: &Path) -> [Array3<f64>; 2] {
+    ["X", "Y"].map(|name| dataset(path, name))
+}
+
+#[test]
+fn of_two_programs_that_write_one_file_each_is_whole_or_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let arguments = |out, seed| vec!["generate", "--samples", "2000", "--out", out, "--seed", seed];
+    let expected = ["1", "2"].map(|seed| {
+        assert!(run(directory, &arguments("own.h5", seed)).status.success());
+        let samples = samples(&directory.join("own.h5"));
+        fs::remove_file(directory.join("own.h5")).unwrap();
+        samples
+    });
+    let path = directory.join("data.h5");
+    let mut overlapped = 0;
+    for round in 0..8 {
+        let is_forced = round % 2 == 0;
+        let mut writers = ["1", "2"].map(|seed| {
+            let arguments = [arguments("data.h5", seed), if is_forced { vec!["--force"] } else { vec![] }].concat();
+            // The later rounds give the first one a start.
+            sleep(Duration::from_millis(20 * round * u64::from(seed == "2")));
+            Writer::start(directory, &arguments)
+        });
+        loop {
+            let running = writers.iter_mut().map(Writer::is_running).filter(|&running| running).count();
+            if path.exists() {
+                let y = dataset(&path, "Y");
+                assert!(expected.iter().any(|[_, of_one]| *of_one == y), "round {round}: a mixture or unfinished");
+            }
+            overlapped += usize::from(unfinished(directory).len() == 2);
+            if running == 0 {
+                break;
+            }
+            sleep(Duration::from_millis(10));
+        }
+        let successes = writers.each_mut().map(|writer| writer.0.wait().unwrap().success());
+        let found = samples(&path);
+        let is_one_of_the_successful =
+            successes.iter().zip(&expected).any(|(success, of_it)| *success && found == *of_it);
+        assert!(is_one_of_the_successful, "round {round}: success was reported, but the file is another");
+        assert_eq!(successes.iter().filter(|&&success| success).count(), 1 + usize::from(is_forced), "round {round}");
+        assert_eq!(unfinished(directory), Vec::<String>::new(), "round {round}");
+        fs::remove_file(&path).unwrap();
+    }
+    assert!(overlapped > 0, "no two of them were at work at the same time");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_leaves_the_old_file_and_the_next_run_removes_what_it_had_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let short = ["generate", "--out", "d.h5", "--force", "--samples", "30", "--test-samples", "2"];
+    // Killed long before it is done.
+    let long = ["generate", "--out", "d.h5", "--force", "--samples", "200000"];
+    assert!(run(directory, &short).status.success());
+    let old = fs::read(directory.join("d.h5")).unwrap();
+    let mut left = Vec::new();
+    for delay in [0, 100, 300] {
+        let mut writer = Writer::start(directory, &long);
+        let found = writer.wait_for_its_file(directory, &left);
+        assert!(!left.iter().any(|name| found.contains(name)), "{left:?} is still there, killed before {delay} ms");
+        sleep(Duration::from_millis(delay));
+        writer.kill();
+        assert!(fs::read(directory.join("d.h5")).unwrap() == old, "killed after {delay} ms");
+        left = unfinished(directory);
+        assert_eq!(left.len(), 1);
+    }
+
+    let mut living = Writer::start(directory, &long);
+    let of_living = living.wait_for_its_file(directory, &left);
+    let new = [&short[..], &["--seed", "5"]].concat();
+    let output = run(directory, &new);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(living.is_running());
+    assert_eq!(unfinished(directory), of_living, "what a living program writes stays");
+    assert_ne!(fs::read(directory.join("d.h5")).unwrap(), old);
+    living.kill();
+    let output = run(directory, &short);
+    assert!(output.status.success());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("an earlier run had left unfinished"), "{message}");
+    assert_eq!(unfinished(directory), Vec::<String>::new());
+}

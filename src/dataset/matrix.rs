@@ -1,0 +1,161 @@
+//! Datasets read in parts.
+
+use crate::files::{hdf5_error, open_hdf5};
+use crate::{Error, Result};
+use hdf5::plist::dataset_create::Layout;
+use hdf5::types::VarLenUnicode;
+use ndarray::{Array3, s};
+use std::ops::{Bound, RangeBounds};
+use std::path::{Path, PathBuf};
+
+/// A dataset of shape (samples, steps, channels) in an HDF5 file, read in parts on demand.
+///
+/// The file is open only while something is read. Float32 and float64 datasets are read, chunked, compressed or not, from
+/// this crate, from h5py or from any other program.
+///
+/// ```
+/// # use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("data.h5");
+/// # generate(&path, &GenerateOptions { samples: 4, test_samples: 1, ..GenerateOptions::default() })?;
+/// let x = H5Matrix::open(&path, "X")?;
+/// assert_eq!(x.shape(), (4, 1000, 1));
+/// assert_eq!(x.read(-3..)?.dim(), (3, 1000, 1)); // the last three, as X[-3:] in Python
+/// assert_eq!(x.read(..-3)?.dim(), (1, 1000, 1)); // all but the last three, X[:-3]
+/// assert!(x.read(..9).is_err()); // there is no ninth sample
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct H5Matrix {
+    path: PathBuf,
+    name: String,
+    shape: [usize; 3],
+}
+
+impl H5Matrix {
+    /// Looks at dataset `name` of the file; reads nothing but its shape and type.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::File`] if the file cannot be opened or is not an HDF5 file, if the dataset is missing
+    /// (the message lists what is there), or if it is not a 3-dimensional array of float32 or float64 with something in it.
+    pub fn open(path: impl AsRef<Path>, name: &str) -> Result<Self> {
+        let path = path.as_ref();
+        let shape = dataset_shape(&open_hdf5(path)?, path, name)?;
+        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape })
+    }
+
+    /// (samples, steps, channels).
+    pub fn shape(&self) -> (usize, usize, usize) {
+        self.shape.into()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The dataset's name in the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads a range of samples as float64; a negative bound counts from the end, as in Python.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the range is empty or leaves the dataset (Python would cut it short without a word);
+    /// [`Error::File`] if the file changed or is damaged; [`Error::NotFinite`] if a value is NaN or infinite.
+    pub fn read(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f64>> {
+        let start = match samples.start_bound() {
+            Bound::Included(&i) => i,
+            Bound::Excluded(&i) => i.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match samples.end_bound() {
+            Bound::Included(&-1) | Bound::Unbounded => self.shape[0] as isize,
+            Bound::Included(&i) => i.saturating_add(1),
+            Bound::Excluded(&i) => i,
+        };
+        self.read_between(start, end)
+    }
+
+    fn read_between(&self, start: isize, end: isize) -> Result<Array3<f64>> {
+        let count = self.shape[0] as isize;
+        let from_start = |i: isize| if i < 0 { i + count } else { i };
+        let (first, last) = (from_start(start), from_start(end));
+        if first < 0 || last > count || first >= last {
+            let name = format!("range of samples of dataset '{}' in '{}'", self.name, self.path.display());
+            let remedy =
+                format!("it has {count} samples: give a range within 0..{count} (or -{count}..) that is not empty");
+            return Err(Error::parameter(name, format!("{start}..{end}"), remedy));
+        }
+        let file = open_hdf5(&self.path)?;
+        if dataset_shape(&file, &self.path, &self.name)? != self.shape {
+            let problem = format!("dataset '{}' no longer has shape {:?}", self.name, self.shape);
+            return Err(Error::file(&self.path, problem, "the file was replaced: open it again"));
+        }
+        let (first, last) = (first as usize, last as usize);
+        let values = file
+            .dataset(&self.name)
+            .and_then(|dataset| dataset.as_reader().read_slice(s![first..last, .., ..]))
+            .map_err(hdf5_error(&self.path, format!("read samples {first}..{last} of '{}'", self.name)))?;
+        reject_not_finite(&values, first, &self.name, &self.path)?;
+        Ok(values)
+    }
+}
+
+/// The shape of a dataset that this crate can read.
+fn dataset_shape(file: &hdf5::File, path: &Path, name: &str) -> Result<[usize; 3]> {
+    let Ok(dataset) = file.dataset(name) else {
+        let mut names: Vec<String> = file.member_names().unwrap_or_default();
+        names.sort();
+        let remedy = format!("it holds: {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") });
+        return Err(Error::file(path, format!("there is no dataset '{name}'"), remedy));
+    };
+    let shape = dataset.shape();
+    let is_float = dataset.dtype().is_ok_and(|t| t.is::<f64>() || t.is::<f32>());
+    match <[usize; 3]>::try_from(shape.as_slice()) {
+        Ok(shape) if is_float && !shape.contains(&0) => {
+            refuse_missing_parts(file, &dataset, path, name)?;
+            Ok(shape)
+        }
+        _ => {
+            let dtype =
+                dataset.dtype().and_then(|t| t.to_descriptor()).map_or("another type".to_owned(), |t| t.to_string());
+            let problem = format!("dataset '{name}' is an array of {dtype} of shape {shape:?}");
+            Err(Error::file(path, problem, "float32 or float64 of shape (samples, steps, channels) is needed"))
+        }
+    }
+}
+
+/// HDF5 itself would fill what is missing of a virtual dataset, without a word. [`merge`](super::merge) lists the parts.
+fn refuse_missing_parts(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<()> {
+    if dataset.layout() != Layout::Virtual {
+        return Ok(());
+    }
+    // Another program's virtual datasets come without a list.
+    let parts = file.dataset("parts").and_then(|parts| parts.read_raw::<VarLenUnicode>()).unwrap_or_default();
+    let beside = path.parent().unwrap_or(Path::new(""));
+    match parts.iter().find(|part| !beside.join(part.as_str()).exists()) {
+        None => Ok(()),
+        Some(part) => {
+            let problem = format!("dataset '{name}' is joined from several files, of which '{part}' is not there");
+            Err(Error::file(path, problem, "put it back, or make one file of all with `hhnet merge --copy`"))
+        }
+    }
+}
+
+fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path) -> Result<()> {
+    // The sum is not finite if any value is not; only then is it worth looking for which.
+    if values.sum().is_finite() {
+        return Ok(());
+    }
+    match values.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        None => Ok(()),
+        Some(((sample, step, channel), &value)) => Err(Error::NotFinite {
+            what: format!("'{}', dataset '{name}'", path.display()),
+            value,
+            place: format!("index ({}, {step}, {channel})", first + sample),
+            remedy: "make the file again, or leave this sample out".into(),
+        }),
+    }
+}

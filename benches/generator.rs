@@ -6,9 +6,10 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use fearless_simd::prelude::*;
 use hhnet::dataset::{GenerateOptions, generate};
 use hhnet::neuron::HhPscAlpha;
-use hhnet::simd::{Isa, Kernel, SimdLevel, Vector, dispatch_on};
+use hhnet::simd::{Kernel, SimdLevel, dispatch_on};
 use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom};
 
 /// Floating-point operations of a fixed step in `src/neuron/batch.rs`, a multiply-add counted as two: in each of four stages 23
@@ -120,10 +121,10 @@ impl Kernel for MultiplyAdds {
     type Output = f64;
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> f64 {
+    fn run<S: Simd>(self, simd: S) -> f64 {
         // As many as there are to wait for: the latency of a multiply-add times the number that start in a cycle.
         const CHAINS: usize = 12;
-        let (factor, addend) = (I::F64::splat(black_box(0.999)), I::F64::splat(black_box(0.001)));
+        let (factor, addend) = (S::f64s::splat(simd, black_box(0.999)), S::f64s::splat(simd, black_box(0.001)));
         let mut sums = [addend; CHAINS];
         for _ in 0..self.0 {
             for sum in &mut sums {
@@ -131,8 +132,8 @@ impl Kernel for MultiplyAdds {
             }
         }
         for sum in sums {
-            black_box(sum.sum());
+            black_box(sum.reduce_sum());
         }
-        (2 * CHAINS * I::F64::LANES * self.0) as f64
+        (2 * CHAINS * S::f64s::LEN * self.0) as f64
     }
 }

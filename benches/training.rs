@@ -7,9 +7,10 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use fearless_simd::prelude::*;
 use hhnet::model::{Engine, ModelOptions, generate_model};
 use hhnet::ndarray::Array3;
-use hhnet::simd::{Isa, Kernel, SimdLevel, Vector, dispatch_on};
+use hhnet::simd::{Kernel, SimdLevel, dispatch_on};
 use hhnet::training::FitOptions;
 use rand_mt::Mt64;
 
@@ -99,16 +100,16 @@ impl Kernel for MultiplyAdds {
     type Output = usize;
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> usize {
-        let (factor, addend) = (I::F32::splat(black_box(0.5)), I::F32::splat(black_box(0.25)));
+    fn run<S: Simd>(self, simd: S) -> usize {
+        let (factor, addend) = (S::f32s::splat(simd, black_box(0.5)), S::f32s::splat(simd, black_box(0.25)));
         let mut chains = [addend; CHAINS];
         for _ in 0..self.0 {
             for chain in &mut chains {
                 *chain = chain.mul_add(factor, addend);
             }
         }
-        let sum = chains.into_iter().fold(addend, |sum, chain| sum + chain).sum();
+        let sum = chains.into_iter().fold(addend, |sum, chain| sum + chain).reduce_sum();
         assert!(black_box(sum).is_finite());
-        I::F32::LANES
+        S::f32s::LEN
     }
 }

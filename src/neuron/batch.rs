@@ -15,11 +15,11 @@
 //! [adaptive scheme](super::HhPscAlpha::simulate) does that value of the current again, for that lane alone. So spikes are the
 //! adaptive scheme's, and lanes know nothing of each other.
 
-#![allow(clippy::needless_range_loop, reason = "lanes are counted, in several arrays at once")]
+use fearless_simd::prelude::*;
 
 use super::{Adaptive, HhPscAlpha, INITIAL_POTENTIAL_MV, LARGEST_MOVE_MV, Spikes, State, Timing};
 use crate::Result;
-use crate::simd::{Exp2, Isa, Kernel, Pair, Vector};
+use crate::simd::{Doubles, Kernel};
 
 const TWO_24: f64 = 16_777_216.0;
 /// The widest vector, in trials.
@@ -41,39 +41,191 @@ impl Kernel for Batch<'_, '_> {
     type Output = Vec<Result<Vec<f64>>>;
 
     #[inline(always)]
-    fn run<I: Isa>(mut self) -> Self::Output {
-        let lanes = <Pair<I::F64> as Vector>::LANES;
-        let potentials = std::mem::take(&mut self.potentials);
-        let mut spikes = Vec::with_capacity(self.currents.len());
-        for (currents, potentials) in self.currents.chunks(lanes).zip(potentials.chunks_mut(lanes)) {
-            spikes.extend(if currents.len() <= I::F64::LANES {
-                simulate::<I::F64>(&self, currents, potentials)
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        let Batch { neuron, timing, currents, potentials, spikes } = self;
+        let mut results = Vec::with_capacity(currents.len());
+        let lanes = Doubles::<S, 2>::LEN;
+        for (currents, potentials) in currents.chunks(lanes).zip(potentials.chunks_mut(lanes)) {
+            let trials = Trials::new(neuron, timing, currents, spikes);
+            results.extend(if currents.len() <= S::f64s::LEN {
+                simulate::<S, 1>(simd, trials, potentials)
             } else {
-                simulate::<Pair<I::F64>>(&self, currents, potentials)
+                simulate::<S, 2>(simd, trials, potentials)
             });
         }
-        spikes
+        results
     }
 }
 
-/// Potential and gates of as many neurons as a vector has lanes.
+/// Simulates at most as many trials as `N` vectors have lanes.
+#[inline(always)]
+fn simulate<S: Simd, const N: usize>(
+    simd: S,
+    mut trials: Trials,
+    potentials: &mut [&mut [f64]],
+) -> Vec<Result<Vec<f64>>> {
+    let mut fixed = FixedSteps::<S, N>::new(simd, trials.neuron, trials.timing);
+    let mut states = States::splat(simd, State::steady(INITIAL_POTENTIAL_MV));
+    for value in 0..trials.length() {
+        let before = states;
+        let valid;
+        (states, valid) = fixed.advance(before, trials.currents, value);
+        if valid != FixedSteps::<S, N>::ALL {
+            trials.redo(before, &mut states, valid, value);
+        }
+        let mut v = [0.0; MAX_LANES];
+        states.v.store(&mut v);
+        for (potential, &v) in potentials.iter_mut().zip(&v) {
+            potential[value] = v;
+        }
+    }
+    trials.spikes()
+}
+
+/// The trials of one vector, and what the adaptive scheme knows of them.
+struct Trials<'a> {
+    neuron: &'a HhPscAlpha,
+    timing: Timing,
+    currents: &'a [&'a [f64]],
+    spikes: Spikes,
+    /// For each trial what the adaptive scheme remembers, or why the trial ended.
+    adaptive: Vec<Result<Adaptive>>,
+}
+
+impl<'a> Trials<'a> {
+    fn new(neuron: &'a HhPscAlpha, timing: Timing, currents: &'a [&'a [f64]], spikes: Spikes) -> Self {
+        let adaptive = currents.iter().map(|_| Ok(Adaptive::new(timing))).collect();
+        Trials { neuron, timing, currents, spikes, adaptive }
+    }
+
+    /// Values of each current.
+    fn length(&self) -> usize {
+        self.currents.first().map_or(0, |current| current.len())
+    }
+
+    /// Does one value again by the adaptive scheme, in the lanes that are not valid.
+    #[cold]
+    fn redo<S: Simd, const N: usize>(
+        &mut self,
+        before: States<S, N>,
+        states: &mut States<S, N>,
+        valid: u64,
+        value: usize,
+    ) {
+        for lane in (0..self.currents.len()).filter(|&lane| valid >> lane & 1 == 0) {
+            // A trial that ended still has a lane.
+            let state = self.redo_lane(lane, before.lane(lane), value).unwrap_or(State::steady(INITIAL_POTENTIAL_MV));
+            states.set_lane(lane, state);
+        }
+    }
+
+    /// Nothing, if the trial ends or has ended.
+    fn redo_lane(&mut self, lane: usize, before: State, value: usize) -> Option<State> {
+        let adaptive = self.adaptive[lane].as_mut().ok()?;
+        if self.spikes == Spikes::StopAtFirst && !adaptive.spike_times_ms.is_empty() {
+            return None;
+        }
+        match self.neuron.value_adaptively(before, value, self.timing, self.currents[lane], adaptive) {
+            Ok(state) => Some(state),
+            Err(error) => {
+                self.adaptive[lane] = Err(error);
+                None
+            }
+        }
+    }
+
+    fn spikes(self) -> Vec<Result<Vec<f64>>> {
+        self.adaptive.into_iter().map(|adaptive| Ok(adaptive?.spike_times_ms)).collect()
+    }
+}
+
+/// The scheme with a fixed step.
+struct FixedSteps<S: Simd, const N: usize> {
+    constants: Constants<S, N>,
+    /// What moves the potential whatever it is, mV/ms: leak, constant and injected current.
+    drive: Doubles<S, N>,
+    steps_per_value: usize,
+    /// The current changes `late_steps` into a value of the potential, to what it was `late_values` before.
+    late_values: usize,
+    late_steps: usize,
+    /// The range in which fixed steps are valid, mV.
+    centre_mv: f64,
+    half_range_mv: f64,
+}
+
+impl<S: Simd, const N: usize> FixedSteps<S, N> {
+    /// Every lane is valid.
+    const ALL: u64 = (1 << Doubles::<S, N>::LEN) - 1;
+
+    #[inline(always)]
+    fn new(simd: S, neuron: &HhPscAlpha, timing: Timing) -> Self {
+        let constants = Constants::new(simd, neuron, timing.fixed_step_ms());
+        let span = timing.fixed_span();
+        let (lowest, highest) = timing.fixed_range_mv();
+        FixedSteps {
+            constants,
+            drive: constants.drive,
+            steps_per_value: timing.steps_per_value / span,
+            late_values: timing.delay_steps / timing.steps_per_value,
+            late_steps: timing.delay_steps % timing.steps_per_value / span,
+            centre_mv: (highest + lowest) / 2.0,
+            half_range_mv: ((highest - lowest) / 2.0).max(0.0),
+        }
+    }
+
+    /// Goes on to the next value of the potential. Also says in which lanes all steps were valid.
+    #[inline(always)]
+    fn advance(&mut self, mut y: States<S, N>, currents: &[&[f64]], value: usize) -> (States<S, N>, u64) {
+        let zero = y.v * 0.0;
+        let (mut largest_square, mut farthest_square) = (zero, zero);
+        let mut exponentials = Exponentials::at(y.v);
+        for step_in_value in 0..self.steps_per_value {
+            if step_in_value == self.late_steps && value >= self.late_values {
+                self.inject(currents, value - self.late_values);
+            }
+            let (next, move_mv) = step(y, exponentials, self.drive, &self.constants);
+            exponentials = exponentials.advanced(next.v - y.v);
+            y = next;
+            let distance = y.v - self.centre_mv;
+            largest_square = largest_square.max(move_mv * move_mv);
+            farthest_square = farthest_square.max(distance * distance);
+        }
+        let valid = largest_square.lanes_below(LARGEST_MOVE_MV * LARGEST_MOVE_MV)
+            & farthest_square.lanes_below(self.half_range_mv * self.half_range_mv);
+        (y, valid)
+    }
+
+    /// Sets the drive to that of one value of the currents.
+    #[inline(always)]
+    fn inject(&mut self, currents: &[&[f64]], value: usize) {
+        let mut injected = [0.0; MAX_LANES];
+        for (injected, current) in injected.iter_mut().zip(currents) {
+            *injected = current[value];
+        }
+        let injected = Doubles::load(self.drive.token(), &injected);
+        self.drive = injected.mul_add(self.constants.per_c, self.constants.drive);
+    }
+}
+
+/// Potential and gates of as many neurons as `N` vectors have lanes.
 #[derive(Clone, Copy)]
-struct States<V> {
-    v: V,
-    m: V,
-    h: V,
-    n: V,
+struct States<S: Simd, const N: usize> {
+    v: Doubles<S, N>,
+    m: Doubles<S, N>,
+    h: Doubles<S, N>,
+    n: Doubles<S, N>,
 }
 
-impl<V: Vector<Element = f64>> States<V> {
+impl<S: Simd, const N: usize> States<S, N> {
     #[inline(always)]
-    fn splat(State { v, m, h, n }: State) -> Self {
-        States { v: V::splat(v), m: V::splat(m), h: V::splat(h), n: V::splat(n) }
+    fn splat(simd: S, State { v, m, h, n }: State) -> Self {
+        let splat = |value| Doubles::splat(simd, value);
+        States { v: splat(v), m: splat(m), h: splat(h), n: splat(n) }
     }
 
-    /// These states moved along slopes for a time.
+    /// The states after `time` (ms) with these slopes.
     #[inline(always)]
-    fn moved(self, time: V, slopes: States<V>) -> Self {
+    fn advanced(self, time: Doubles<S, N>, slopes: Self) -> Self {
         States {
             v: time.mul_add(slopes.v, self.v),
             m: time.mul_add(slopes.m, self.m),
@@ -83,90 +235,77 @@ impl<V: Vector<Element = f64>> States<V> {
     }
 
     fn lane(&self, lane: usize) -> State {
-        let value = |vector: V| {
-            let mut values = [0.0; MAX_LANES];
-            vector.store(&mut values);
-            values[lane]
-        };
-        State { v: value(self.v), m: value(self.m), h: value(self.h), n: value(self.n) }
+        State { v: self.v.lane(lane), m: self.m.lane(lane), h: self.h.lane(lane), n: self.n.lane(lane) }
     }
 
     fn set_lane(&mut self, lane: usize, state: State) {
-        let set = |vector: &mut V, value: f64| {
-            let mut values = [0.0; MAX_LANES];
-            vector.store(&mut values);
-            values[lane] = value;
-            *vector = V::load(&values);
-        };
-        set(&mut self.v, state.v);
-        set(&mut self.m, state.m);
-        set(&mut self.h, state.h);
-        set(&mut self.n, state.n);
+        self.v.set_lane(lane, state.v);
+        self.m.set_lane(lane, state.m);
+        self.h.set_lane(lane, state.h);
+        self.n.set_lane(lane, state.n);
     }
 }
 
 /// What stays the same in all steps.
 #[derive(Clone, Copy)]
-struct Constants<V> {
-    /// Conductances divided by the capacitance, 1/ms.
-    g_na: V,
-    g_k: V,
-    g_l: V,
-    e_na: V,
-    e_k: V,
+struct Constants<S: Simd, const N: usize> {
+    /// Conductances divided by the capacitance, 1/ms; the leak's with the sign changed.
+    g_na: Doubles<S, N>,
+    g_k: Doubles<S, N>,
+    minus_g_l: Doubles<S, N>,
+    e_na: Doubles<S, N>,
+    e_k: Doubles<S, N>,
     /// What the leak and the constant current add to the potential's slope, mV/ms.
-    drive: V,
+    drive: Doubles<S, N>,
     /// 1 / C_m, 1/pF.
-    per_c: V,
+    per_c: Doubles<S, N>,
     /// A half and a whole step, a third and a sixth of it, ms.
-    half: V,
-    whole: V,
-    third: V,
-    sixth: V,
+    half: Doubles<S, N>,
+    whole: Doubles<S, N>,
+    third: Doubles<S, N>,
+    sixth: Doubles<S, N>,
 }
 
-impl<V: Vector<Element = f64>> Constants<V> {
+impl<S: Simd, const N: usize> Constants<S, N> {
     #[inline(always)]
-    fn new(neuron: &HhPscAlpha, step_ms: f64) -> Self {
+    fn new(simd: S, neuron: &HhPscAlpha, step_ms: f64) -> Self {
+        let splat = |value| Doubles::splat(simd, value);
         let per_c = 1.0 / neuron.C_m;
         Constants {
-            g_na: V::splat(neuron.g_Na * per_c),
-            g_k: V::splat(neuron.g_K * per_c),
-            g_l: V::splat(neuron.g_L * per_c),
-            e_na: V::splat(neuron.E_Na),
-            e_k: V::splat(neuron.E_K),
-            drive: V::splat((neuron.I_e + neuron.g_L * neuron.E_L) * per_c),
-            per_c: V::splat(per_c),
-            half: V::splat(step_ms / 2.0),
-            whole: V::splat(step_ms),
-            third: V::splat(step_ms / 3.0),
-            sixth: V::splat(step_ms / 6.0),
+            g_na: splat(neuron.g_Na * per_c),
+            g_k: splat(neuron.g_K * per_c),
+            minus_g_l: splat(-neuron.g_L * per_c),
+            e_na: splat(neuron.E_Na),
+            e_k: splat(neuron.E_K),
+            drive: splat((neuron.I_e + neuron.g_L * neuron.E_L) * per_c),
+            per_c: splat(per_c),
+            half: splat(step_ms / 2.0),
+            whole: splat(step_ms),
+            third: splat(step_ms / 3.0),
+            sixth: splat(step_ms / 6.0),
         }
     }
 }
 
 /// The exponentials that all rates come from, at one potential: the two rates that are nothing else.
 #[derive(Clone, Copy)]
-struct Exponentials<V> {
+struct Exponentials<S: Simd, const N: usize> {
     /// exp(-(V + 65) / 80) / 8
-    beta_n: V,
+    beta_n: Doubles<S, N>,
     /// 4 exp(-(V + 65) / 18)
-    beta_m: V,
+    beta_m: Doubles<S, N>,
 }
 
-impl<V: Exp2<Element = f64>> Exponentials<V> {
+impl<S: Simd, const N: usize> Exponentials<S, N> {
     #[inline(always)]
-    fn at(v: V) -> Self {
-        let above = V::splat(-65.0) - v;
-        Exponentials {
-            beta_n: V::splat(0.125) * exp(above * V::splat(1.0 / 80.0)),
-            beta_m: V::splat(4.0) * exp(above * V::splat(1.0 / 18.0)),
-        }
+    fn at(v: Doubles<S, N>) -> Self {
+        let below = -(v + 65.0);
+        Exponentials { beta_n: exp(below * (1.0 / 80.0)) * 0.125, beta_m: exp(below * (1.0 / 18.0)) * 4.0 }
     }
 
     /// Those at a potential that is higher by `move_mv`.
     #[inline(always)]
-    fn moved(self, move_mv: V) -> Self {
+    fn advanced(self, move_mv: Doubles<S, N>) -> Self {
         let (a, b): (f64, f64) = (-1.0 / 80.0, -1.0 / 18.0);
         let (a2, a3, b2, b3, b4) = (a * a / 2.0, a * a * a / 6.0, b * b / 2.0, b * b * b / 6.0, b * b * b * b / 24.0);
         Exponentials {
@@ -178,23 +317,26 @@ impl<V: Exp2<Element = f64>> Exponentials<V> {
 
 /// A polynomial by Horner's rule, the highest coefficient first.
 #[inline(always)]
-fn polynomial<V: Vector<Element = f64>, const N: usize>(x: V, coefficients: [f64; N]) -> V {
-    let mut sum = V::splat(coefficients[0]);
+fn polynomial<S: Simd, const N: usize, const COUNT: usize>(
+    x: Doubles<S, N>,
+    coefficients: [f64; COUNT],
+) -> Doubles<S, N> {
+    let mut sum = Doubles::splat(x.token(), coefficients[0]);
     for &coefficient in &coefficients[1..] {
-        sum = sum.mul_add(x, V::splat(coefficient));
+        sum = sum.mul_add(x, coefficient);
     }
     sum
 }
 
 /// exp(x) for x from -700 to 700: 2 to the nearest whole power, times a Taylor series of the rest.
 #[inline(always)]
-fn exp<V: Exp2<Element = f64>>(x: V) -> V {
+fn exp<S: Simd, const N: usize>(x: Doubles<S, N>) -> Doubles<S, N> {
     // Added and taken away, it leaves the nearest whole number.
-    let round = V::splat(6_755_399_441_055_744.0);
-    let whole = x.mul_add(V::splat(std::f64::consts::LOG2_E), round) - round;
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let whole = x.mul_add(std::f64::consts::LOG2_E, ROUND) - ROUND;
     // ln 2 in two parts, so that the rest is exact.
-    let rest = whole.mul_add(V::splat(-0.693_147_180_369_123_8), x);
-    let rest = whole.mul_add(V::splat(-1.908_214_929_270_587_7e-10), rest);
+    let rest = whole.mul_add(-0.693_147_180_369_123_8, x);
+    let rest = whole.mul_add(-1.908_214_929_270_587_7e-10, rest);
     let mut series = [1.0; 13];
     let mut factorial = 1.0;
     for i in 1..13 {
@@ -206,37 +348,37 @@ fn exp<V: Exp2<Element = f64>>(x: V) -> V {
 
 /// Opening and closing rates of the gates, 1/ms.
 #[derive(Clone, Copy)]
-struct Rates<V> {
-    alpha_m: V,
-    beta_m: V,
-    alpha_h: V,
-    beta_h: V,
-    alpha_n: V,
-    beta_n: V,
+struct Rates<S: Simd, const N: usize> {
+    alpha_m: Doubles<S, N>,
+    beta_m: Doubles<S, N>,
+    alpha_h: Doubles<S, N>,
+    beta_h: Doubles<S, N>,
+    alpha_n: Doubles<S, N>,
+    beta_n: Doubles<S, N>,
 }
 
-impl<V: Exp2<Element = f64>> Rates<V> {
+impl<S: Simd, const N: usize> Rates<S, N> {
     /// The rates at potential `v`, which must not be -55 or -40 mV.
     #[inline(always)]
-    fn at(v: V, exponentials: Exponentials<V>) -> Self {
-        let one = V::splat(1.0);
+    fn at(v: Doubles<S, N>, exponentials: Exponentials<S, N>) -> Self {
+        let one = Doubles::splat(v.token(), 1.0);
         // exp(-(V + 65) / 20) / 2^12 and exp(-(V + 65) / 10) / 2^24.
         let by_40 = exponentials.beta_n * exponentials.beta_n;
         let by_20 = by_40 * by_40;
         let by_10 = by_20 * by_20;
         // The numerators of alpha_n and alpha_m; the denominators of these and of beta_h.
-        let over_n = v.mul_add(V::splat(0.01), V::splat(0.55));
-        let over_m = v.mul_add(V::splat(0.1), V::splat(4.0));
-        let under_n = by_10.neg_mul_add(V::splat(TWO_24 * std::f64::consts::E), one);
-        let under_m = by_10.neg_mul_add(V::splat(TWO_24 * 12.182_493_960_703_473), one);
-        let under_h = by_10.mul_add(V::splat(TWO_24 * 20.085_536_923_187_668), one);
+        let over_n = v.mul_add(0.01, 0.55);
+        let over_m = v.mul_add(0.1, 4.0);
+        let under_n = by_10.mul_add(-TWO_24 * std::f64::consts::E, one);
+        let under_m = by_10.mul_add(-TWO_24 * 12.182_493_960_703_473, one);
+        let under_h = by_10.mul_add(TWO_24 * 20.085_536_923_187_668, one);
         let n_and_m = under_n * under_m;
         let all = one / (n_and_m * under_h);
         let n_or_m = all * under_h;
         Rates {
             alpha_m: over_m * (n_or_m * under_n),
             beta_m: exponentials.beta_m,
-            alpha_h: V::splat(0.07 * 4096.0) * by_20,
+            alpha_h: by_20 * (0.07 * 4096.0),
             beta_h: all * n_and_m,
             alpha_n: over_n * (n_or_m * under_m),
             beta_n: exponentials.beta_n,
@@ -246,19 +388,19 @@ impl<V: Exp2<Element = f64>> Rates<V> {
 
 /// The slopes of states, given the exponentials at their potential and what moves it whatever it is, `drive` in mV/ms.
 #[inline(always)]
-fn slopes<V: Exp2<Element = f64>>(
-    y: States<V>,
-    exponentials: Exponentials<V>,
-    drive: V,
-    c: &Constants<V>,
-) -> States<V> {
+fn slopes<S: Simd, const N: usize>(
+    y: States<S, N>,
+    exponentials: Exponentials<S, N>,
+    drive: Doubles<S, N>,
+    c: &Constants<S, N>,
+) -> States<S, N> {
     let rates = Rates::at(y.v, exponentials);
     let na = c.g_na * y.m * (y.m * y.m) * y.h;
     let n2 = y.n * y.n;
     let k = c.g_k * n2 * n2;
     let dv = na.mul_add(c.e_na - y.v, drive);
     let dv = k.mul_add(c.e_k - y.v, dv);
-    let dv = c.g_l.neg_mul_add(y.v, dv);
+    let dv = c.minus_g_l.mul_add(y.v, dv);
     States {
         v: dv,
         m: gate_slope(rates.alpha_m, rates.beta_m, y.m),
@@ -269,108 +411,28 @@ fn slopes<V: Exp2<Element = f64>>(
 
 /// alpha (1 - x) - beta x
 #[inline(always)]
-fn gate_slope<V: Vector<Element = f64>>(alpha: V, beta: V, x: V) -> V {
-    (alpha + beta).neg_mul_add(x, alpha)
+fn gate_slope<S: Simd, const N: usize>(alpha: Doubles<S, N>, beta: Doubles<S, N>, x: Doubles<S, N>) -> Doubles<S, N> {
+    (-(alpha + beta)).mul_add(x, alpha)
 }
 
 /// One step, from the exponentials at its start; also how far the potential moves up to the last stage.
 #[inline(always)]
-fn step<V: Exp2<Element = f64>>(
-    y: States<V>,
-    exponentials: Exponentials<V>,
-    drive: V,
-    c: &Constants<V>,
-) -> (States<V>, V) {
+fn step<S: Simd, const N: usize>(
+    y: States<S, N>,
+    exponentials: Exponentials<S, N>,
+    drive: Doubles<S, N>,
+    c: &Constants<S, N>,
+) -> (States<S, N>, Doubles<S, N>) {
     let k1 = slopes(y, exponentials, drive, c);
-    let y2 = y.moved(c.half, k1);
-    let k2 = slopes(y2, exponentials.moved(y2.v - y.v), drive, c);
-    let y3 = y.moved(c.half, k2);
-    let k3 = slopes(y3, exponentials.moved(y3.v - y.v), drive, c);
-    let y4 = y.moved(c.whole, k3);
+    let y2 = y.advanced(c.half, k1);
+    let k2 = slopes(y2, exponentials.advanced(y2.v - y.v), drive, c);
+    let y3 = y.advanced(c.half, k2);
+    let k3 = slopes(y3, exponentials.advanced(y3.v - y.v), drive, c);
+    let y4 = y.advanced(c.whole, k3);
     let move_mv = y4.v - y.v;
-    let k4 = slopes(y4, exponentials.moved(move_mv), drive, c);
-    (y.moved(c.sixth, k1).moved(c.third, k2).moved(c.third, k3).moved(c.sixth, k4), move_mv)
-}
-
-/// What happens in one lane: what the adaptive scheme remembers, or why the trial ended.
-type Lane = Result<Adaptive>;
-
-/// Simulates at most as many trials as the vector has lanes.
-#[inline(always)]
-fn simulate<V: Exp2<Element = f64>>(
-    batch: &Batch,
-    currents: &[&[f64]],
-    potentials: &mut [&mut [f64]],
-) -> Vec<Result<Vec<f64>>> {
-    let timing = batch.timing;
-    let c = &Constants::new(batch.neuron, timing.fixed_step_ms());
-    let mut lanes: Vec<Lane> = currents.iter().map(|_| Ok(Adaptive::new(timing))).collect();
-    let rest = State::steady(INITIAL_POTENTIAL_MV);
-    let mut y = States::<V>::splat(rest);
-    let mut drive = c.drive;
-    let (lowest, highest) = timing.fixed_range_mv();
-    let (centre, half_range) = (V::splat((highest + lowest) / 2.0), ((highest - lowest) / 2.0).max(0.0));
-    let (largest_square, farthest_square) =
-        (V::splat(LARGEST_MOVE_MV * LARGEST_MOVE_MV), V::splat(half_range * half_range));
-    // The current changes `late_steps` into a value of the potential, to what it was `late_values` before.
-    let span = timing.fixed_span();
-    let (late_values, late_steps) =
-        (timing.delay_steps / timing.steps_per_value, timing.delay_steps % timing.steps_per_value / span);
-    for value in 0..currents.first().map_or(0, |current| current.len()) {
-        let before = y;
-        // Squares of the largest move and of the largest distance.
-        let (mut largest, mut farthest) = (V::splat(0.0), V::splat(0.0));
-        let mut exponentials = Exponentials::at(y.v);
-        for step_in_value in 0..timing.steps_per_value / span {
-            if step_in_value == late_steps && value >= late_values {
-                let mut injected = [0.0; MAX_LANES];
-                for (injected, current) in injected.iter_mut().zip(currents) {
-                    *injected = current[value - late_values];
-                }
-                drive = V::load(&injected).mul_add(c.per_c, c.drive);
-            }
-            let (next, move_mv) = step(y, exponentials, drive, c);
-            exponentials = exponentials.moved(next.v - y.v);
-            y = next;
-            let distance = y.v - centre;
-            largest = largest.max(move_mv * move_mv);
-            farthest = farthest.max(distance * distance);
-        }
-        let mut v = [0.0; MAX_LANES];
-        y.v.store(&mut v);
-        // Not a number is neither.
-        let sound = V::splat(1.0).where_greater(largest_square, largest).where_greater(farthest_square, farthest);
-        if V::splat(0.5).any_greater(sound) {
-            let mut is_sound = [0.0; MAX_LANES];
-            sound.store(&mut is_sound);
-            for (lane, memory) in lanes.iter_mut().enumerate().filter(|&(lane, _)| is_sound[lane] < 0.5) {
-                let redone = redo(batch, before.lane(lane), value, currents[lane], memory);
-                // A trial that ended still has a lane.
-                let state = redone.unwrap_or(rest);
-                y.set_lane(lane, state);
-                v[lane] = state.v;
-            }
-        }
-        for (potential, &v) in potentials.iter_mut().zip(&v) {
-            potential[value] = v;
-        }
-    }
-    lanes.into_iter().map(|lane| lane.map(|adaptive| adaptive.spike_times_ms)).collect()
-}
-
-/// Does one value in one lane adaptively; nothing, if the trial ends or has ended.
-fn redo(batch: &Batch, before: State, value: usize, current: &[f64], lane: &mut Lane) -> Option<State> {
-    let adaptive = lane.as_mut().ok()?;
-    if batch.spikes == Spikes::StopAtFirst && !adaptive.spike_times_ms.is_empty() {
-        return None;
-    }
-    match batch.neuron.value_adaptively(before, value, batch.timing, current, adaptive) {
-        Ok(state) => Some(state),
-        Err(error) => {
-            *lane = Err(error);
-            None
-        }
-    }
+    let k4 = slopes(y4, exponentials.advanced(move_mv), drive, c);
+    let next = y.advanced(c.sixth, k1).advanced(c.third, k2).advanced(c.third, k3).advanced(c.sixth, k4);
+    (next, move_mv)
 }
 
 #[cfg(test)]
@@ -445,26 +507,29 @@ mod tests {
         }
     }
 
-    /// The rates in each lane at many potentials.
-    struct AllRates<'a>(&'a [f64]);
+    /// The rates at many potentials, and the exponentials after a move of each length.
+    struct Found<'a> {
+        potentials_mv: &'a [f64],
+        moves_mv: &'a [f64],
+    }
 
-    impl Kernel for AllRates<'_> {
-        type Output = Vec<[f64; 6]>;
+    impl Kernel for Found<'_> {
+        type Output = (Vec<[f64; 6]>, Vec<[f64; 4]>);
 
         #[inline(always)]
-        fn run<I: Isa>(self) -> Self::Output {
-            let mut found = Vec::new();
-            for &v in self.0 {
-                let vector = Pair::<I::F64>::splat(v);
-                let rates = Rates::at(vector, Exponentials::at(vector));
-                let mut lanes = [0.0; MAX_LANES];
+        fn run<S: Simd>(self, simd: S) -> Self::Output {
+            let splat = |value| Doubles::<S, 2>::splat(simd, value);
+            let rates = self.potentials_mv.iter().map(|&v| {
+                let rates = Rates::at(splat(v), Exponentials::at(splat(v)));
                 let all = [rates.alpha_m, rates.beta_m, rates.alpha_h, rates.beta_h, rates.alpha_n, rates.beta_n];
-                found.push(all.map(|rate| {
-                    rate.store(&mut lanes);
-                    lanes[0]
-                }));
-            }
-            found
+                all.map(|rate| rate.lane(0))
+            });
+            let moved = self.moves_mv.iter().map(|&move_mv| {
+                let advanced = Exponentials::at(splat(-65.0)).advanced(splat(move_mv));
+                let exact = Exponentials::at(splat(-65.0 + move_mv));
+                [advanced.beta_n, exact.beta_n, advanced.beta_m, exact.beta_m].map(|rate| rate.lane(0))
+            });
+            (rates.collect(), moved.collect())
         }
     }
 
@@ -472,7 +537,8 @@ mod tests {
     fn rates_are_exact_within_the_range_of_fixed_steps() {
         let potentials: Vec<f64> = (0..=4 * 162).map(|i| -220.0 + f64::from(i) / 4.0).collect();
         for level in SimdLevel::available() {
-            for (&v, found) in potentials.iter().zip(dispatch_on(level, AllRates(&potentials))) {
+            let (rates, _) = dispatch_on(level, Found { potentials_mv: &potentials, moves_mv: &[] });
+            for (&v, found) in potentials.iter().zip(rates) {
                 let exact = [alpha_m(v), beta_m(v), alpha_h(v), beta_h(v), alpha_n(v), beta_n(v)];
                 for (found, exact) in found.into_iter().zip(exact) {
                     assert!((found / exact - 1.0).abs() < 1e-12, "{level:?} at {v} mV: {found} {exact}");
@@ -483,11 +549,12 @@ mod tests {
 
     #[test]
     fn exponentials_move_with_the_potential() {
-        for move_mv in [-LARGEST_MOVE_MV, -0.1, 1e-6, LARGEST_MOVE_MV] {
-            let at = |v: f64| Exponentials::at(<crate::simd::Portable as Isa>::F64::splat(v));
-            let (moved, exact) = (at(-65.0).moved(Vector::splat(move_mv)), at(-65.0 + move_mv));
-            for (moved, exact) in [(moved.beta_n, exact.beta_n), (moved.beta_m, exact.beta_m)] {
-                assert!((moved.sum() / exact.sum() - 1.0).abs() < 1e-13, "{move_mv} mV");
+        let moves_mv = [-LARGEST_MOVE_MV, -0.1, 1e-6, LARGEST_MOVE_MV];
+        for level in SimdLevel::available() {
+            let (_, moved) = dispatch_on(level, Found { potentials_mv: &[], moves_mv: &moves_mv });
+            for ([n, exact_n, m, exact_m], move_mv) in moved.into_iter().zip(moves_mv) {
+                assert!((n / exact_n - 1.0).abs() < 1e-13, "{level:?}, {move_mv} mV");
+                assert!((m / exact_m - 1.0).abs() < 1e-13, "{level:?}, {move_mv} mV");
             }
         }
     }

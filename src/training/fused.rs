@@ -1,5 +1,5 @@
-//! The network's arithmetic on a CPU, sample by sample: all layers forward, the error, all layers backward, while a sample's
-//! numbers stay in the processor's cache.
+//! The network on a CPU, sample by sample: all layers forward, the error, all layers backward, while a sample's numbers stay in
+//! the processor's cache.
 //!
 //! A sample is kept channel by channel, so that a vector holds consecutive time steps of one channel:
 //!
@@ -8,29 +8,32 @@
 //! |margin of zeros| ...                                                                                   channel 1
 //! ```
 //!
-//! Kernels then reach over both ends without a question, and 'same' padding is what the margins are. Everything is one of two
-//! loops, which keep a block of results in registers:
+//! Kernels can then read beyond both ends without a check, and the margins are the zeros of 'same' padding. Everything is one of
+//! two loops, which keep a block of results in registers:
 //!
-//! - [`convolve`]: output\[o\]\[t\] = sum over taps and channels of weight * input\[c\]\[t + tap\]. Backward it is used a second
-//!   time, with mirrored kernels, to bring the error from a layer's outputs to its inputs.
-//! - [`correlate`]: gradient\[tap, c, o\] = sum over t of input\[c\]\[t + tap\] * error\[o\]\[t\].
+//! - [`Convolution`]: output\[o\]\[t\] = sum over taps and channels of weight * input\[c\]\[t + tap\]. Backward it is used a
+//!   second time, with flipped kernels, to bring the error from a layer's outputs to its inputs.
+//! - [`WeightGradient`]: gradient\[tap, c, o\] = sum over t of input\[c\]\[t + tap\] * error\[o\]\[t\].
 //!
-//! The plain form of the same arithmetic is in [`reference`](super::reference).
+//! The plain form of the same computation is in [`reference`](super::reference).
 
-#![allow(clippy::needless_range_loop, reason = "lanes and channels are counted, in several arrays at once")]
+#![allow(clippy::needless_range_loop, reason = "vectors and channels are counted, in several arrays at once")]
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+
+use fearless_simd::prelude::*;
 
 use super::{Samples, Segment};
 use crate::model::Variable;
-use crate::simd::{Isa, Kernel, SimdLevel, Vector, dispatch_on};
+use crate::simd::{Kernel, SimdLevel, dispatch_on};
 
 /// Vectors of time steps that are worked on together, and channels.
 const VECTORS: usize = 2;
 const CHANNELS: usize = 4;
 /// Rows of the gradient that are worked on together.
 const ROWS: usize = 3;
-/// Single-precision sums of the gradient run over at most so many steps; then they are added up in double precision.
+/// Single-precision sums of the gradient run over at most this many steps; then they are added up in double precision.
 const SUM_STEPS: usize = 960;
 
 /// A convolution, or the linear layer, which is one with a kernel of one step.
@@ -40,44 +43,37 @@ struct Layer {
     outputs: usize,
     kernel_size: usize,
     /// Where kernel and bias are among all weights.
-    kernel: std::ops::Range<usize>,
-    bias: std::ops::Range<usize>,
+    kernel: Range<usize>,
+    bias: Range<usize>,
 }
 
 impl Layer {
+    fn new(kernel: &Variable, bias: &Variable) -> Self {
+        let (kernel_size, inputs, outputs) = match kernel.shape[..] {
+            [kernel_size, inputs, outputs] => (kernel_size, inputs, outputs),
+            _ => (1, kernel.shape[0], kernel.shape[1]),
+        };
+        Layer { inputs, outputs, kernel_size, kernel: kernel.range.clone(), bias: bias.range.clone() }
+    }
+
     /// Steps before the present one that the kernel reaches.
     fn left(&self) -> usize {
         (self.kernel_size - 1) / 2
     }
 }
 
-/// The layers, and memory for those who compute with them.
+/// The layers, and memory for the threads that compute with them.
 pub(super) struct Network {
     layers: Vec<Layer>,
     weights: usize,
     level: SimdLevel,
-    /// Memory that nobody uses at the moment: asking the system for it anew each time would take as long as a sample.
+    /// Memory that is not in use: to allocate it anew would take as long as a sample.
     spare: Mutex<Vec<Memory>>,
-}
-
-/// Numbers in the places that a [`Shape`] gives them.
-#[derive(Default)]
-struct Memory {
-    numbers: Vec<f32>,
-    /// The number of steps of the samples it was used for, and whether with errors.
-    used_for: Option<(usize, bool)>,
 }
 
 impl Network {
     pub(super) fn new(variables: &[Variable], level: SimdLevel) -> Self {
-        let layer = |pair: &[Variable]| {
-            let (kernel_size, inputs, outputs) = match pair[0].shape[..] {
-                [kernel_size, inputs, outputs] => (kernel_size, inputs, outputs),
-                _ => (1, pair[0].shape[0], pair[0].shape[1]),
-            };
-            Layer { inputs, outputs, kernel_size, kernel: pair[0].range.clone(), bias: pair[1].range.clone() }
-        };
-        let layers: Vec<Layer> = variables.chunks_exact(2).map(layer).collect();
+        let layers: Vec<Layer> = variables.chunks_exact(2).map(|pair| Layer::new(&pair[0], &pair[1])).collect();
         let weights = layers.last().map_or(0, |layer| layer.bias.end);
         Network { layers, weights, level, spare: Mutex::default() }
     }
@@ -86,19 +82,20 @@ impl Network {
     pub(super) fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> (f64, Vec<f32>) {
         let mut gradient = vec![0.0; self.weights];
         let mut error = 0.0;
-        let mut memory = self.memory();
+        let mut memory = self.take_memory();
         for &row in rows {
             let Samples { steps, channels, .. } = *samples;
             let x = &samples.x[row * steps * channels..(row + 1) * steps * channels];
             let y = &samples.y[row * steps..(row + 1) * steps];
-            let work = Sample { network: self, weights, x, memory: &mut memory };
-            error += dispatch_on(self.level, Gradient { sample: work, y, gradient: &mut gradient });
+            let sample = Sample { network: self, weights, x, memory: &mut memory };
+            error += dispatch_on(self.level, Gradient { sample, y, gradient: &mut gradient });
         }
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        self.give_back(memory);
         (error, gradient.into_iter().map(|part| part as f32).collect())
     }
 
-    /// The output for a segment. A stretch of a sample is computed with the steps around it that its output depends on.
+    /// The output for a segment. A stretch of a sample is computed with the steps around it that its output depends on: `reach`
+    /// says how many before and after.
     pub(super) fn predict(
         &self,
         weights: &[f32],
@@ -109,20 +106,24 @@ impl Network {
         let Samples { steps, channels, .. } = *samples;
         let start = segment.steps.start.saturating_sub(reach.0);
         let end = steps.min(segment.steps.end + reach.1);
-        let mut memory = self.memory();
+        let mut memory = self.take_memory();
         let mut output = Vec::with_capacity(segment.samples.len() * segment.steps.len());
         for sample in segment.samples.clone() {
             let x = &samples.x[(sample * steps + start) * channels..(sample * steps + end) * channels];
             let wanted = segment.steps.start - start..segment.steps.end - start;
-            let work = Sample { network: self, weights, x, memory: &mut memory };
-            dispatch_on(self.level, Prediction { sample: work, wanted, output: &mut output });
+            let sample = Sample { network: self, weights, x, memory: &mut memory };
+            dispatch_on(self.level, Prediction { sample, wanted, output: &mut output });
         }
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        self.give_back(memory);
         output
     }
 
-    fn memory(&self) -> Memory {
+    fn take_memory(&self) -> Memory {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, memory: Memory) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 }
 
@@ -146,47 +147,131 @@ impl Kernel for Gradient<'_> {
     type Output = f64;
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> f64 {
+    fn run<S: Simd>(self, simd: S) -> f64 {
         let Gradient { sample: Sample { network, weights, x, memory }, y, gradient } = self;
-        let layers = &network.layers;
-        let shape = Shape::new::<I::F32>(network, y.len());
-        let (activations, errors) = shape.split(memory, network, true);
-        forward::<I::F32>(network, weights, x, shape, activations);
+        let layout = Layout::new::<S>(network, y.len());
+        let (activations, errors) = memory.split(layout, network, true);
+        forward(simd, network, weights, x, layout, activations);
 
-        let output = shape.start_of(network, layers.len()) + shape.margin;
-        let predicted = &activations[output..output + shape.steps];
-        let squares = square_errors::<I::F32>(predicted, y, &mut errors[output..output + shape.steps]);
-        let mut mirrored = Vec::new();
-        for (i, layer) in layers.iter().enumerate().rev() {
-            let (input, output) = (shape.start_of(network, i), shape.start_of(network, i + 1));
-            let inputs = &activations[input..output];
-            let (before, after) = errors.split_at_mut(output);
-            correlate::<I::F32>(layer, shape, inputs, after, gradient);
-            if i == 0 {
-                break;
-            }
-            mirror(layer, &weights[layer.kernel.clone()], &mut mirrored);
-            let left = layer.kernel_size - 1 - layer.left();
-            let (sizes, masks) = ([layer.kernel_size, layer.outputs, layer.inputs, left], inputs);
-            convolve::<I::F32>(sizes, shape, after, &mut before[input..], &mirrored, End::Mask(masks));
-        }
+        let output = layout.start_of(network, network.layers.len()) + layout.margin;
+        let predicted = &activations[output..output + layout.steps];
+        let squares = square_errors(simd, predicted, y, &mut errors[output..output + layout.steps]);
+        backward(simd, network, weights, layout, activations, errors, gradient);
         squares
+    }
+}
+
+/// Appends the wanted steps of the output.
+struct Prediction<'a> {
+    sample: Sample<'a>,
+    wanted: Range<usize>,
+    output: &'a mut Vec<f32>,
+}
+
+impl Kernel for Prediction<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Prediction { sample: Sample { network, weights, x, memory }, wanted, output } = self;
+        let channels = network.layers.first().map_or(1, |layer| layer.inputs);
+        let layout = Layout::new::<S>(network, x.len() / channels);
+        let (activations, _) = memory.split(layout, network, false);
+        forward(simd, network, weights, x, layout, activations);
+        let start = layout.start_of(network, network.layers.len()) + layout.margin;
+        output.extend_from_slice(&activations[start + wanted.start..start + wanted.end]);
+    }
+}
+
+/// How a sample lies in memory.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    steps: usize,
+    /// Steps rounded up to whole blocks of vectors.
+    padded: usize,
+    margin: usize,
+    /// Numbers from one channel to the next.
+    stride: usize,
+}
+
+impl Layout {
+    fn new<S: Simd>(network: &Network, steps: usize) -> Self {
+        let padded = steps.next_multiple_of(VECTORS * S::f32s::LEN);
+        let margin = network.layers.iter().map(|layer| layer.kernel_size).max().unwrap_or(1);
+        let margin = margin.next_multiple_of(S::f32s::LEN);
+        Layout { steps, padded, margin, stride: margin + padded + margin }
+    }
+
+    /// Where the channels of layer `i`'s input begin.
+    fn start_of(&self, network: &Network, i: usize) -> usize {
+        self.stride * network.layers[..i].iter().map(|layer| layer.inputs).sum::<usize>()
+    }
+}
+
+/// Numbers in the places that a [`Layout`] gives them.
+#[derive(Default)]
+struct Memory {
+    numbers: Vec<f32>,
+    /// The number of steps of the samples it was used for, and whether with errors.
+    used_for: Option<(usize, bool)>,
+}
+
+impl Memory {
+    /// The activations of all layers, and the errors, with zeros in all places that are not written to. Memory that was used
+    /// for samples of the same length has them already.
+    fn split(&mut self, layout: Layout, network: &Network, errors: bool) -> (&mut [f32], &mut [f32]) {
+        let activations = layout.start_of(network, network.layers.len()) + layout.stride;
+        if self.used_for.replace((layout.steps, errors)) != Some((layout.steps, errors)) {
+            self.numbers.clear();
+            self.numbers.resize(if errors { 2 * activations } else { activations }, 0.0);
+        }
+        self.numbers.split_at_mut(activations)
+    }
+}
+
+/// All layers' activations, from the input on.
+#[inline(always)]
+fn forward<S: Simd>(simd: S, network: &Network, weights: &[f32], x: &[f32], layout: Layout, activations: &mut [f32]) {
+    let channels = network.layers.first().map_or(1, |layer| layer.inputs);
+    for channel in 0..channels {
+        let row = &mut activations[channel * layout.stride + layout.margin..][..layout.steps];
+        for (value, step) in row.iter_mut().zip(x.chunks_exact(channels)) {
+            *value = step[channel];
+        }
+    }
+    for (i, layer) in network.layers.iter().enumerate() {
+        let (before, after) = activations.split_at_mut(layout.start_of(network, i + 1));
+        let input = &before[layout.start_of(network, i)..];
+        let bias = &weights[layer.bias.clone()];
+        let convolution = Convolution {
+            taps: layer.kernel_size,
+            inputs: layer.inputs,
+            outputs: layer.outputs,
+            left: layer.left(),
+            kernel: &weights[layer.kernel.clone()],
+            epilogue: if i + 1 < network.layers.len() { Epilogue::Relu(bias) } else { Epilogue::Linear(bias) },
+        };
+        convolution.apply(simd, layout, input, after);
+        // Beyond the last step the next layer must find zeros.
+        for channel in 0..layer.outputs {
+            after[channel * layout.stride + layout.margin..][layout.steps..layout.padded].fill(0.0);
+        }
     }
 }
 
 /// The sum of squared errors of a prediction, and its derivative with respect to each value.
 #[inline(always)]
-fn square_errors<V: Vector<Element = f32>>(predicted: &[f32], y: &[f32], derivative: &mut [f32]) -> f64 {
+fn square_errors<S: Simd>(simd: S, predicted: &[f32], y: &[f32], derivative: &mut [f32]) -> f64 {
     let mut sum = 0.0;
-    let whole = y.len() / V::LANES * V::LANES;
+    let whole = y.len() / S::f32s::LEN * S::f32s::LEN;
     for start in (0..whole).step_by(SUM_STEPS) {
-        let mut squares = V::splat(0.0);
-        for t in (start..whole.min(start + SUM_STEPS)).step_by(V::LANES) {
-            let difference = V::load(&predicted[t..]) - V::load(&y[t..]);
+        let mut squares = S::f32s::splat(simd, 0.0);
+        for t in (start..whole.min(start + SUM_STEPS)).step_by(S::f32s::LEN) {
+            let difference = load(simd, predicted, t) - load(simd, y, t);
             squares = difference.mul_add(difference, squares);
-            (difference + difference).store(&mut derivative[t..]);
+            store(simd, difference + difference, derivative, t);
         }
-        sum += f64::from(squares.sum());
+        sum += f64::from(squares.reduce_sum());
     }
     for t in whole..y.len() {
         let difference = predicted[t] - y[t];
@@ -196,281 +281,240 @@ fn square_errors<V: Vector<Element = f32>>(predicted: &[f32], y: &[f32], derivat
     sum
 }
 
-/// Appends the wanted steps of the output.
-struct Prediction<'a> {
-    sample: Sample<'a>,
-    wanted: std::ops::Range<usize>,
-    output: &'a mut Vec<f32>,
-}
-
-impl Kernel for Prediction<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Prediction { sample: Sample { network, weights, x, memory }, wanted, output } = self;
-        let channels = network.layers.first().map_or(1, |layer| layer.inputs);
-        let shape = Shape::new::<I::F32>(network, x.len() / channels);
-        let (activations, _) = shape.split(memory, network, false);
-        forward::<I::F32>(network, weights, x, shape, activations);
-        let start = shape.start_of(network, network.layers.len()) + shape.margin;
-        output.extend_from_slice(&activations[start + wanted.start..start + wanted.end]);
-    }
-}
-
-/// How a sample lies in memory.
-#[derive(Debug, Clone, Copy)]
-struct Shape {
-    steps: usize,
-    /// Steps rounded up to whole blocks of vectors.
-    padded: usize,
-    margin: usize,
-    /// Numbers from one channel to the next.
-    stride: usize,
-}
-
-impl Shape {
-    fn new<V: Vector<Element = f32>>(network: &Network, steps: usize) -> Self {
-        let padded = steps.next_multiple_of(VECTORS * V::LANES);
-        let margin = network.layers.iter().map(|layer| layer.kernel_size).max().unwrap_or(1);
-        let margin = margin.next_multiple_of(V::LANES);
-        Shape { steps, padded, margin, stride: margin + padded + margin }
-    }
-
-    /// Where the channels of layer `i`'s input begin.
-    fn start_of(&self, network: &Network, i: usize) -> usize {
-        self.stride * network.layers[..i].iter().map(|layer| layer.inputs).sum::<usize>()
-    }
-
-    /// The activations of all layers, and the errors, with zeros in all places that are not written to. Memory that was used
-    /// for samples of the same length has them already.
-    fn split<'a>(&self, memory: &'a mut Memory, network: &Network, errors: bool) -> (&'a mut [f32], &'a mut [f32]) {
-        let activations = self.start_of(network, network.layers.len()) + self.stride;
-        let Memory { numbers, used_for } = memory;
-        if used_for.replace((self.steps, errors)) != Some((self.steps, errors)) {
-            numbers.clear();
-            numbers.resize(if errors { 2 * activations } else { activations }, 0.0);
-        }
-        numbers.split_at_mut(activations)
-    }
-}
-
-/// All layers' activations, from the input on.
+/// From the derivatives of the last layer's output to those of all weights, which are added to the gradient.
 #[inline(always)]
-fn forward<V: Vector<Element = f32>>(
+fn backward<S: Simd>(
+    simd: S,
     network: &Network,
     weights: &[f32],
-    x: &[f32],
-    shape: Shape,
-    activations: &mut [f32],
+    layout: Layout,
+    activations: &[f32],
+    errors: &mut [f32],
+    gradient: &mut [f64],
 ) {
-    let channels = network.layers.first().map_or(1, |layer| layer.inputs);
-    for channel in 0..channels {
-        let row = &mut activations[channel * shape.stride + shape.margin..][..shape.steps];
-        for (value, step) in row.iter_mut().zip(x.chunks_exact(channels)) {
-            *value = step[channel];
+    let mut flipped = Vec::new();
+    for (i, layer) in network.layers.iter().enumerate().rev() {
+        let (start, end) = (layout.start_of(network, i), layout.start_of(network, i + 1));
+        let input = &activations[start..end];
+        let (before, after) = errors.split_at_mut(end);
+        weight_gradient(simd, layer, layout, input, after, gradient);
+        if i == 0 {
+            break;
         }
-    }
-    for (i, layer) in network.layers.iter().enumerate() {
-        let output = shape.start_of(network, i + 1);
-        let (before, after) = activations.split_at_mut(output);
-        let input = &before[shape.start_of(network, i)..];
-        let sizes = [layer.kernel_size, layer.inputs, layer.outputs, layer.left()];
-        let bias = &weights[layer.bias.clone()];
-        let end = if i + 1 < network.layers.len() { End::Relu(bias) } else { End::Linear(bias) };
-        convolve::<V>(sizes, shape, input, after, &weights[layer.kernel.clone()], end);
-        // Beyond the last step the next layer must find zeros.
-        for channel in 0..layer.outputs {
-            after[channel * shape.stride + shape.margin..][shape.steps..shape.padded].fill(0.0);
-        }
+        flip_kernel(layer, &weights[layer.kernel.clone()], &mut flipped);
+        let convolution = Convolution {
+            taps: layer.kernel_size,
+            inputs: layer.outputs,
+            outputs: layer.inputs,
+            left: layer.kernel_size - 1 - layer.left(),
+            kernel: &flipped,
+            epilogue: Epilogue::Mask(input),
+        };
+        convolution.apply(simd, layout, after, &mut before[start..]);
     }
 }
 
 /// A layer's kernel for the way back: taps in reverse order, inputs and outputs exchanged.
-fn mirror(layer: &Layer, kernel: &[f32], mirrored: &mut Vec<f32>) {
-    mirrored.clear();
+fn flip_kernel(layer: &Layer, kernel: &[f32], flipped: &mut Vec<f32>) {
+    flipped.clear();
     for tap in (0..layer.kernel_size).rev() {
         for output in 0..layer.outputs {
             for input in 0..layer.inputs {
-                mirrored.push(kernel[(tap * layer.inputs + input) * layer.outputs + output]);
+                flipped.push(kernel[(tap * layer.inputs + input) * layer.outputs + output]);
             }
         }
     }
 }
 
-/// What becomes of a convolution's sums.
+/// What becomes of a convolution's sums. NaN passes through each of them, as in libtorch.
 #[derive(Clone, Copy)]
-enum End<'a> {
+enum Epilogue<'a> {
     /// A bias is added, and what is below 0 becomes 0.
     Relu(&'a [f32]),
     /// A bias is added.
     Linear(&'a [f32]),
-    /// They stay where these activations are above 0, and become 0 elsewhere.
+    /// The sums become 0 where these activations are 0: the derivative of the ReLU.
     Mask(&'a [f32]),
 }
 
-/// One convolution of all steps, from and to channels one after the other. `sizes`: taps, input channels, output channels, taps
-/// before the present step.
-#[inline(always)]
-fn convolve<V: Vector<Element = f32>>(
-    sizes: [usize; 4],
-    shape: Shape,
-    input: &[f32],
-    output: &mut [f32],
-    kernel: &[f32],
-    end: End,
-) {
-    let outputs = sizes[2];
-    for first in (0..outputs).step_by(CHANNELS) {
-        match outputs - first {
-            1 => convolve_block::<V, 1>(sizes, shape, input, output, kernel, end, first),
-            2 => convolve_block::<V, 2>(sizes, shape, input, output, kernel, end, first),
-            3 => convolve_block::<V, 3>(sizes, shape, input, output, kernel, end, first),
-            _ => convolve_block::<V, CHANNELS>(sizes, shape, input, output, kernel, end, first),
-        }
-    }
+/// A convolution of all steps.
+struct Convolution<'a> {
+    taps: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Taps before the present step.
+    left: usize,
+    /// Indexed by tap, input and output.
+    kernel: &'a [f32],
+    epilogue: Epilogue<'a>,
 }
 
-/// The same for `N` output channels from `first` on.
-#[inline(always)]
-fn convolve_block<V: Vector<Element = f32>, const N: usize>(
-    [taps, inputs, outputs, left]: [usize; 4],
-    shape: Shape,
-    input: &[f32],
-    output: &mut [f32],
-    kernel: &[f32],
-    end: End,
-    first: usize,
-) {
-    let zero = V::splat(0.0);
-    for t in (0..shape.padded).step_by(VECTORS * V::LANES) {
-        let mut sums = [[zero; VECTORS]; N];
-        if let End::Relu(bias) | End::Linear(bias) = end {
+impl Convolution<'_> {
+    /// From and to channels one after the other.
+    #[inline(always)]
+    fn apply<S: Simd>(&self, simd: S, layout: Layout, input: &[f32], output: &mut [f32]) {
+        for first in (0..self.outputs).step_by(CHANNELS) {
+            match self.outputs - first {
+                1 => self.channels::<S, 1>(simd, layout, input, output, first),
+                2 => self.channels::<S, 2>(simd, layout, input, output, first),
+                3 => self.channels::<S, 3>(simd, layout, input, output, first),
+                _ => self.channels::<S, CHANNELS>(simd, layout, input, output, first),
+            }
+        }
+    }
+
+    /// The same for `N` output channels from `first` on.
+    #[inline(always)]
+    fn channels<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        layout: Layout,
+        input: &[f32],
+        output: &mut [f32],
+        first: usize,
+    ) {
+        for t in (0..layout.padded).step_by(VECTORS * S::f32s::LEN) {
+            let sums = self.sums::<S, N>(simd, layout, input, first, t);
+            for o in 0..N {
+                for i in 0..VECTORS {
+                    let at = (first + o) * layout.stride + layout.margin + t + i * S::f32s::LEN;
+                    store(simd, self.finish(simd, sums[o][i], at), output, at);
+                }
+            }
+        }
+    }
+
+    /// The sums at `VECTORS` vectors of steps from `t` on.
+    #[inline(always)]
+    fn sums<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        layout: Layout,
+        input: &[f32],
+        first: usize,
+        t: usize,
+    ) -> [[S::f32s; VECTORS]; N] {
+        let mut sums = [[S::f32s::splat(simd, 0.0); VECTORS]; N];
+        if let Epilogue::Relu(bias) | Epilogue::Linear(bias) = self.epilogue {
             for (sums, &bias) in sums.iter_mut().zip(&bias[first..first + N]) {
-                *sums = [V::splat(bias); VECTORS];
+                *sums = [S::f32s::splat(simd, bias); VECTORS];
             }
         }
         let mut weight = first;
-        for tap in 0..taps {
-            let mut from = shape.margin + t + tap - left;
-            for _ in 0..inputs {
-                let values = &input[from..from + VECTORS * V::LANES];
-                let weights = &kernel[weight..weight + N];
-                let mut vectors = [zero; VECTORS];
+        for tap in 0..self.taps {
+            let mut from = layout.margin + t + tap - self.left;
+            for _ in 0..self.inputs {
+                let values = &input[from..from + VECTORS * S::f32s::LEN];
+                let weights = &self.kernel[weight..weight + N];
+                let mut vectors = [S::f32s::splat(simd, 0.0); VECTORS];
                 for i in 0..VECTORS {
-                    vectors[i] = V::load(&values[i * V::LANES..]);
+                    vectors[i] = load(simd, values, i * S::f32s::LEN);
                 }
                 for o in 0..N {
-                    let w = V::splat(weights[o]);
                     for i in 0..VECTORS {
-                        sums[o][i] = vectors[i].mul_add(w, sums[o][i]);
+                        sums[o][i] = vectors[i].mul_add(weights[o], sums[o][i]);
                     }
                 }
-                from += shape.stride;
-                weight += outputs;
+                from += layout.stride;
+                weight += self.outputs;
             }
         }
-        for o in 0..N {
-            let at = (first + o) * shape.stride + shape.margin + t;
-            for i in 0..VECTORS {
-                let at = at + i * V::LANES;
-                let sum = match end {
-                    End::Relu(_) => sums[o][i].max(zero),
-                    End::Linear(_) => sums[o][i],
-                    End::Mask(activations) => sums[o][i].where_greater(V::load(&activations[at..]), zero),
-                };
-                sum.store(&mut output[at..]);
-            }
+        sums
+    }
+
+    /// Applies the epilogue to a vector of sums; `at` is its place among the outputs.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, sum: S::f32s, at: usize) -> S::f32s {
+        let zero = S::f32s::splat(simd, 0.0);
+        match self.epilogue {
+            Epilogue::Relu(_) => sum.simd_lt(zero).select(zero, sum),
+            Epilogue::Linear(_) => sum,
+            Epilogue::Mask(activations) => load(simd, activations, at).simd_le(zero).select(zero, sum),
         }
     }
 }
 
 /// Adds a layer's part of the gradient: of its kernel and its bias.
 #[inline(always)]
-fn correlate<V: Vector<Element = f32>>(
+fn weight_gradient<S: Simd>(
+    simd: S,
     layer: &Layer,
-    shape: Shape,
+    layout: Layout,
     input: &[f32],
     error: &[f32],
     gradient: &mut [f64],
 ) {
-    // A row of the gradient for each tap and input channel, and one for the bias.
-    let rows = layer.kernel_size * layer.inputs;
-    for start in (0..shape.padded).step_by(SUM_STEPS) {
-        let steps = start..shape.padded.min(start + SUM_STEPS);
+    for start in (0..layout.padded).step_by(SUM_STEPS) {
+        let steps = start..layout.padded.min(start + SUM_STEPS);
         for first in (0..layer.outputs).step_by(CHANNELS) {
-            let work = Correlation { layer, shape, input, error, steps: steps.clone(), first };
+            let part = WeightGradient { layer, layout, input, error, steps: steps.clone(), first };
             match layer.outputs - first {
-                1 => work.rows::<V, 1>(rows, gradient),
-                2 => work.rows::<V, 2>(rows, gradient),
-                3 => work.rows::<V, 3>(rows, gradient),
-                _ => work.rows::<V, CHANNELS>(rows, gradient),
+                1 => part.channels::<S, 1>(simd, gradient),
+                2 => part.channels::<S, 2>(simd, gradient),
+                3 => part.channels::<S, 3>(simd, gradient),
+                _ => part.channels::<S, CHANNELS>(simd, gradient),
             }
         }
     }
 }
 
 /// A layer's gradient over some steps, for the output channels from `first` on.
-struct Correlation<'a> {
+struct WeightGradient<'a> {
     layer: &'a Layer,
-    shape: Shape,
+    layout: Layout,
     input: &'a [f32],
     error: &'a [f32],
-    steps: std::ops::Range<usize>,
+    steps: Range<usize>,
     first: usize,
 }
 
-impl Correlation<'_> {
+impl WeightGradient<'_> {
+    /// The gradient of the kernel and the bias for `N` output channels.
     #[inline(always)]
-    fn rows<V: Vector<Element = f32>, const N: usize>(&self, rows: usize, gradient: &mut [f64]) {
+    fn channels<S: Simd, const N: usize>(&self, simd: S, gradient: &mut [f64]) {
+        // A row for each tap and input channel.
+        let rows = self.layer.kernel_size * self.layer.inputs;
         for row in (0..rows).step_by(ROWS) {
             match rows - row {
-                1 => self.block::<V, 1, N>(row, gradient),
-                2 => self.block::<V, 2, N>(row, gradient),
-                _ => self.block::<V, ROWS, N>(row, gradient),
+                1 => self.rows::<S, 1, N>(simd, row, gradient),
+                2 => self.rows::<S, 2, N>(simd, row, gradient),
+                _ => self.rows::<S, ROWS, N>(simd, row, gradient),
             }
         }
-        let mut sums = [V::splat(0.0); N];
-        for t in self.steps.clone().step_by(V::LANES) {
+        let mut sums = [S::f32s::splat(simd, 0.0); N];
+        for t in self.steps.clone().step_by(S::f32s::LEN) {
             for o in 0..N {
-                sums[o] = sums[o] + V::load(&self.error[self.error_at(o, t)..]);
+                sums[o] += load(simd, self.error, self.error_at(o, t));
             }
         }
         for o in 0..N {
-            gradient[self.layer.bias.start + self.first + o] += f64::from(sums[o].sum());
+            gradient[self.layer.bias.start + self.first + o] += f64::from(sums[o].reduce_sum());
         }
-    }
-
-    #[inline(always)]
-    fn error_at(&self, o: usize, t: usize) -> usize {
-        (self.first + o) * self.shape.stride + self.shape.margin + t
     }
 
     /// `R` rows from `row` on, for `N` output channels.
     #[inline(always)]
-    fn block<V: Vector<Element = f32>, const R: usize, const N: usize>(&self, row: usize, gradient: &mut [f64]) {
-        let Correlation { layer, shape, .. } = *self;
+    fn rows<S: Simd, const R: usize, const N: usize>(&self, simd: S, row: usize, gradient: &mut [f64]) {
         let count = self.steps.len();
         let mut inputs: [&[f32]; R] = [&[]; R];
-        for (r, input) in inputs.iter_mut().enumerate() {
-            let (tap, channel) = ((row + r) / layer.inputs, (row + r) % layer.inputs);
-            let at = channel * shape.stride + shape.margin + self.steps.start + tap - layer.left();
-            *input = &self.input[at..at + count];
+        for r in 0..R {
+            let at = self.input_at(row + r);
+            inputs[r] = &self.input[at..at + count];
         }
         let mut errors: [&[f32]; N] = [&[]; N];
-        for (o, error) in errors.iter_mut().enumerate() {
+        for o in 0..N {
             let at = self.error_at(o, self.steps.start);
-            *error = &self.error[at..at + count];
+            errors[o] = &self.error[at..at + count];
         }
-        let mut sums = [[V::splat(0.0); N]; R];
-        for t in (0..count).step_by(V::LANES) {
+        let mut sums = [[S::f32s::splat(simd, 0.0); N]; R];
+        for t in (0..count).step_by(S::f32s::LEN) {
             // The sums, these inputs and one error at a time: no more than the processor has registers for.
-            let mut vectors = [V::splat(0.0); R];
+            let mut vectors = [S::f32s::splat(simd, 0.0); R];
             for r in 0..R {
-                vectors[r] = V::load(&inputs[r][t..]);
+                vectors[r] = load(simd, inputs[r], t);
             }
             for o in 0..N {
-                let error = V::load(&errors[o][t..]);
+                let error = load(simd, errors[o], t);
                 for r in 0..R {
                     sums[r][o] = error.mul_add(vectors[r], sums[r][o]);
                 }
@@ -478,9 +522,32 @@ impl Correlation<'_> {
         }
         for r in 0..R {
             for o in 0..N {
-                let at = layer.kernel.start + (row + r) * layer.outputs + self.first + o;
-                gradient[at] += f64::from(sums[r][o].sum());
+                let at = self.layer.kernel.start + (row + r) * self.layer.outputs + self.first + o;
+                gradient[at] += f64::from(sums[r][o].reduce_sum());
             }
         }
     }
+
+    /// Where the steps of a row's input begin.
+    #[inline(always)]
+    fn input_at(&self, row: usize) -> usize {
+        let (tap, channel) = (row / self.layer.inputs, row % self.layer.inputs);
+        channel * self.layout.stride + self.layout.margin + self.steps.start + tap - self.layer.left()
+    }
+
+    /// Where the error of an output channel at step `t` is.
+    #[inline(always)]
+    fn error_at(&self, o: usize, t: usize) -> usize {
+        (self.first + o) * self.layout.stride + self.layout.margin + t
+    }
+}
+
+#[inline(always)]
+fn load<S: Simd>(simd: S, from: &[f32], at: usize) -> S::f32s {
+    S::f32s::from_slice(simd, &from[at..at + S::f32s::LEN])
+}
+
+#[inline(always)]
+fn store<S: Simd>(_: S, vector: S::f32s, to: &mut [f32], at: usize) {
+    vector.store_slice(&mut to[at..at + S::f32s::LEN]);
 }

@@ -296,7 +296,7 @@ fn the_trained_model_is_as_good_as_its_readme_says() {
     assert_eq!(model.options(), &ModelOptions::default());
     let mse = format!("{:.4}", model.evaluate(&read("X"), &read("Y")).unwrap().mse);
     let readme = include_str!("../data/README.md");
-    let stated = readme.lines().find_map(|line| line.strip_prefix("| 100 others, seed 5 | ")).unwrap();
+    let stated = readme.lines().find_map(|line| line.strip_prefix("| 100 other samples, seed 5 | ")).unwrap();
     assert_eq!(stated.trim_end_matches([' ', '|']), mse);
 }
 

@@ -195,7 +195,10 @@ fn safetensors_hold_the_same_as_keras_files() {
         assert_eq!(found.get_weights().unwrap(), model.get_weights().unwrap());
         let again = folder.path().join("again.weights.h5");
         found.save_weights(&again, true).unwrap();
-        assert!(fs::read(&again).unwrap() == fs::read(&keras).unwrap());
+        // Bytes are compared in the format without times of creation; the optimiser's state is among them.
+        let there_and_back = folder.path().join("there_and_back.safetensors");
+        Model::load_weights(&again).unwrap().save_weights(&there_and_back, true).unwrap();
+        assert!(fs::read(&there_and_back).unwrap() == fs::read(&other).unwrap());
         model.fit(&x, &y, None, &FitOptions::default()).unwrap();
     }
     // tch reads it by the names of the variable store.

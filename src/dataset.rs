@@ -44,7 +44,7 @@ pub fn trace(samples: &Array3<f64>, i: usize) -> Vec<f64> {
 /// an attribute.
 ///
 /// # Errors
-/// [`Error::File`] or [`Error::Io`] if the file exists and `overwrite` is not set, or cannot be written.
+/// [`Error::File`](crate::Error::File) or [`Error::Io`](crate::Error::Io) if the file exists and `overwrite` is not set, or cannot be written.
 pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &str, overwrite: bool) -> Result<()> {
     let path = path.as_ref();
     let new = NewFile::create(path, overwrite)?;

@@ -13,6 +13,11 @@
 //! | [`History`] | picture and table |
 //! | [`Evaluation`], [`Tensor`], single weights, short lists, devices, numbers, strings, pairs and triples | text |
 //! | `()`, the value of a loop | nothing |
+//!
+//! [`Model`]: crate::model::Model
+//! [`History`]: crate::training::History
+//! [`Evaluation`]: crate::training::Evaluation
+//! [`Tensor`]: tch::Tensor
 
 #[cfg(feature = "model")]
 mod model;

@@ -69,7 +69,7 @@ pub fn check_fresh(paths: &Paths) -> Result<()> {
 pub fn remove_data(paths: &Paths) -> Result<()> {
     for entry in fs::read_dir(paths.scratch()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("HodkinHuxley") && [".h5", ".h5.part"].iter().any(|end| name.ends_with(end)) {
+        if name.starts_with("HodkinHuxley") && name.ends_with(".h5") {
             remove(&entry.path())?;
         }
     }

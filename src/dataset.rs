@@ -22,7 +22,7 @@ pub use merge::{MergeOptions, Merged, merge};
 pub use options::{GenerateOptions, Shard};
 
 use crate::Result;
-use crate::files::{NewFile, hdf5_error};
+use crate::files::{NewFile, hdf5_error, hdf5_text};
 use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::path::Path;
@@ -61,8 +61,4 @@ pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &st
 
 fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
     place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&hdf5_text(text)?)
-}
-
-fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
-    text.parse().map_err(|e: hdf5::types::StringError| hdf5::Error::from(e.to_string().as_str()))
 }

@@ -13,6 +13,7 @@
 //! file of its own: HDF5 locks what it opens, and would take a lock of ours on the same file for another program's.
 
 use crate::{Error, Result};
+use hdf5::types::VarLenUnicode;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
@@ -225,6 +226,11 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
             "if it is damaged or cut off, make or copy it again; if another program writes it, wait",
         )
     })
+}
+
+/// A text as HDF5 stores it.
+pub(crate) fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
+    text.parse().map_err(|error: hdf5::types::StringError| hdf5::Error::from(error.to_string().as_str()))
 }
 
 /// For `map_err`: an HDF5 failure with the file and what was being done.

@@ -282,7 +282,7 @@ fn a_schedule_gives_the_learning_rates() {
     let mut model = generate_model(&ModelOptions::default()).unwrap();
     let history = model.fit(&x, &y, None, &options).unwrap();
     assert_eq!(history.learning_rate, [0.01, 0.002, 0.002, 0.002]);
-    assert!(history.to_csv().starts_with("epoch,learning_rate,loss,mse,seconds\n0,0.01,"));
+    assert!(history.to_csv().starts_with("epoch,learning_rate,loss,mse,seconds\n1,0.01,"));
 
     let mut other = generate_model(&ModelOptions { lr: 0.01, ..ModelOptions::default() }).unwrap();
     other.fit(&x, &y, None, &FitOptions::default()).unwrap();
@@ -605,7 +605,7 @@ fn history_is_a_table_and_a_file() {
     let path = folder.path().join("history.csv");
     history.save_csv(&path, false).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.starts_with("epoch,loss,mse,seconds,val_loss,val_mse\n0,100,0.0001,0.125,2.5,2\n1,50,"), "{text}");
+    assert!(text.starts_with("epoch,loss,mse,seconds,val_loss,val_mse\n1,100,0.0001,0.125,2.5,2\n2,50,"), "{text}");
     assert_eq!(text.lines().count(), 26);
     assert!(history.save_csv(&path, false).unwrap_err().to_string().contains("exists already"));
     history.save_csv(&path, true).unwrap();

@@ -1,10 +1,9 @@
 //! Parts of a data set, made on different machines, joined into one file.
 
 use super::block::BLOCK_VALUES;
-use super::hdf5_text;
 use super::options::{GenerateOptions, Shard, read_list};
 use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
-use crate::files::{NewFile, hdf5_error, open_hdf5};
+use crate::files::{NewFile, hdf5_error, hdf5_text, open_hdf5};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;

@@ -19,7 +19,7 @@ mod model;
 mod table;
 
 use crate::Result;
-use crate::dataset::{Description, Generated, H5Matrix, describe, trace};
+use crate::dataset::{Description, Generated, H5Matrix, trace};
 use crate::figure::{Figure, Slider, Svg};
 use crate::neuron::{HhPscAlpha, Response};
 use crate::stimulus::OrnsteinUhlenbeck;
@@ -219,8 +219,7 @@ impl Show for H5Matrix {
     fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let (samples, ..) = self.shape();
         let name = self.name().trim_start_matches('/');
-        let units = describe(self.path())?.datasets.into_iter().find(|dataset| dataset.name == name);
-        let units = units.and_then(|dataset| dataset.units).map_or(String::new(), |units| format!(" ({units})"));
+        let units = self.units().map_or(String::new(), |units| format!(" ({units})"));
         let first = self.read(..samples.min(SERIES) as isize)?;
         let shape = format!("{:?} (samples, steps, channels)", self.shape());
         let text = format!("dataset '{name}'{units} in '{}', shape {shape}", self.path().display());
@@ -372,7 +371,7 @@ show_as_debug!(bool, f32, f64, i32, i64, isize, u32, u64, usize, str);
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::dataset::{GenerateOptions, generate};
+    use crate::dataset::{GenerateOptions, describe, generate};
     use crate::figure::{LayerNode, layer_graph};
     use ndarray::Array;
     use roxmltree::Document;

@@ -68,7 +68,7 @@ fn list_datasets(group: &hdf5::Group, depth: usize, found: &mut Vec<DatasetInfo>
 }
 
 /// An attribute's value as text: numbers, lists of numbers and strings of the kinds that this crate and h5py write.
-fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
+pub(super) fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
     use TypeDescriptor as T;
     let attribute = place.attr(name)?;
     let list =

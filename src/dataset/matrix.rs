@@ -1,5 +1,6 @@
 //! Datasets read in parts.
 
+use super::description::attribute_text;
 use crate::files::{hdf5_error, open_hdf5};
 use crate::{Error, Result};
 use hdf5::plist::dataset_create::Layout;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 /// # generate(&path, &GenerateOptions { samples: 4, test_samples: 1, ..GenerateOptions::default() })?;
 /// let x = H5Matrix::open(&path, "X")?;
 /// assert_eq!(x.shape(), (4, 1000, 1));
+/// assert_eq!(x.units(), Some("pA"));
 /// assert_eq!(x.read(-3..)?.dim(), (3, 1000, 1)); // the last three, as X[-3:] in Python
 /// assert_eq!(x.read(..-3)?.dim(), (1, 1000, 1)); // all but the last three, X[:-3]
 /// assert!(x.read(..9).is_err()); // there is no ninth sample
@@ -30,6 +32,7 @@ pub struct H5Matrix {
     path: PathBuf,
     name: String,
     shape: [usize; 3],
+    units: Option<String>,
 }
 
 impl H5Matrix {
@@ -40,8 +43,10 @@ impl H5Matrix {
     /// (the message lists what is there), or if it is not a 3-dimensional array of float32 or float64 with something in it.
     pub fn open(path: impl AsRef<Path>, name: &str) -> Result<Self> {
         let path = path.as_ref();
-        let shape = dataset_shape(&open_hdf5(path)?, path, name)?;
-        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape })
+        let file = open_hdf5(path)?;
+        let shape = dataset_shape(&file, path, name)?;
+        let units = file.dataset(name).and_then(|dataset| attribute_text(&dataset, "units")).ok();
+        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape, units })
     }
 
     /// (samples, steps, channels).
@@ -57,6 +62,11 @@ impl H5Matrix {
     /// The dataset's name in the file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The unit of the values, such as `mV`, if the file states it.
+    pub fn units(&self) -> Option<&str> {
+        self.units.as_deref()
     }
 
     /// Reads a range of samples as float64; a negative bound counts from the end, as in Python.

@@ -43,8 +43,8 @@ use crate::{Error, Result};
 
 /// The network with its weights and the state of its optimiser.
 ///
-/// [`generate_model`] creates a model with new weights, [`Model::load_weights`] reads one from a file. `fit`, `evaluate` and
-/// `predict` are described in [`training`](crate::training).
+/// [`generate_model`] creates a model with new weights, [`Model::load_weights`] reads one from a file. `fit`,
+/// `evaluate` and `predict` are described in [`training`](crate::training).
 pub struct Model {
     options: ModelOptions,
     store: VarStore,
@@ -53,7 +53,8 @@ pub struct Model {
     pub(crate) adam: Adam,
 }
 
-/// Builds the network: Glorot-uniform kernels and zero biases drawn from the seed, an Adam optimiser, mean squared error.
+/// Builds the network: Glorot-uniform kernels and zero biases drawn from the seed, an Adam optimiser, mean squared
+/// error.
 ///
 /// A kernel is uniform within `sqrt(6 / (fan_in + fan_out))` of 0, where fan_in and fan_out are the numbers of inputs
 /// and outputs, each times the kernel size (Glorot and Bengio, AISTATS 2010, as in Keras).
@@ -141,8 +142,8 @@ impl Model {
         &self.store
     }
 
-    /// All weights in Keras' order and shapes, like Keras' `get_weights`: kernel and bias of each convolution, then those of
-    /// the linear unit.
+    /// All weights in Keras' order and shapes, like Keras' `get_weights`: kernel and bias of each convolution, then
+    /// those of the linear unit.
     ///
     /// # Errors
     /// If libtorch cannot copy them from the device.

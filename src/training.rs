@@ -1,18 +1,18 @@
 //! Training, evaluation and prediction: Keras' `fit`, `evaluate` and `predict`.
 //!
-//! The loss is the mean squared error plus the penalty `l2 * sum(w^2)` on the convolutions' weights. The optimiser is Adam
-//! in Keras' form. All computation is in 32-bit numbers.
+//! The loss is the mean squared error plus the penalty `l2 * sum(w^2)` on the convolutions' weights. The optimiser is
+//! Adam in Keras' form. All computation is in 32-bit numbers.
 //!
 //! A batch is cut into micro-batches of a few thousand time steps, whatever the number of threads. Each micro-batch is
 //! computed on one thread, and their sums are added in order. The results are therefore the same bits for any number of
 //! threads.
 //!
-//! Everything that happens between epochs (stopping early, keeping the best weights, changing the learning rate, resuming
-//! after an interruption) is a list of [`Callback`]s.
+//! Everything that happens between epochs (stopping early, keeping the best weights, changing the learning rate,
+//! resuming after an interruption) is a list of [`Callback`]s.
 //!
-//! **libtorch's own threads.** While one of these methods runs on a CPU, its workers set libtorch's number of threads to 1.
-//! This setting belongs to the whole process, so other code that uses libtorch at that time may see it. The number is
-//! restored at the end.
+//! **libtorch's own threads.** While one of these methods runs on a CPU, its workers set libtorch's number of threads
+//! to 1. This setting belongs to the whole process, so other code that uses libtorch at that time may see it. The
+//! number is restored at the end.
 
 mod backup;
 mod callbacks;
@@ -122,22 +122,24 @@ impl fmt::Display for DeadUnits {
 }
 
 impl Model {
-    /// Trains the model on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1). If validation data are
-    /// given, a pair of such arrays with any number of samples and steps, the model is evaluated on them after each epoch.
+    /// Trains the model on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1). If validation
+    /// data are given, a pair of such arrays with any number of samples and steps, the model is evaluated on them after
+    /// each epoch.
     ///
-    /// Loss and mse of an epoch are means over its samples while the weights change, as in Keras. Those of the validation
-    /// are computed at the end of the epoch. Further calls continue the training: the optimiser keeps its state.
+    /// Loss and mse of an epoch are means over its samples while the weights change, as in Keras. Those of the
+    /// validation are computed at the end of the epoch. Further calls continue the training: the optimiser keeps its
+    /// state.
     ///
-    /// With [`Progress::Stdout`] or [`Progress::Stderr`] the line about an epoch reads
-    /// `Epoch  12/100 - 1.9s - loss: 2807.2612 - mse: 2806.8134 - val_loss: 1579.2211 - val_mse: 1578.7712 - 2m 47s left`.
-    /// An epoch that ends within a second of the last line has no line of its own, unless it is the first or the last.
-    /// Messages of callbacks and reports of dead units are separate lines: see [`Model::dead_units`].
+    /// With [`Progress::Stdout`] or [`Progress::Stderr`] the line about an epoch reads `Epoch  12/100 - 1.9s - loss:
+    /// 2807.2612 - mse: 2806.8134 - val_loss: 1579.2211 - val_mse: 1578.7712 - 2m 47s left`. An epoch that ends within
+    /// a second of the last line has no line of its own, unless it is the first or the last. Messages of callbacks and
+    /// reports of dead units are separate lines: see [`Model::dead_units`].
     ///
     /// # Errors
-    /// If shapes do not fit, a value is not finite, an option is outside its range, or a callback cannot write its file. If
-    /// the loss becomes infinite or NaN, the message contains the epoch, the batch and the learning rate. The model then
-    /// keeps the weights and the optimiser state of the last epoch that ended well. To keep the history of these epochs,
-    /// add [`Callback::TerminateOnNan`] or a [`CsvLogger`].
+    /// If shapes do not fit, a value is not finite, an option is outside its range, or a callback cannot write its
+    /// file. If the loss becomes infinite or NaN, the message contains the epoch, the batch and the learning rate. The
+    /// model then keeps the weights and the optimiser state of the last epoch that ended well. To keep the history of
+    /// these epochs, add [`Callback::TerminateOnNan`] or a [`CsvLogger`].
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};
@@ -178,8 +180,8 @@ impl Model {
         training.end(&executor, &train)
     }
 
-    /// Loss and mean squared error on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1), with any
-    /// number of samples and steps.
+    /// Loss and mean squared error on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1), with
+    /// any number of samples and steps.
     ///
     /// # Errors
     /// If shapes do not fit or a value is not finite.

@@ -32,7 +32,8 @@ pub struct Generate {
     /// Random stream: NumPy's legacy stream, as in the original study, or a counter-based one
     #[arg(long, default_value = "numpy", value_parser = ["numpy", "philox"])]
     stream: String,
-    /// Generate only one shard of the data set: 3/16 is the third of sixteen. Needs `--stream philox`; see `hhnet merge`
+    /// Generate only one shard of the data set: 3/16 is the third of sixteen. Needs `--stream philox`; see `hhnet
+    /// merge`
     #[arg(long)]
     shard: Option<Shard>,
     /// Keep trials in which the neuron spikes and record the spikes. By default these trials are dropped
@@ -56,19 +57,19 @@ pub struct Generate {
 #[derive(Args)]
 struct Current {
     /// Rate of return to the mean (1/ms)
-    #[arg(long, value_name = "VALUE", default_value_t = OrnsteinUhlenbeck::default().theta, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = OrnsteinUhlenbeck::default().theta, allow_negative_numbers = true)]
     theta: f64,
     /// Mean (pA)
-    #[arg(long, value_name = "VALUE", default_value_t = OrnsteinUhlenbeck::default().mu, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = OrnsteinUhlenbeck::default().mu, allow_negative_numbers = true)]
     mu: f64,
     /// Strength of the noise (pA/sqrt(ms))
-    #[arg(long, value_name = "VALUE", default_value_t = OrnsteinUhlenbeck::default().sigma, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = OrnsteinUhlenbeck::default().sigma, allow_negative_numbers = true)]
     sigma: f64,
     /// First value (pA)
-    #[arg(long, value_name = "VALUE", default_value_t = OrnsteinUhlenbeck::default().x0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = OrnsteinUhlenbeck::default().x0, allow_negative_numbers = true)]
     x0: f64,
     /// Time between two values of the current (ms)
-    #[arg(long, value_name = "VALUE", default_value_t = OrnsteinUhlenbeck::default().dt_ms, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = OrnsteinUhlenbeck::default().dt_ms, allow_negative_numbers = true)]
     current_dt_ms: f64,
 }
 
@@ -76,31 +77,31 @@ struct Current {
 #[derive(Args)]
 struct Neuron {
     /// Membrane capacitance (pF)
-    #[arg(long = "C_m", value_name = "VALUE", default_value_t = HhPscAlpha::default().C_m, allow_negative_numbers = true)]
+    #[arg(long = "C_m", default_value_t = HhPscAlpha::default().C_m, allow_negative_numbers = true)]
     C_m: f64,
     /// Peak sodium conductance (nS)
-    #[arg(long = "g_Na", value_name = "VALUE", default_value_t = HhPscAlpha::default().g_Na, allow_negative_numbers = true)]
+    #[arg(long = "g_Na", default_value_t = HhPscAlpha::default().g_Na, allow_negative_numbers = true)]
     g_Na: f64,
     /// Peak potassium conductance (nS)
-    #[arg(long = "g_K", value_name = "VALUE", default_value_t = HhPscAlpha::default().g_K, allow_negative_numbers = true)]
+    #[arg(long = "g_K", default_value_t = HhPscAlpha::default().g_K, allow_negative_numbers = true)]
     g_K: f64,
     /// Leak conductance (nS)
-    #[arg(long = "g_L", value_name = "VALUE", default_value_t = HhPscAlpha::default().g_L, allow_negative_numbers = true)]
+    #[arg(long = "g_L", default_value_t = HhPscAlpha::default().g_L, allow_negative_numbers = true)]
     g_L: f64,
     /// Sodium reversal potential (mV)
-    #[arg(long = "E_Na", value_name = "VALUE", default_value_t = HhPscAlpha::default().E_Na, allow_negative_numbers = true)]
+    #[arg(long = "E_Na", default_value_t = HhPscAlpha::default().E_Na, allow_negative_numbers = true)]
     E_Na: f64,
     /// Potassium reversal potential (mV)
-    #[arg(long = "E_K", value_name = "VALUE", default_value_t = HhPscAlpha::default().E_K, allow_negative_numbers = true)]
+    #[arg(long = "E_K", default_value_t = HhPscAlpha::default().E_K, allow_negative_numbers = true)]
     E_K: f64,
     /// Leak reversal potential (mV)
-    #[arg(long = "E_L", value_name = "VALUE", default_value_t = HhPscAlpha::default().E_L, allow_negative_numbers = true)]
+    #[arg(long = "E_L", default_value_t = HhPscAlpha::default().E_L, allow_negative_numbers = true)]
     E_L: f64,
     /// Constant current in addition to the injected one (pA)
-    #[arg(long = "I_e", value_name = "VALUE", default_value_t = HhPscAlpha::default().I_e, allow_negative_numbers = true)]
+    #[arg(long = "I_e", default_value_t = HhPscAlpha::default().I_e, allow_negative_numbers = true)]
     I_e: f64,
     /// Time after a spike in which no further spike is counted (ms)
-    #[arg(long = "t_ref", value_name = "VALUE", default_value_t = HhPscAlpha::default().t_ref, allow_negative_numbers = true)]
+    #[arg(long = "t_ref", default_value_t = HhPscAlpha::default().t_ref, allow_negative_numbers = true)]
     t_ref: f64,
 }
 

@@ -37,9 +37,9 @@ const MAX_BYTES: u64 = 12 * MAX_PARAMS as u64 + 1_000_000;
 pub(crate) const TRAINING: &str = "training";
 
 impl ModelOptions {
-    /// The options of the model whose weights are in a `.weights.h5` or `.safetensors` file: layer and kernel sizes, input
-    /// channels and, if it is in the file, the learning rate. All other options, such as the penalty, are not stored in
-    /// such files and have their defaults.
+    /// The options of the model whose weights are in a `.weights.h5` or `.safetensors` file: layer and kernel sizes,
+    /// input channels and, if it is in the file, the learning rate. All other options, such as the penalty, are not
+    /// stored in such files and have their defaults.
     ///
     /// # Errors
     /// Like those of [`Model::load_weights`].
@@ -50,9 +50,9 @@ impl ModelOptions {
 }
 
 impl Model {
-    /// Writes weights and optimiser state to a file. If its name ends in `.weights.h5`, the file has the form of Keras 3's
-    /// `model.save_weights`, and Keras' `load_weights` can read it. If its name ends in `.safetensors`, the arrays have names
-    /// such as `conv1d.kernel`.
+    /// Writes weights and optimiser state to a file. If its name ends in `.weights.h5`, the file has the form of Keras
+    /// 3's `model.save_weights`, and Keras' `load_weights` can read it. If its name ends in `.safetensors`, the arrays
+    /// have names such as `conv1d.kernel`.
     ///
     /// Keras restores the optimiser's state only if the optimiser has its variables already. In Python, call
     /// `model.optimizer.build(model.trainable_variables)` before `model.load_weights(path)`.
@@ -100,16 +100,16 @@ impl Model {
         new.finish()
     }
 
-    /// Reads a model from a `.weights.h5` file, written by Keras or by [`Model::save_weights`], or from a `.safetensors` file.
-    /// The model is on the CPU. Layer and kernel sizes are those of the weights. If the file holds the optimiser's state, the
-    /// optimiser continues from it.
+    /// Reads a model from a `.weights.h5` file, written by Keras or by [`Model::save_weights`], or from a
+    /// `.safetensors` file. The model is on the CPU. Layer and kernel sizes are those of the weights. If the file holds
+    /// the optimiser's state, the optimiser continues from it.
     ///
-    /// For another device or penalty, change the options: `ModelOptions { l2: 0.0, ..ModelOptions::from_weights(path)? }`.
-    /// Then call [`generate_model`] and [`Model::set_weights_from`].
+    /// For another device or penalty, change the options: `ModelOptions { l2: 0.0, ..ModelOptions::from_weights(path)?
+    /// }`. Then call [`generate_model`] and [`Model::set_weights_from`].
     ///
     /// # Errors
-    /// If the file is missing or of another kind, holds a model that [`generate_model`] cannot build, or a weight that is not
-    /// finite.
+    /// If the file is missing or of another kind, holds a model that [`generate_model`] cannot build, or a weight that
+    /// is not finite.
     ///
     /// ```
     /// use hhnet::model::{Model, ModelOptions, generate_model};
@@ -128,12 +128,12 @@ impl Model {
         Ok(model)
     }
 
-    /// Sets the weights of this model from a `.weights.h5` or `.safetensors` file, and the optimiser's state too. If the file
-    /// holds no state, or that of another optimiser, Adam starts from the beginning.
+    /// Sets the weights of this model from a `.weights.h5` or `.safetensors` file, and the optimiser's state too. If
+    /// the file holds no state, or that of another optimiser, Adam starts from the beginning.
     ///
     /// # Errors
-    /// Like those of [`Model::load_weights`]. Also if the weights do not fit the model: the message lists the missing weights,
-    /// the surplus ones and those with another shape. The model is then unchanged.
+    /// Like those of [`Model::load_weights`]. Also if the weights do not fit the model: the message lists the missing
+    /// weights, the surplus ones and those with another shape. The model is then unchanged.
     pub fn set_weights_from(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let contents = read(path)?;
@@ -154,8 +154,8 @@ impl Model {
 
 /// The original study's model with trained weights, for use without any data.
 ///
-/// The weights are those of `data/trained.safetensors` in the source. `data/README.md` describes how they were trained, and
-/// how accurate they are.
+/// The weights are those of `data/trained.safetensors` in the source. `data/README.md` describes how they were trained,
+/// and how accurate they are.
 ///
 /// # Errors
 /// If libtorch cannot create the model.

@@ -25,7 +25,7 @@ pub(super) struct Backup<'a> {
     run: String,
 }
 
-/// How to go on if a backup cannot be used.
+/// What to do if a backup cannot be used.
 const REMEDY: &str = "remove the file to start again, or use the options and data that it was made with";
 
 impl<'a> Backup<'a> {

@@ -162,9 +162,10 @@ impl Default for EarlyStopping {
 /// value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelCheckpoint {
-    /// Name of the file, which ends in `.weights.h5` or `.safetensors`. In it `{epoch}` is replaced by the number of the
-    /// epoch, counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values. As in Keras, `{epoch:02d}`
-    /// has at least 2 digits and `{val_loss:.2f}` has 2 decimals. A name without any of these is written again and again.
+    /// Name of the file, which ends in `.weights.h5` or `.safetensors`. In it `{epoch}` is replaced by the number of
+    /// the epoch, counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values. As in Keras,
+    /// `{epoch:02d}` has at least 2 digits and `{val_loss:.2f}` has 2 decimals. A name without any of these is written
+    /// again and again.
     pub filepath: PathBuf,
     /// The quantity to minimise.
     pub monitor: Monitor,
@@ -175,8 +176,8 @@ pub struct ModelCheckpoint {
 }
 
 /// Saves weights, optimiser, history and the state of all callbacks to a file after each epoch. If the file exists when
-/// `fit` begins, the training resumes from it. After an interruption, the same call therefore ends with the same bits as
-/// without one.
+/// `fit` begins, the training resumes from it. After an interruption, the same call therefore ends with the same bits
+/// as without one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupAndRestore {
     /// Name of the file, which ends in `.weights.h5`. Keras can read the weights in it.
@@ -491,8 +492,8 @@ impl ReduceLrOnPlateau {
 }
 
 impl CsvLogger {
-    /// Opens and locks the file, and writes the rows of the epochs before an interruption. Returns the file, and whether it
-    /// still needs a heading.
+    /// Opens and locks the file, and writes the rows of the epochs before an interruption. Returns the file, and
+    /// whether it still needs a heading.
     fn begin(&self, history: &History, is_resumed: bool) -> Result<(File, bool)> {
         let path = &self.filename;
         check_target(path, true)?;

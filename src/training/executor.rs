@@ -6,8 +6,8 @@ use super::samples::{Samples, Segment};
 use crate::Result;
 use crate::model::{Device, Model, ModelOptions, Variable};
 
-/// Time steps of a micro-batch for libtorch: few enough for its arrays to stay in the cache, enough to keep the overhead
-/// per call small.
+/// Time steps of a micro-batch for libtorch: few enough for its arrays to stay in the cache, enough to keep the
+/// overhead per call small.
 const MICRO_BATCH_STEPS: usize = 10_000;
 /// Time steps of a micro-batch for the fused engine, whose calls have little overhead: few enough for all threads to
 /// finish a batch at about the same time.

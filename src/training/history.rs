@@ -40,8 +40,8 @@ impl History {
         self.loss.is_empty()
     }
 
-    /// The history as comma-separated values: the epoch, then the other columns in alphabetical order, as in the files of
-    /// Keras' `CSVLogger`. Epochs are counted from 1, whereas Keras' `CSVLogger` counts them from 0.
+    /// The history as comma-separated values: the epoch, then the other columns in alphabetical order, as in the files
+    /// of Keras' `CSVLogger`. Epochs are counted from 1, whereas Keras' `CSVLogger` counts them from 0.
     ///
     /// ```
     /// use hhnet::training::History;

@@ -57,7 +57,7 @@ impl NewFile {
         &self.path
     }
 
-    /// Whether a run that was killed had left something of the same file, which has been removed.
+    /// Whether an unfinished file of a killed run was removed.
     pub(crate) fn replaces_leftover(&self) -> bool {
         self.replaces_leftover
     }

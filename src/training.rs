@@ -130,10 +130,14 @@ impl Model {
     /// validation are computed at the end of the epoch. Further calls continue the training: the optimiser keeps its
     /// state.
     ///
-    /// With [`Progress::Stdout`] or [`Progress::Stderr`] the line about an epoch reads `Epoch  12/100 - 1.9s - loss:
-    /// 2807.2612 - mse: 2806.8134 - val_loss: 1579.2211 - val_mse: 1578.7712 - 2m 47s left`. An epoch that ends within
-    /// a second of the last line has no line of its own, unless it is the first or the last. Messages of callbacks and
-    /// reports of dead units are separate lines: see [`Model::dead_units`].
+    /// With [`Progress::Stdout`] or [`Progress::Stderr`] the line about an epoch reads
+    ///
+    /// ```text
+    /// Epoch  12/100 - 1.9s - loss: 2807.2612 - mse: 2806.8134 - val_loss: 1579.2211 - val_mse: 1578.7712 - 2m 47s left
+    /// ```
+    ///
+    /// An epoch that ends within a second of the last line has no line of its own, unless it is the first or the last.
+    /// Messages of callbacks and reports of dead units are separate lines: see [`Model::dead_units`].
     ///
     /// # Errors
     /// If shapes do not fit, a value is not finite, an option is outside its range, or a callback cannot write its

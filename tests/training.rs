@@ -121,7 +121,7 @@ fn the_results_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn training_goes_on_where_it_stopped() {
+fn training_continues_where_it_stopped() {
     let (x, y) = waves(10, 60);
     let fit = |model: &mut Model, epochs: usize| {
         let options = FitOptions { batch_size: 3, epochs, ..FitOptions::default() };
@@ -217,7 +217,7 @@ fn batches_of_any_size_are_trained() {
 
 #[test]
 fn a_long_sample_is_predicted_in_pieces() {
-    // Longer than a shard, so that it is cut; the same steps alone give the same numbers, but for their borders.
+    // Longer than a segment, so that it is cut; the same steps alone give the same numbers, but for their borders.
     let options = ModelOptions { kernel_sizes: vec![12, 5, 4], ..ModelOptions::default() };
     let model = generate_model(&options).unwrap();
     let (x, _) = waves(2, 25_000);
@@ -441,7 +441,7 @@ fn checkpoints_and_logs_are_written_and_nothing_is_lost() {
 }
 
 #[test]
-fn dead_units_are_found_and_told() {
+fn dead_units_are_found_and_reported() {
     let (x, y) = waves(60, 300);
     for engine in ENGINES {
         let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();

@@ -164,8 +164,8 @@ impl Default for EarlyStopping {
 pub struct ModelCheckpoint {
     /// Name of the file, which ends in `.weights.h5` or `.safetensors`. In it `{epoch}` is replaced by the number of
     /// the epoch, counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values. As in Keras,
-    /// `{epoch:02d}` has at least 2 digits and `{val_loss:.2f}` has 2 decimals. If the name contains none of these, each
-    /// file replaces the one before.
+    /// `{epoch:02d}` has at least 2 digits and `{val_loss:.2f}` has 2 decimals. If the name contains none of these,
+    /// each file replaces the one before.
     pub filepath: PathBuf,
     /// The quantity to minimise.
     pub monitor: Monitor,

@@ -30,21 +30,21 @@ fn main() -> hhnet::Result<()> {
     println!("| engine | threads | s per epoch | 10^9 multiply-adds per s | measured peak | share |");
     println!("|---|---:|---:|---:|---:|---:|");
     let fused = SimdLevel::available().into_iter().rev().map(|level| (Engine::Fused, level));
-    for (engine, instructions) in fused.chain([(Engine::Libtorch, SimdLevel::best())]) {
+    for (engine, simd_level) in fused.chain([(Engine::Libtorch, SimdLevel::best())]) {
         let name = match engine {
             Engine::Libtorch => "libtorch".to_string(),
-            _ => format!("fused, {}", instructions.name()),
+            _ => format!("fused, {}", simd_level.name()),
         };
         for threads in [1, 2] {
-            let mut model = generate_model(&ModelOptions { engine, instructions, ..ModelOptions::default() })?;
-            let is_slow = engine == Engine::Libtorch || instructions == SimdLevel::Portable;
+            let mut model = generate_model(&ModelOptions { engine, simd_level, ..ModelOptions::default() })?;
+            let is_slow = engine == Engine::Libtorch || simd_level == SimdLevel::Portable;
             let epochs = if is_slow { 3 } else { epochs };
             let options = FitOptions { batch_size: 100, epochs, threads: Some(threads), ..FitOptions::default() };
             let history = model.fit(&x, &y, Some((&x_val, &y_val)), &options)?;
             assert!(history.loss[epochs - 1] < history.loss[0]);
             let seconds = fastest(&history.seconds);
             let rate = work / seconds * 1e-9;
-            let peak = peak(if is_slow { SimdLevel::best() } else { instructions }, threads);
+            let peak = peak(if is_slow { SimdLevel::best() } else { simd_level }, threads);
             let share = 100.0 * rate / peak;
             println!("| {name} | {threads} | {seconds:.3} | {rate:.1} | {peak:.1} | {share:.0} % |");
         }

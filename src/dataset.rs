@@ -1,11 +1,13 @@
-//! The data set: noisy currents and the neuron's potentials, written to and read from HDF5.
+//! Data sets: noisy currents and the neuron's potentials, in HDF5 files.
 //!
 //! A file holds `X` and `Y`, currents (pA) and potentials (mV) of shape (samples, steps, 1), and `X_test` and `Y_test`,
-//! which are fewer and longer. Everything is float64, with one value per millisecond. Parameters, seed and units are HDF5
-//! attributes. `dropped_trials` and `dropped_test_trials` list the trials that were dropped because the neuron spiked. If
-//! spiking trials were kept instead, the groups `spikes` and `spikes_test` hold all spikes as NEST's recorder does:
-//! `senders` (which sample) and `times` (ms). A file that [`merge`] made may hold virtual datasets; `parts` then lists the
-//! files that hold the samples.
+//! which are fewer and longer. All values are float64. By default there is one per millisecond. Parameters, seed and
+//! units are HDF5 attributes.
+//!
+//! `dropped_trials` and `dropped_test_trials` list the trials that were dropped because the neuron spiked. If spiking
+//! trials were kept instead, the groups `spikes` and `spikes_test` hold all spikes in the form of NEST's recorder:
+//! `senders` (the number of the sample) and `times` (ms). A file written by [`merge`] may hold virtual datasets; the
+//! dataset `shards` then lists the files that hold the samples.
 
 mod block;
 mod description;
@@ -22,13 +24,13 @@ pub use merge::{MergeOptions, Merged, merge};
 pub use options::{GenerateOptions, Shard};
 
 use crate::Result;
-use crate::files::{NewFile, hdf5_error};
+use crate::files::{NewFile, hdf5_error, hdf5_text};
 use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::path::Path;
 
-/// Sample `i` of an array of shape (samples, steps, channels) as a plain list: its first channel over the steps. Empty if
-/// there is no such sample, or no channel.
+/// The trace of sample `i` in an array of shape (samples, steps, channels): its first channel over the steps. Empty if
+/// there is no such sample or no channel.
 ///
 /// ```
 /// use hhnet::{dataset::trace, ndarray::arr3};
@@ -40,11 +42,12 @@ pub fn trace(samples: &Array3<f64>, i: usize) -> Vec<f64> {
     if i < count && channels > 0 { samples.slice(s![i, .., 0]).to_vec() } else { Vec::new() }
 }
 
-/// Writes one array of shape (samples, steps, channels) as dataset `name` of a new HDF5 file, float64, with its units as
+/// Writes an array of shape (samples, steps, channels) to a new HDF5 file, as float64 dataset `name` with its units as
 /// an attribute.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File) or [`Error::Io`](crate::Error::Io) if the file exists and `overwrite` is not set, or cannot be written.
+/// [`Error::File`](crate::Error::File) or [`Error::Io`](crate::Error::Io) if the file exists and `overwrite` is not
+/// set, or cannot be written.
 pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &str, overwrite: bool) -> Result<()> {
     let path = path.as_ref();
     let new = NewFile::create(path, overwrite)?;
@@ -61,8 +64,4 @@ pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &st
 
 fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
     place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&hdf5_text(text)?)
-}
-
-fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
-    text.parse().map_err(|e: hdf5::types::StringError| hdf5::Error::from(e.to_string().as_str()))
 }

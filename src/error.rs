@@ -4,13 +4,13 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a fallible function of this crate returns.
+/// The result of a fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong, with what was wrong, where it was and what to do about it.
+/// Everything that can go wrong. Messages name what is wrong, where it is, and what to do about it.
 ///
-/// `Debug` prints the same sentence as `Display`: a notebook cell that ends in `?` and a test that unwraps show errors
-/// through `Debug`, and both should read well.
+/// `Debug` prints the same sentence as `Display`, because a notebook cell that ends in `?` and a test that unwraps show
+/// errors through `Debug`.
 ///
 /// ```
 /// use hhnet::Error;
@@ -21,24 +21,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A parameter is outside the values it may take.
+    /// A parameter is outside its range.
     #[error("{name} = {value}: {remedy}")]
     Parameter {
         /// The parameter's name, as in the code and on the command line.
         name: String,
-        /// The value it had.
+        /// Its value.
         value: String,
         /// The allowed values, or what to do.
         remedy: String,
     },
-    /// Arrays or weights do not have the shape that an operation needs.
+    /// An array or weight does not have the required shape.
     #[error("{what}: expected shape {expected}, found {found}; {remedy}")]
     Shape {
         /// The array, weight or dataset.
         what: String,
-        /// The shape that is needed.
+        /// The required shape.
         expected: String,
-        /// The shape that was given.
+        /// The given shape.
         found: String,
         /// What to do.
         remedy: String,
@@ -50,7 +50,7 @@ pub enum Error {
         what: String,
         /// Its value.
         value: f64,
-        /// Where it was met: trial and time, or index.
+        /// Where it occurred: trial and time, index, or epoch.
         place: String,
         /// What to do.
         remedy: String,
@@ -60,26 +60,26 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was being done to it.
+        /// What could not be done with it.
         action: &'static str,
         /// The operating system's reason.
         source: io::Error,
     },
-    /// A file is there but is not what it should be.
+    /// A file exists, but is not as expected.
     #[error("'{}': {problem}; {remedy}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, with the dataset's or weight's name.
+        /// What is wrong with it, with the name of the dataset or weight.
         problem: String,
         /// What to do.
         remedy: String,
     },
-    /// libtorch refused an operation.
+    /// An operation of libtorch failed.
     #[cfg(feature = "model")]
-    #[error("libtorch, while it was to {action}: {source}")]
+    #[error("libtorch cannot {action}: {source}")]
     Torch {
-        /// What was being done.
+        /// What could not be done.
         action: &'static str,
         /// libtorch's reason.
         source: tch::TchError,
@@ -90,12 +90,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// A parameter with a value that is not allowed.
+    /// Creates an error about a parameter outside its range.
     pub fn parameter(name: impl Into<String>, value: impl fmt::Display, remedy: impl Into<String>) -> Self {
         Error::Parameter { name: name.into(), value: value.to_string(), remedy: remedy.into() }
     }
 
-    /// A file that is not what it should be.
+    /// Creates an error about a file that is not as expected.
     pub fn file(path: impl AsRef<Path>, problem: impl fmt::Display, remedy: impl Into<String>) -> Self {
         Error::File { path: path.as_ref().to_path_buf(), problem: problem.to_string(), remedy: remedy.into() }
     }

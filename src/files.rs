@@ -1,18 +1,20 @@
-//! Files that appear whole or not at all, and HDF5 files opened with an explanation of what is wrong with them.
+//! Writes files that appear whole or not at all, and opens HDF5 files with messages that explain what is wrong with
+//! them.
 //!
-//! A file is written in a temporary directory of its own beside its place, and renamed when it is complete:
+//! A file is written in a temporary directory of its own, next to its target, and renamed when it is complete:
 //!
 //! ```text
 //! data.h5                        the target: the old file, or none, until the new one is complete
 //! .data.h5.a1B2c3.part/data.h5   the new file
-//! .data.h5.a1B2c3.part/lock      locked as long as the writer lives
+//! .data.h5.a1B2c3.part/lock      locked while the writer runs
 //! ```
 //!
 //! Several writers of one target do not disturb each other: each has its own directory. A process that is killed leaves
-//! its directory, which the next writer of the same target removes, because nobody holds the lock any more. The lock is a
-//! file of its own: HDF5 locks what it opens, and would take a lock of ours on the same file for another program's.
+//! its directory, which the next writer of the same target removes, because the lock is free. The lock is
+//! a file of its own: HDF5 locks what it opens, and would take a lock of ours on the same file for another program's.
 
 use crate::{Error, Result};
+use hdf5::types::VarLenUnicode;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
@@ -24,7 +26,7 @@ const SUFFIX: &str = ".part";
 /// The random letters and digits before it.
 const RANDOM_LENGTH: usize = 6;
 
-/// A file that is being written. Dropped unfinished, it leaves nothing behind.
+/// A file that is being written. It is removed if it is dropped before it is finished.
 pub(crate) struct NewFile {
     target: PathBuf,
     overwrite: bool,
@@ -45,7 +47,7 @@ impl NewFile {
         let parent = directory_of(&target);
         let replaces_leftover = remove_leftovers(parent, &name);
         let (directory, lock) =
-            locked_directory(parent, &name).map_err(Error::io(&target, "create a temporary directory beside it"))?;
+            locked_directory(parent, &name).map_err(Error::io(&target, "create a temporary directory next to it"))?;
         let path = directory.path().join(name);
         Ok(NewFile { target, overwrite, path, replaces_leftover, directory, _lock: lock })
     }
@@ -55,7 +57,7 @@ impl NewFile {
         &self.path
     }
 
-    /// Whether a run that was killed had left something of the same file, which has been removed.
+    /// Whether an unfinished file of a killed run was removed.
     pub(crate) fn replaces_leftover(&self) -> bool {
         self.replaces_leftover
     }
@@ -65,7 +67,7 @@ impl NewFile {
         hdf5::File::create(&self.path).map_err(hdf5_error(&self.target, "create it"))
     }
 
-    /// Brings the written data to the disk and gives the file its final name.
+    /// Flushes the data to the disk and gives the file its final name.
     ///
     /// A target that has appeared meanwhile is replaced only if that was allowed; its permissions are kept.
     pub(crate) fn finish(self) -> Result<()> {
@@ -74,7 +76,7 @@ impl NewFile {
         if let Some(old) = fs::metadata(target).ok().filter(|_| self.overwrite) {
             file.set_permissions(old.permissions()).map_err(Error::io(target, "keep its permissions"))?;
         }
-        file.sync_all().map_err(Error::io(target, "bring it to the disk"))?;
+        file.sync_all().map_err(Error::io(target, "flush it to the disk"))?;
         let complete = TempPath::try_from_path(path).map_err(Error::io(target, "find its directory"))?;
         if self.overwrite {
             complete
@@ -92,7 +94,7 @@ impl NewFile {
     }
 }
 
-/// Checks that `target` may be written: its directory is there, and it is itself not there unless `overwrite` is set.
+/// Checks that `target` may be written: its directory must exist, and the file must not, unless `overwrite` is set.
 /// Returns its name; a link is followed, so that it stays a link.
 pub(crate) fn check_target(target: &Path, overwrite: bool) -> Result<PathBuf> {
     let target = if target.is_symlink() {
@@ -225,6 +227,11 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
             "if it is damaged or cut off, make or copy it again; if another program writes it, wait",
         )
     })
+}
+
+/// A text as HDF5 stores it.
+pub(crate) fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
+    text.parse().map_err(|error: hdf5::types::StringError| hdf5::Error::from(error.to_string().as_str()))
 }
 
 /// For `map_err`: an HDF5 failure with the file and what was being done.

@@ -1,18 +1,20 @@
-//! How a neuron's membrane turns current into voltage, and how a small convolutional network learns to do the same.
+//! Simulates how a neuron's membrane turns current into voltage, and trains a small convolutional network to do the
+//! same.
 //!
 //! Data flow one way, and so do the modules:
 //!
-//! 1. [`stimulus`] draws noisy currents (Ornstein-Uhlenbeck processes on NumPy's legacy random stream, or on a counter-based
-//!    one);
-//! 2. [`neuron`] injects them into a Hodgkin-Huxley neuron, NEST's `hh_psc_alpha`;
-//! 3. [`dataset`] writes currents and potentials to HDF5, without the trials in which the neuron spiked, and reads them;
-//! 4. [`model`] builds the network on libtorch, describes it, and reads and writes Keras' weight files;
-//! 5. [`training`] fits, evaluates and predicts with Keras' arithmetic;
-//! 6. [`figure`] draws lines and panels as SVG or PNG, and moves through figures with a slider;
-//! 7. [`notebook`] displays results in a notebook cell.
+//! 1. [`stimulus`] draws noisy currents: Ornstein-Uhlenbeck processes from NumPy's legacy random stream or from a
+//!    counter-based one;
+//! 2. [`neuron`] injects them into a Hodgkin-Huxley neuron, the model `hh_psc_alpha` of NEST;
+//! 3. [`dataset`] writes currents and potentials to HDF5 files and reads them; trials in which the neuron spikes are
+//!    dropped;
+//! 4. [`model`] builds and describes the network, and reads and writes Keras' weights files;
+//! 5. [`training`] fits, evaluates and predicts, with the same results as Keras;
+//! 6. [`figure`] draws panels of lines as SVG or PNG, and shows a sequence of figures with a slider;
+//! 7. [`notebook`] displays results in notebook cells.
 //!
-//! [`model`] and [`training`] need libtorch. They come with the feature `model`, which is on by default; without it
-//! (`default-features = false`) everything else builds and runs on a machine that has no libtorch.
+//! [`model`] and [`training`] need libtorch. They belong to the feature `model`, which is on by default. Without it
+//! (`default-features = false`) all other modules build and run on a machine without libtorch.
 //!
 //! ```
 //! use hhnet::prelude::*;
@@ -24,7 +26,7 @@
 //! # Ok::<(), hhnet::Error>(())
 //! ```
 
-// Without the feature some of the modules that the documentation names are not there.
+// Without the feature, some modules that the documentation links to do not exist.
 #![cfg_attr(not(feature = "model"), allow(rustdoc::broken_intra_doc_links))]
 
 pub mod dataset;

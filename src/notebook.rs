@@ -1,17 +1,17 @@
-//! How results show themselves in a notebook cell run by the evcxr kernel.
+//! Display of results in notebook cells that run on the evcxr kernel.
 //!
-//! evcxr calls `evcxr_display` on a cell's last expression. What is printed there between two marker lines reaches the
-//! notebook as rich output of the given MIME type; of two contents of the same type in one cell only the last is kept,
-//! and the browser takes HTML before a picture before text. This is the only module that knows about that.
+//! evcxr calls `evcxr_display` on the last expression of a cell. Text that is printed between two marker lines reaches
+//! the notebook as rich output of the given MIME type. If a cell prints two contents of the same type, only the last
+//! one is kept. The browser prefers HTML to a picture, and a picture to text. Only this module depends on these rules.
 //!
-//! | what | shown as |
+//! | value | displayed as |
 //! |---|---|
 //! | [`Figure`], [`Svg`] | picture |
 //! | [`Slider`] | HTML with all its figures; the middle one as picture |
-//! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first series; range as text |
-//! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`], lists of weights | table |
-//! | [`History`] | picture and table |
-//! | [`Evaluation`], [`Tensor`], single weights, short lists, devices, numbers, strings, pairs and triples | text |
+//! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first traces; range as text |
+//! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`](crate::model::Model), lists of weights | table |
+//! | [`History`](crate::training::History) | picture and table |
+//! | [`Evaluation`](crate::training::Evaluation), [`Tensor`](tch::Tensor), single weights, short lists, devices, numbers, strings, pairs and triples | text |
 //! | `()`, the value of a loop | nothing |
 //!
 //! [`Model`]: crate::model::Model
@@ -24,7 +24,7 @@ mod model;
 mod table;
 
 use crate::Result;
-use crate::dataset::{Description, Generated, H5Matrix, describe, trace};
+use crate::dataset::{Description, Generated, H5Matrix, trace};
 use crate::figure::{Figure, Slider, Svg};
 use crate::neuron::{HhPscAlpha, Response};
 use crate::stimulus::OrnsteinUhlenbeck;
@@ -40,10 +40,10 @@ const HTML: &str = "text/html";
 const PICTURE: &str = "image/svg+xml";
 const TEXT: &str = "text/plain";
 
-/// What can show itself as the last expression of a notebook cell.
+/// A value that can be displayed as the last expression of a notebook cell.
 ///
-/// `use hhnet::prelude::*;` brings it into scope, with which also types of other crates show themselves: arrays, lists
-/// of numbers, tensors.
+/// `use hhnet::prelude::*;` brings the trait into scope. It is also implemented for types of other crates: arrays,
+/// lists of numbers, tensors.
 ///
 /// ```
 /// use hhnet::prelude::*;
@@ -52,35 +52,35 @@ const TEXT: &str = "text/plain";
 /// # Ok::<(), hhnet::Error>(())
 /// ```
 pub trait Show {
-    /// The forms in which it can be shown, at most one of each type, plain text always among them. `()` has none.
+    /// The value in one or more MIME types: at most one content of each type, and always plain text. The bundle of `()`
+    /// is empty.
     ///
     /// # Errors
-    /// If it cannot be read or drawn.
+    /// If the value cannot be read or drawn.
     fn mime_bundle(&self) -> Result<Vec<MimeContent>>;
 
-    /// Shows it below the notebook cell: evcxr calls this. An error goes to standard error, where the notebook marks
-    /// it.
+    /// Displays the value below the notebook cell. evcxr calls this method. An error is printed to standard error,
+    /// which the notebook highlights.
     fn evcxr_display(&self) {
         show(self.mime_bundle());
     }
 }
 
-/// Not generic, so that no cell has to compile it again.
+/// Not generic, so that cells do not compile it again.
 fn show(bundle: Result<Vec<MimeContent>>) {
     match bundle {
         Ok(bundle) => {
-            // In one piece, so that nothing printed elsewhere comes between. A cell whose output is gone has nobody to
-            // tell.
+            // In one call, so that no other output comes in between. A failure cannot be reported anywhere.
             let _ = std::io::stdout().lock().write_all(rich_output(&bundle).as_bytes());
         }
         Err(error) => eprintln!("{error}"),
     }
 }
 
-/// The bundle as the evcxr kernel reads them.
+/// The bundle in the form that the evcxr kernel reads.
 fn rich_output(bundle: &[MimeContent]) -> String {
     let block = |(mime, content): &MimeContent| {
-        // A label could hold the kernel's end marker: in markup, a character reference reads the same.
+        // A label could contain the kernel's end marker. In markup, a character reference is displayed the same.
         let mark = if *mime == TEXT { "evcxr_" } else { "&#69;VCXR_" };
         format!("EVCXR_BEGIN_CONTENT {mime}\n{}\nEVCXR_END_CONTENT\n", content.trim_end().replace("EVCXR_", mark))
     };
@@ -91,7 +91,7 @@ fn table_bundle(table: &Table) -> Vec<MimeContent> {
     vec![(HTML, table.html()), (TEXT, table.text())]
 }
 
-/// A picture of the lines, with `text` for who cannot see it.
+/// A picture, with `text` for readers who cannot see it.
 fn figure_bundle(figure: &Figure, text: String) -> Result<Vec<MimeContent>> {
     Ok(vec![(PICTURE, figure.to_svg()?.as_str().to_owned()), (TEXT, text)])
 }
@@ -139,8 +139,8 @@ impl Show for HhPscAlpha {
             ("E_Na", E_Na, "mV", "sodium reversal potential"),
             ("E_K", E_K, "mV", "potassium reversal potential"),
             ("E_L", E_L, "mV", "leak reversal potential"),
-            ("I_e", I_e, "pA", "constant current beside the injected one"),
-            ("t_ref", t_ref, "ms", "time after a spike in which no other one is counted"),
+            ("I_e", I_e, "pA", "constant current in addition to the injected one"),
+            ("t_ref", t_ref, "ms", "time after a spike in which no further spike is counted"),
         ];
         Ok(table_bundle(&parameters("Hodgkin-Huxley neuron hh_psc_alpha", &rows)))
     }
@@ -224,12 +224,11 @@ impl Show for H5Matrix {
     fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         let (samples, ..) = self.shape();
         let name = self.name().trim_start_matches('/');
-        let units = describe(self.path())?.datasets.into_iter().find(|dataset| dataset.name == name);
-        let units = units.and_then(|dataset| dataset.units).map_or(String::new(), |units| format!(" ({units})"));
-        let first = self.read(..samples.min(SERIES) as isize)?;
+        let units = self.units().map_or(String::new(), |units| format!(" ({units})"));
+        let first = self.read(..samples.min(TRACES) as isize)?;
         let shape = format!("{:?} (samples, steps, channels)", self.shape());
         let text = format!("dataset '{name}'{units} in '{}', shape {shape}", self.path().display());
-        let mut figure = first_series(&first);
+        let mut figure = first_traces(&first);
         figure.axes(0, 0).title(&format!("{name}: {shape}")).ylabel(&format!("{name}{units}"));
         figure_bundle(&figure, text)
     }
@@ -241,20 +240,20 @@ impl Show for Array3<f64> {
         if self.dim().1 < 2 || self.is_empty() || !self.iter().any(|value| value.is_finite()) {
             return Ok(vec![(TEXT, format!("{text}\n{self}"))]);
         }
-        let mut figure = first_series(self);
+        let mut figure = first_traces(self);
         figure.axes(0, 0).title(&format!("shape {:?}", self.dim()));
         figure_bundle(&figure, text)
     }
 }
 
-/// So many of the series of an array are drawn.
-const SERIES: usize = 3;
+/// Number of traces of an array that are drawn.
+const TRACES: usize = 3;
 
-/// The first samples of an array (samples, steps, channels), their first channel against the step.
-fn first_series(samples: &Array3<f64>) -> Figure {
+/// Draws the traces of the first samples in an array (samples, steps, channels).
+fn first_traces(samples: &Array3<f64>) -> Figure {
     let mut figure = Figure::new();
     let step = numbers(samples.dim().1);
-    for nth in 0..samples.dim().0.min(SERIES) {
+    for nth in 0..samples.dim().0.min(TRACES) {
         let values = trace(samples, nth);
         if values.iter().any(|value| value.is_finite()) {
             figure.axes(0, 0).plot(&step, &values, &format!("sample {nth}"));
@@ -268,7 +267,7 @@ fn numbers(count: usize) -> Vec<f64> {
     (0..count).map(|nth| nth as f64).collect()
 }
 
-/// Lowest and highest value and the mean, of those that are finite.
+/// Lowest value, highest value and mean of the finite values.
 fn range(values: impl Iterator<Item = f64>) -> String {
     let (mut low, mut high, mut sum, mut count, mut others) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0, 0);
     for value in values {
@@ -285,7 +284,7 @@ fn range(values: impl Iterator<Item = f64>) -> String {
     format!("{} to {}, mean {}{others}", number(low), number(high), number(sum / count))
 }
 
-/// Four digits, or so, of a number.
+/// A number with about four digits.
 fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -338,14 +337,14 @@ impl Show for [ArrayD<f32>] {
     }
 }
 
-/// A cell that ends with a loop has nothing to show.
+/// The value of a cell that ends with a loop: nothing is displayed.
 impl Show for () {
     fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
         Ok(Vec::new())
     }
 }
 
-/// What shows itself as `{:?}` writes it. evcxr would do the same without `Show`, but compile the cell twice for it.
+/// A value as `{:?}` writes it. evcxr does the same without `Show`, but then compiles the cell twice.
 fn debug_bundle(value: &dyn Debug) -> Result<Vec<MimeContent>> {
     Ok(vec![(TEXT, format!("{value:?}"))])
 }
@@ -377,7 +376,7 @@ show_as_debug!(bool, f32, f64, i32, i64, isize, u32, u64, usize, str);
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::dataset::{GenerateOptions, generate};
+    use crate::dataset::{GenerateOptions, describe, generate};
     use crate::figure::{LayerNode, layer_graph};
     use ndarray::Array;
     use roxmltree::Document;
@@ -427,7 +426,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn data_show_their_shape_and_first_series() {
+    fn data_show_their_shape_and_first_traces() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("small.h5");
         let options = GenerateOptions { samples: 5, test_samples: 1, ..GenerateOptions::default() };

@@ -1,4 +1,4 @@
-//! What a notebook needs, in one `use hhnet::prelude::*;`.
+//! The items that a notebook needs: `use hhnet::prelude::*;`.
 
 pub use crate::dataset::{
     GenerateOptions, Generated, H5Matrix, MergeOptions, Merged, Shard, describe, generate, merge, trace,

@@ -1,21 +1,22 @@
-//! Where long work reports how far it is.
+//! Lines of progress during long work.
 
 use std::fmt;
 
-/// Where progress lines go. They are whole lines, at most about one a second, because a notebook shows nothing less.
+/// Where to print lines of progress. These are whole lines, at most about one a second, because a notebook shows output
+/// line by line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Progress {
     /// Nowhere.
     #[default]
     Silent,
-    /// To standard output: for notebooks, in which anything on standard error is a failure.
+    /// To standard output, for notebooks, which show standard error as a failure.
     Stdout,
-    /// To standard error: for command lines, whose standard output is the result.
+    /// To standard error, for command lines, whose standard output is the result.
     Stderr,
 }
 
 impl Progress {
-    /// Prints one line. A closed pipe is no reason to stop the work.
+    /// Prints one line. Failures are ignored: a closed pipe does not stop the work.
     pub fn line(self, text: fmt::Arguments<'_>) {
         use std::io::Write;
         let _ = match self {

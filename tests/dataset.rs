@@ -121,7 +121,7 @@ fn a_sample_of_philox_depends_on_seed_and_number_alone() {
 fn shards_joined_are_the_whole() {
     let directory = tempfile::tempdir().unwrap();
     let whole = directory.path().join("whole.h5");
-    std::fs::create_dir(directory.path().join("parts")).unwrap();
+    std::fs::create_dir(directory.path().join("shards")).unwrap();
     for keep_spiking in [false, true] {
         let options = GenerateOptions {
             samples: 33,
@@ -133,11 +133,11 @@ fn shards_joined_are_the_whole() {
         };
         generate(&whole, &options).unwrap();
         let shard = |index| {
-            let path = directory.path().join(format!("parts/{index}.h5"));
+            let path = directory.path().join(format!("shards/{index}.h5"));
             let shard = Some(Shard { index, count: 4 });
             generate(&path, &GenerateOptions { shard, ..options.clone() }).unwrap().path
         };
-        // Four parts of two test samples: two parts have none.
+        // Four shards of two test samples: two shards have none.
         let shards: Vec<PathBuf> = [3, 1, 4, 2].map(shard).to_vec();
         let copies = [false, true].map(|copy| {
             let path = directory.path().join(if copy { "copied.h5" } else { "joined.h5" });
@@ -160,14 +160,14 @@ fn shards_joined_are_the_whole() {
     // A directory is moved as a whole; what is missing of it is told.
     let moved = directory.path().join("moved");
     std::fs::create_dir(&moved).unwrap();
-    for name in ["parts", "joined.h5", "copied.h5"] {
+    for name in ["shards", "joined.h5", "copied.h5"] {
         std::fs::rename(directory.path().join(name), moved.join(name)).unwrap();
     }
     assert!(values(&moved.join("joined.h5"), "Y") == values(&whole, "Y"));
-    std::fs::remove_dir_all(moved.join("parts")).unwrap();
+    std::fs::remove_dir_all(moved.join("shards")).unwrap();
     assert!(values(&moved.join("copied.h5"), "Y") == values(&whole, "Y"));
     let text = message(H5Matrix::open(moved.join("joined.h5"), "X"));
-    assert!(text.contains("'parts/1.h5' is not there") && text.contains("--copy"), "{text}");
+    assert!(text.contains("'shards/1.h5' is missing") && text.contains("--copy"), "{text}");
 }
 
 #[test]
@@ -187,10 +187,10 @@ fn shards_that_do_not_fit_are_named() {
     };
     for (shards, expected) in [
         (&[&first, &third][..], "missing: 2/3"),
-        (&[&first, &second, &third, &second], "give each part once"),
+        (&[&first, &second, &third, &second], "give each shard once"),
         (&[&first, &second, &other], "--seed 2"),
         (&[&first, &whole], "whole data set"),
-        (&[], "give the files of all parts"),
+        (&[], "give the files of all shards"),
         (&[&directory.path().join("4.h5")], "4.h5"),
     ] {
         let text = message(join(shards));
@@ -199,7 +199,7 @@ fn shards_that_do_not_fit_are_named() {
     // Not even where files may be replaced.
     let overwrite = MergeOptions { overwrite: true, ..MergeOptions::default() };
     let text = message(merge(&second, &[first.clone(), second.clone(), third.clone()], &overwrite));
-    assert!(text.contains("2.h5") && text.contains("it is one of the parts"), "{text}");
+    assert!(text.contains("2.h5") && text.contains("it is one of the shards"), "{text}");
     // A part that was damaged after it was made.
     let file = hdf5::File::append(&third).unwrap();
     file.unlink("Y").unwrap();
@@ -212,7 +212,7 @@ fn shards_that_do_not_fit_are_named() {
     let options = GenerateOptions { shard: part(1), ..small() };
     assert!(message(generate(&target, &options)).contains("give stream philox"));
     let options = GenerateOptions { shard: Some(Shard { index: 1, count: 6 }), stream: Stream::Philox, ..small() };
-    assert!(message(generate(&target, &options)).contains("at most 5 parts"));
+    assert!(message(generate(&target, &options)).contains("at most 5 shards"));
     for text in ["0/3", "4/3", "3", "a/b", "-1/3", "1/0"] {
         assert!(message(text.parse::<Shard>()).starts_with(&format!("shard = {text}")), "{text}");
     }
@@ -253,7 +253,7 @@ fn every_parameter_stands_in_the_file_and_decides() {
     let expected = neuron.simulate(&x[..200], 0.5, 0.05).unwrap().potential_mv;
     assert!(y[..200].iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4));
     let text = message(GenerateOptions::read(GOLDEN));
-    assert!(text.contains("does not tell how it was made"), "{text}");
+    assert!(text.contains("parameters cannot be read"), "{text}");
 }
 
 /// A step that is too long is taken shorter where it must be, and never gives a number that is none.

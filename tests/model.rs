@@ -409,7 +409,7 @@ fn damaged_files_are_refused_and_the_model_stays() {
             &|f| f.dataset("optimizer/vars/0").unwrap().write_scalar(&-1_i64).unwrap(),
             &["made -1 steps"],
         ),
-        ("no layers", &|f| f.unlink("layers").unwrap(), &["no model of this kind", "optimizer/vars/0"]),
+        ("no layers", &|f| f.unlink("layers").unwrap(), &["no layers of a model", "optimizer/vars/0"]),
     ];
     let mut model = Model::load_weights(KERAS_WEIGHTS).unwrap();
     let before = model.get_weights().unwrap();
@@ -491,10 +491,10 @@ fn options_out_of_range_are_named() {
         // No processor has both.
         (
             ModelOptions {
-                instructions: if cfg!(target_arch = "aarch64") { SimdLevel::Avx2 } else { SimdLevel::Neon },
+                simd_level: if cfg!(target_arch = "aarch64") { SimdLevel::Avx2 } else { SimdLevel::Neon },
                 ..default
             },
-            "instructions = ",
+            "simd_level = ",
         ),
     ];
     for (options, expected) in cases {

@@ -121,7 +121,7 @@ fn the_results_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn training_goes_on_where_it_stopped() {
+fn training_continues_where_it_stopped() {
     let (x, y) = waves(10, 60);
     let fit = |model: &mut Model, epochs: usize| {
         let options = FitOptions { batch_size: 3, epochs, ..FitOptions::default() };
@@ -217,7 +217,7 @@ fn batches_of_any_size_are_trained() {
 
 #[test]
 fn a_long_sample_is_predicted_in_pieces() {
-    // Longer than a shard, so that it is cut; the same steps alone give the same numbers, but for their borders.
+    // Longer than a segment, so that it is cut; the same steps alone give the same numbers, but for their borders.
     let options = ModelOptions { kernel_sizes: vec![12, 5, 4], ..ModelOptions::default() };
     let model = generate_model(&options).unwrap();
     let (x, _) = waves(2, 25_000);
@@ -282,7 +282,7 @@ fn a_schedule_gives_the_learning_rates() {
     let mut model = generate_model(&ModelOptions::default()).unwrap();
     let history = model.fit(&x, &y, None, &options).unwrap();
     assert_eq!(history.learning_rate, [0.01, 0.002, 0.002, 0.002]);
-    assert!(history.to_csv().starts_with("epoch,learning_rate,loss,mse,seconds\n0,0.01,"));
+    assert!(history.to_csv().starts_with("epoch,learning_rate,loss,mse,seconds\n1,0.01,"));
 
     let mut other = generate_model(&ModelOptions { lr: 0.01, ..ModelOptions::default() }).unwrap();
     other.fit(&x, &y, None, &FitOptions::default()).unwrap();
@@ -441,7 +441,7 @@ fn checkpoints_and_logs_are_written_and_nothing_is_lost() {
 }
 
 #[test]
-fn dead_units_are_found_and_told() {
+fn dead_units_are_found_and_reported() {
     let (x, y) = waves(60, 300);
     for engine in ENGINES {
         let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();
@@ -605,7 +605,7 @@ fn history_is_a_table_and_a_file() {
     let path = folder.path().join("history.csv");
     history.save_csv(&path, false).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.starts_with("epoch,loss,mse,seconds,val_loss,val_mse\n0,100,0.0001,0.125,2.5,2\n1,50,"), "{text}");
+    assert!(text.starts_with("epoch,loss,mse,seconds,val_loss,val_mse\n1,100,0.0001,0.125,2.5,2\n2,50,"), "{text}");
     assert_eq!(text.lines().count(), 26);
     assert!(history.save_csv(&path, false).unwrap_err().to_string().contains("exists already"));
     history.save_csv(&path, true).unwrap();

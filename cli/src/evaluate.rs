@@ -1,4 +1,4 @@
-//! `evaluate` and `predict`: what a trained network says.
+//! `evaluate` and `predict`: a trained network at work.
 
 use crate::Output;
 use clap::{Args, ValueEnum};
@@ -11,22 +11,22 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub struct Evaluate {
     /// The data file
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// The weights file
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// The last samples of X and Y, or X_test and Y_test
+    /// Samples to use: the validation samples at the end of X and Y, or all of X_test and Y_test
     #[arg(long, value_enum, default_value_t = Split::Validation)]
     split: Split,
-    /// Number of the last samples that are the validation data
-    #[arg(long, default_value_t = 500)]
+    /// Number of validation samples at the end of X and Y
+    #[arg(long, value_name = "N", default_value_t = 500)]
     validation: usize,
-    /// Another dataset of currents, taken whole
-    #[arg(long, requires = "y", conflicts_with_all = ["split", "validation"])]
+    /// Dataset of currents, to evaluate all its samples instead of a split
+    #[arg(long, value_name = "DATASET", requires = "y", conflicts_with_all = ["split", "validation"])]
     x: Option<String>,
-    /// The dataset of potentials that goes with it
-    #[arg(long, requires = "x")]
+    /// Dataset of potentials for the currents in --x
+    #[arg(long, value_name = "DATASET", requires = "x")]
     y: Option<String>,
 }
 
@@ -39,16 +39,16 @@ enum Split {
 #[derive(Args)]
 pub struct Predict {
     /// The data file
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// The weights file
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// The HDF5 file to write
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The dataset of currents
-    #[arg(long, default_value = "X_test")]
+    /// Dataset of currents
+    #[arg(long, value_name = "DATASET", default_value = "X_test")]
     x: String,
     /// Replace an existing file
     #[arg(long)]
@@ -59,22 +59,31 @@ impl Evaluate {
     pub fn run(&self) -> Output {
         let model = Model::load_weights(&self.weights)?;
         let open = |name: &str| H5Matrix::open(&self.data, name);
-        let (x, y) = match (&self.x, &self.y, self.split) {
-            (Some(x), Some(y), _) => (open(x)?.read(..)?, open(y)?.read(..)?),
-            (_, _, Split::Test) => (open("X_test")?.read(..)?, open("Y_test")?.read(..)?),
+        let (x, y, rows) = match (&self.x, &self.y, self.split) {
+            (Some(x), Some(y), _) => (open(x)?, open(y)?, None),
+            (_, _, Split::Test) => (open("X_test")?, open("Y_test")?, None),
             (_, _, Split::Validation) => {
                 let x = open("X")?;
-                let held_out = validation_rows(self.validation, &x)?;
-                (x.read(-held_out..)?, open("Y")?.read(-held_out..)?)
+                let rows = validation_rows(self.validation, &x)?;
+                (x, open("Y")?, Some(-rows))
             }
         };
-        let found = model.evaluate(&x, &y)?;
-        let text = format!("{} samples: loss {:.6}, mse {:.6} mV²", x.dim().0, found.loss, found.mse);
-        Ok((text, json!({ "samples": x.dim().0, "loss": found.loss, "mse": found.mse })))
+        let read = |data: &H5Matrix| rows.map_or_else(|| data.read(..), |first| data.read(first..));
+        let (currents, potentials) = (read(&x)?, read(&y)?);
+        let found = model.evaluate(&currents, &potentials)?;
+        let samples = currents.dim().0;
+        let units = y.units().map_or(String::new(), square);
+        let text = format!("{samples} samples: loss {:.6}, mse {:.6}{units}", found.loss, found.mse);
+        Ok((text, json!({ "samples": samples, "loss": found.loss, "mse": found.mse })))
     }
 }
 
-/// The number of validation samples, if it leaves some to train on.
+/// The square of a unit, after a number.
+fn square(units: &str) -> String {
+    if units.chars().all(char::is_alphabetic) { format!(" {units}²") } else { format!(" ({units})²") }
+}
+
+/// The number of validation samples, if samples to train on are left.
 pub fn validation_rows(count: usize, x: &H5Matrix) -> Result<isize> {
     let samples = x.shape().0;
     match isize::try_from(count) {
@@ -82,7 +91,7 @@ pub fn validation_rows(count: usize, x: &H5Matrix) -> Result<isize> {
         _ => Err(Error::parameter(
             "validation",
             count,
-            format!("the file has {samples} samples: give 1 or more, and fewer"),
+            format!("the file has {samples} samples: give 1 or more, but fewer than these"),
         )),
     }
 }

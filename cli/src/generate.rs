@@ -1,4 +1,4 @@
-//! `generate`, and what belongs to it: joining parts, and telling how a file was made.
+//! `generate` and `merge`, and the command that makes a file.
 
 use crate::Output;
 use clap::Args;
@@ -12,45 +12,46 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub struct Generate {
     /// The HDF5 file to write
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Number of training and validation samples
-    #[arg(long, default_value_t = 10_000)]
+    /// Number of training and validation samples (X and Y)
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     samples: usize,
-    /// Length of each (ms)
-    #[arg(long, default_value_t = 1000.0)]
+    /// Length of a training or validation sample (ms)
+    #[arg(long, value_name = "MS", default_value_t = 1000.0)]
     duration_ms: f64,
-    /// Number of test samples
-    #[arg(long, default_value_t = 10)]
+    /// Number of test samples (X_test and Y_test)
+    #[arg(long, value_name = "N", default_value_t = 10)]
     test_samples: usize,
-    /// Length of each (ms)
-    #[arg(long, default_value_t = 10_000.0)]
+    /// Length of a test sample (ms)
+    #[arg(long, value_name = "MS", default_value_t = 10_000.0)]
     test_duration_ms: f64,
     /// Seed of the random stream
     #[arg(long, default_value_t = 1234)]
     seed: u32,
-    /// Random stream: NumPy's legacy one (`numpy`), as the original, or a counter-based one (`philox`)
+    /// Random stream: NumPy's legacy stream, as in the original study, or a counter-based one
     #[arg(long, default_value = "numpy", value_parser = ["numpy", "philox"])]
     stream: String,
-    /// Make one part of the data set alone: 3/16 is the third of sixteen (stream philox); see `hhnet merge`
+    /// Generate only one shard of the data set: 3/16 is the third of sixteen. Needs `--stream philox`; see `hhnet
+    /// merge`
     #[arg(long)]
     shard: Option<Shard>,
-    /// Keep trials in which the neuron spikes, and record the spikes, instead of dropping them
+    /// Keep trials in which the neuron spikes and record the spikes. By default these trials are dropped
     #[arg(long)]
     keep_spiking: bool,
-    /// Resolution of the simulation (ms)
-    #[arg(long, default_value_t = 0.1)]
+    /// Time step of the simulation grid (ms)
+    #[arg(long, value_name = "MS", default_value_t = 0.1)]
     resolution_ms: f64,
-    #[command(flatten, next_help_heading = "Current: an Ornstein-Uhlenbeck process")]
-    current: Current,
-    #[command(flatten, next_help_heading = "Neuron: hh_psc_alpha")]
-    neuron: Neuron,
-    /// Number of threads [default: one per core]; the data do not depend on it
-    #[arg(long)]
+    /// Number of threads; the data do not depend on it [default: one per core]
+    #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    #[command(flatten, next_help_heading = "Current (Ornstein-Uhlenbeck process)")]
+    current: Current,
+    #[command(flatten, next_help_heading = "Neuron (hh_psc_alpha)")]
+    neuron: Neuron,
 }
 
 #[derive(Args)]
@@ -67,7 +68,7 @@ struct Current {
     /// First value (pA)
     #[arg(long, default_value_t = OrnsteinUhlenbeck::default().x0, allow_negative_numbers = true)]
     x0: f64,
-    /// Time between two values (ms)
+    /// Time between two values of the current (ms)
     #[arg(long, default_value_t = OrnsteinUhlenbeck::default().dt_ms, allow_negative_numbers = true)]
     current_dt_ms: f64,
 }
@@ -96,10 +97,10 @@ struct Neuron {
     /// Leak reversal potential (mV)
     #[arg(long = "E_L", default_value_t = HhPscAlpha::default().E_L, allow_negative_numbers = true)]
     E_L: f64,
-    /// Constant current beside the injected one (pA)
+    /// Constant current in addition to the injected one (pA)
     #[arg(long = "I_e", default_value_t = HhPscAlpha::default().I_e, allow_negative_numbers = true)]
     I_e: f64,
-    /// Time after a spike in which no other one is counted (ms)
+    /// Time after a spike in which no further spike is counted (ms)
     #[arg(long = "t_ref", default_value_t = HhPscAlpha::default().t_ref, allow_negative_numbers = true)]
     t_ref: f64,
 }
@@ -142,13 +143,13 @@ impl Generate {
 
 #[derive(Args)]
 pub struct Merge {
-    /// The files of all parts, in any order
-    #[arg(required = true)]
+    /// The files of all shards, in any order
+    #[arg(required = true, value_name = "SHARD")]
     shards: Vec<PathBuf>,
     /// The HDF5 file to write
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Copy the samples; else the file refers to the parts, and needs them
+    /// Copy the samples. By default the new file refers to the shards, which must be kept
     #[arg(long)]
     copy: bool,
     /// Replace an existing file
@@ -171,7 +172,7 @@ impl Merge {
     }
 }
 
-/// The command line that makes a data file again, if it is one that `generate` or `merge` made.
+/// The command line that makes the data file again, if `generate` or `merge` made it.
 pub fn command_line(file: &Path) -> Option<String> {
     let options = GenerateOptions::read(file).ok()?;
     let name = file.to_string_lossy();

@@ -1,4 +1,4 @@
-//! `info`: what is in a file.
+//! `info`: the contents of a file.
 
 use crate::{Output, generate};
 use hhnet::dataset;
@@ -10,7 +10,7 @@ pub fn run(file: &Path) -> Output {
     if name.ends_with(".weights.h5") || name.ends_with(".safetensors") { weights(file) } else { data(file) }
 }
 
-/// The network whose weights are in a file, and what else there is if it is an HDF5 file.
+/// The network whose weights are in the file. For an HDF5 file, also its datasets and attributes.
 #[cfg(feature = "model")]
 fn weights(file: &Path) -> Output {
     let model = hhnet::model::Model::load_weights(file)?;
@@ -25,12 +25,12 @@ fn weights(file: &Path) -> Output {
 
 #[cfg(not(feature = "model"))]
 fn weights(file: &Path) -> Output {
-    let problem = "it holds the weights of a network, and this program was built without the feature `model`";
-    let remedy = "build hhnet with this feature, which is on by default and needs libtorch";
+    let problem = "it is a weights file, and this program was built without the feature `model`";
+    let remedy = "build hhnet with this feature: it is on by default, and needs libtorch";
     Err(hhnet::Error::file(file, problem, remedy))
 }
 
-/// What is in an HDF5 file, and how it was made.
+/// The contents of an HDF5 file, and the command that makes it.
 fn data(file: &Path) -> Output {
     let description = dataset::describe(file)?;
     let datasets: Vec<Value> = description

@@ -1,4 +1,4 @@
-//! The command line: what the notebooks do, for scripts and clusters.
+//! The command line: everything the notebooks do, for scripts and clusters.
 
 #[cfg(feature = "model")]
 mod evaluate;
@@ -20,38 +20,38 @@ use train::Train;
 
 #[cfg(not(feature = "model"))]
 const WITHOUT_MODEL: &str = "This program was built without the feature `model`: it cannot train, evaluate or predict, \
-                             nor read files of weights.";
+                             and it cannot read weights files.";
 
-/// Hodgkin-Huxley data and a convolutional network that learns them.
+/// Generate data of a Hodgkin-Huxley neuron, and train a convolutional network on them
 #[derive(Parser)]
-#[command(name = "hhnet", version, about, arg_required_else_help = true)]
+#[command(name = "hhnet", version, arg_required_else_help = true)]
 #[cfg_attr(not(feature = "model"), command(after_help = WITHOUT_MODEL))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Print the result as one JSON object
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     json: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Draw currents, simulate the neuron and write X, Y, X_test, Y_test
+    /// Generate a data set: draw currents, simulate the neuron and write X, Y, X_test, Y_test
     Generate(Generate),
-    /// Join the parts that `generate --shard` made into one data set
+    /// Join the shards of a data set, made by `generate --shard`, into one file
     Merge(Merge),
     #[cfg(feature = "model")]
-    /// Train the network on X and Y and write its weights
+    /// Train a network on X and Y of a data file, and write its weights
     Train(Train),
     #[cfg(feature = "model")]
-    /// Print loss and mse of trained weights on part of a data file
+    /// Print the loss and the mean squared error of a trained network on a data file
     Evaluate(Evaluate),
     #[cfg(feature = "model")]
-    /// Write the network's answer to currents as dataset Y_pred
+    /// Predict the potentials for the currents in a data file, and write them as dataset Y_pred
     Predict(Predict),
-    /// Describe a data or weights file
+    /// Describe a data file or a weights file
     Info {
-        /// The file: .h5 or .safetensors
+        /// The file to describe: .h5 or .safetensors
         file: PathBuf,
     },
 }
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         Ok((text, json)) => {
             use std::io::Write;
             let output = if cli.json { json.to_string() } else { text.trim_end().to_owned() };
-            // A reader that has seen enough and closed the pipe is no failure.
+            // It is not a failure if the reader closes the pipe early.
             let _ = writeln!(std::io::stdout(), "{output}");
             ExitCode::SUCCESS
         }
@@ -84,5 +84,5 @@ fn main() -> ExitCode {
     }
 }
 
-/// A command's result, for a person and for a program.
+/// The result of a command, as text for people and as JSON for programs.
 type Output = Result<(String, Value)>;

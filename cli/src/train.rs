@@ -1,4 +1,4 @@
-//! `train`.
+//! `train`: fits a new network to a data file.
 
 use crate::Output;
 use crate::evaluate::validation_rows;
@@ -7,70 +7,70 @@ use hhnet::dataset::H5Matrix;
 use hhnet::model::{self, Model, ModelOptions, device, generate_model};
 use hhnet::progress::Progress;
 use hhnet::training::{
-    BackupAndRestore, Callback, CsvLogger, EarlyStopping, FitOptions, LearningRateScheduler, ModelCheckpoint,
+    BackupAndRestore, Callback, CsvLogger, EarlyStopping, FitOptions, History, LearningRateScheduler, ModelCheckpoint,
     ReduceLrOnPlateau,
 };
 use hhnet::{Error, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Train {
     /// The data file
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// The weights file to write; its name ends in .weights.h5 (Keras' format) or .safetensors
-    #[arg(long)]
+    /// The weights file to write. Its name ends in .weights.h5 (Keras' format) or .safetensors
+    #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// A CSV file for the history, written epoch by epoch
-    #[arg(long)]
+    /// CSV file for loss and error of each epoch, written during the training
+    #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// Passes over the training samples
-    #[arg(long, default_value_t = 100)]
+    /// Number of passes over the training samples
+    #[arg(long, value_name = "N", default_value_t = 100)]
     epochs: usize,
-    /// Samples per training step
-    #[arg(long, default_value_t = 100)]
+    /// Number of samples per training step
+    #[arg(long, value_name = "N", default_value_t = 100)]
     batch_size: usize,
-    /// So many last samples are kept for validation
-    #[arg(long, default_value_t = 500)]
+    /// Number of samples at the end of X and Y to keep for validation
+    #[arg(long, value_name = "N", default_value_t = 500)]
     validation: usize,
     /// Learning rate of the Adam optimiser
-    #[arg(long, default_value_t = 0.001)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.001)]
     lr: f64,
-    /// Output channels of each convolution
-    #[arg(long, value_delimiter = ',', default_value = "2,6,16")]
+    /// Number of output channels of each convolution
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', default_value = "2,6,16")]
     layer_sizes: Vec<usize>,
     /// Kernel size of each convolution (time steps)
-    #[arg(long, value_delimiter = ',', default_value = "11,5,1")]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', default_value = "11,5,1")]
     kernel_sizes: Vec<usize>,
-    /// Seed of the starting weights and of the order of the samples
+    /// Seed of the initial weights and of the order of the samples
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What does the arithmetic
+    /// What computes the network: this program's own engine (fused, CPU only) or libtorch. `auto` is fused on a CPU
     #[arg(long, value_enum, default_value_t = Engine::Auto)]
     engine: Engine,
-    /// cpu, cuda or mps
+    /// Device to train on: cpu, cuda, cuda:1, ... or mps
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Number of threads [default: one per core]; the weights do not depend on it
-    #[arg(long)]
+    /// Number of threads; the weights do not depend on it [default: one per core]
+    #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Stop after so many epochs without a lower val_loss; the weights are those of the best epoch
-    #[arg(long, value_name = "PATIENCE")]
+    /// Stop after this number of epochs without a lower val_loss, and keep the weights of the best epoch
+    #[arg(long, value_name = "EPOCHS")]
     early_stopping: Option<usize>,
-    /// Multiply the learning rate by --reduce-lr-factor after so many epochs without a lower val_loss
-    #[arg(long, value_name = "PATIENCE", conflicts_with = "lr_decay")]
+    /// Reduce the learning rate after this number of epochs without a lower val_loss
+    #[arg(long, value_name = "EPOCHS", conflicts_with = "lr_decay")]
     reduce_lr: Option<usize>,
-    /// See --reduce-lr
+    /// Factor by which --reduce-lr multiplies the learning rate
     #[arg(long, value_name = "FACTOR", default_value_t = 0.1, requires = "reduce_lr")]
     reduce_lr_factor: f64,
-    /// Multiply the learning rate by this after each epoch
+    /// Multiply the learning rate by this factor after each epoch
     #[arg(long, value_name = "FACTOR")]
     lr_decay: Option<f64>,
-    /// A weights file for the best epoch so far, written during the training
+    /// Weights file for the best epoch so far, written during the training
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// A .weights.h5 file that is kept during the training: after an interruption the same command goes on from there
+    /// A .weights.h5 file that saves the state of the training. After an interruption, the same command resumes from it
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
     /// Replace existing files
@@ -87,15 +87,27 @@ enum Engine {
 
 impl Train {
     pub fn run(&self) -> Output {
-        // Told now, and not after an hour of training.
+        // Checked before the training, not after it.
         Model::check_weights_path(&self.weights, self.force)?;
         let (x, y) = (H5Matrix::open(&self.data, "X")?, H5Matrix::open(&self.data, "Y")?);
         let held_out = validation_rows(self.validation, &x)?;
-        let mut model = generate_model(&ModelOptions {
+        let mut model = generate_model(&self.model_options(x.shape().2)?)?;
+        let history = model.fit(
+            &x.read(..-held_out)?,
+            &y.read(..-held_out)?,
+            Some((&x.read(-held_out..)?, &y.read(-held_out..)?)),
+            &self.fit_options()?,
+        )?;
+        model.save_weights(&self.weights, self.force)?;
+        Ok((format!("{history}\n'{}' written", self.weights.display()), self.json(&model, &history)))
+    }
+
+    fn model_options(&self, input_channels: usize) -> Result<ModelOptions> {
+        Ok(ModelOptions {
             lr: self.lr,
             layer_sizes: self.layer_sizes.clone(),
             kernel_sizes: self.kernel_sizes.clone(),
-            input_channels: x.shape().2,
+            input_channels,
             seed: self.seed,
             device: device(&self.device)?,
             engine: match self.engine {
@@ -104,35 +116,33 @@ impl Train {
                 Engine::Libtorch => model::Engine::Libtorch,
             },
             ..ModelOptions::default()
-        })?;
-        let history = model.fit(
-            &x.read(..-held_out)?,
-            &y.read(..-held_out)?,
-            Some((&x.read(-held_out..)?, &y.read(-held_out..)?)),
-            &FitOptions {
-                batch_size: self.batch_size,
-                epochs: self.epochs,
-                seed: self.seed,
-                threads: self.threads,
-                progress: Progress::Stderr,
-                callbacks: self.callbacks()?,
-                ..FitOptions::default()
-            },
-        )?;
-        model.save_weights(&self.weights, self.force)?;
-        let last = history.len() - 1;
-        let json = json!({
+        })
+    }
+
+    fn fit_options(&self) -> Result<FitOptions> {
+        Ok(FitOptions {
+            batch_size: self.batch_size,
+            epochs: self.epochs,
+            seed: self.seed,
+            threads: self.threads,
+            progress: Progress::Stderr,
+            callbacks: self.callbacks()?,
+            ..FitOptions::default()
+        })
+    }
+
+    fn json(&self, model: &Model, history: &History) -> Value {
+        json!({
             "weights": self.weights,
             "epochs": history.len(),
-            "loss": history.loss[last],
-            "mse": history.mse[last],
-            "val_loss": history.val_loss[last],
-            "val_mse": history.val_mse[last],
+            "loss": history.loss.last(),
+            "mse": history.mse.last(),
+            "val_loss": history.val_loss.last(),
+            "val_mse": history.val_mse.last(),
             "seconds": history.seconds.iter().sum::<f64>(),
             "learning_rate": model.learning_rate(),
             "notes": history.notes,
-        });
-        Ok((format!("{history}\n'{}' written", self.weights.display()), json))
+        })
     }
 
     fn callbacks(&self) -> Result<Vec<Callback>> {
@@ -147,7 +157,7 @@ impl Train {
         }
         if let Some(decay) = self.lr_decay {
             if !(decay > 0.0 && decay <= 1.0) {
-                return Err(Error::parameter("lr_decay", decay, "give a factor above 0, at most 1, such as 0.98"));
+                return Err(Error::parameter("lr_decay", decay, "give a factor above 0 and at most 1, such as 0.98"));
             }
             let schedule = (0..self.epochs).map(|epoch| self.lr * decay.powi(epoch as i32)).collect();
             callbacks.push(Callback::LearningRateScheduler(LearningRateScheduler { schedule }));

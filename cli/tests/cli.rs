@@ -52,6 +52,13 @@ fn from_data_to_predictions() {
     assert_eq!(json(directory, &[&evaluate[..], &["--split", "test"]].concat())["samples"], 2);
     assert_eq!(json(directory, &[&evaluate[..], &["--x", "X_test", "--y", "Y_test"]].concat())["samples"], 2);
 
+    // Text states the error in the square of the unit of the data.
+    for (y, unit) in [("Y_test", " mV²"), ("X_test", " pA²")] {
+        let evaluate = ["evaluate", "--data", "d.h5", "--weights", "w.weights.h5", "--x", "X_test", "--y", y];
+        let text = String::from_utf8(hhnet(directory, &evaluate).stdout).unwrap();
+        assert!(text.trim_end().ends_with(unit), "{text}");
+    }
+
     let predict = ["predict", "--data", "d.h5", "--weights", "w.weights.h5", "--out", "p.h5", "--json"];
     assert_eq!(json(directory, &predict)["shape"], serde_json::json!([2, 400, 1]));
     assert_eq!(
@@ -91,11 +98,11 @@ fn without_libtorch_weights_are_refused_with_the_reason() {
     }
     assert_eq!(hhnet(directory.path(), &["train", "--data", "d.h5"]).status.code(), Some(2));
     let help = String::from_utf8(hhnet(directory.path(), &["--help"]).stdout).unwrap();
-    assert!(help.contains("without the feature `model`") && !help.contains("train "), "{help}");
+    assert!(help.contains("without the feature `model`") && !help.contains("\n  train "), "{help}");
 }
 
 #[test]
-fn parts_are_joined_and_info_tells_the_command_that_makes_the_whole() {
+fn shards_are_joined_and_info_shows_the_command_that_makes_the_whole() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     #[rustfmt::skip]
@@ -106,7 +113,7 @@ fn parts_are_joined_and_info_tells_the_command_that_makes_the_whole() {
         "49", "--E_K", "-76", "--E_L", "-55.5", "--I_e", "-1", "--t_ref", "3", "--json",
     ];
     for shard in ["1/2", "2/2"] {
-        let out = format!("part {}.h5", &shard[..1]);
+        let out = format!("shard {}.h5", &shard[..1]);
         json(directory, &[&["generate", "--out", &out, "--shard", shard], &options[..]].concat());
         let info = json(directory, &["info", &out, "--json"]);
         assert_eq!(info["attributes"]["shard"], shard);
@@ -116,7 +123,7 @@ fn parts_are_joined_and_info_tells_the_command_that_makes_the_whole() {
             "{command}"
         );
     }
-    let merged = json(directory, &["merge", "part 2.h5", "part 1.h5", "--out", "joined.h5", "--json"]);
+    let merged = json(directory, &["merge", "shard 2.h5", "shard 1.h5", "--out", "joined.h5", "--json"]);
     assert_eq!(merged["shape"], serde_json::json!([20, 200, 1]));
 
     let info = json(directory, &["info", "joined.h5", "--json"]);
@@ -172,7 +179,7 @@ fn failures_of_training_come_before_it_and_leave_nothing() {
 
 #[cfg(feature = "model")]
 #[test]
-fn a_killed_training_goes_on_with_the_same_command() {
+fn a_killed_training_resumes_with_the_same_command() {
     use std::{process::Stdio, thread::sleep, time::Duration};
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();

@@ -144,6 +144,6 @@ fn a_killed_run_leaves_the_old_file_and_the_next_run_removes_what_it_had_begun()
     let output = run(directory, &short);
     assert!(output.status.success());
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("an earlier run had left unfinished"), "{message}");
+    assert!(message.contains("removed an unfinished file of an earlier run"), "{message}");
     assert_eq!(unfinished(directory), Vec::<String>::new());
 }

@@ -16,10 +16,10 @@ pub(super) const BLOCK_VALUES: usize = 1 << 20;
 /// Trials that a thread takes at a time: a multiple of the lanes of every vector.
 const TASK_TRIALS: usize = 16;
 
-/// After this many trials in a row with a spike, the parameters are given up: they yield no subthreshold trial.
+/// After this many spiking trials in a row, generation fails: the parameters yield no subthreshold trial.
 pub(super) const HOPELESS: usize = 1000;
 
-/// Trials of a block for samples with so many steps.
+/// Number of trials in a block, for samples with the given number of steps.
 pub(super) fn block_trials(steps: usize) -> usize {
     (BLOCK_VALUES / steps).max(TASK_TRIALS)
 }
@@ -27,7 +27,7 @@ pub(super) fn block_trials(steps: usize) -> usize {
 /// The outcome of a trial.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trial {
-    /// Only the first spike, if the trial is dropped for it.
+    /// Only the first spike, if the trial is dropped because of it.
     pub(super) spike_times_ms: Vec<f64>,
     /// Number of trials that were dropped for the same sample before.
     pub(super) dropped_before: usize,
@@ -43,7 +43,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Draws and simulates trials for the given samples on several threads, while this one does something else.
+    /// Draws and simulates trials for the given samples on several threads, while this thread runs `meanwhile`.
     pub(super) fn simulate(
         &mut self,
         split: &Split,
@@ -57,7 +57,7 @@ impl Block {
         let task_trials = count.div_ceil(threads).min(TASK_TRIALS);
         self.reset(count, split.steps);
         let simulator = Simulator { options, split: split.number, steps: split.steps };
-        // NumPy's stream is a sequence: whoever takes trials draws their currents before the next thread may.
+        // NumPy's stream is a sequence: a thread draws the currents of its trials before the next thread takes trials.
         let queue = Mutex::new((self.tasks(samples.start, task_trials), random));
         let next_task = || -> Option<Task> {
             let (tasks, random) = &mut *queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +98,7 @@ impl Block {
             .map(|(((first_sample, currents), potentials), trials)| Task { first_sample, currents, potentials, trials })
     }
 
-    /// Moves the trials that are kept together. Fails with the first trial that could not be simulated.
+    /// Removes spiking trials and closes the gaps. Fails with the first trial that could not be simulated.
     pub(super) fn drop_spiking(&mut self, options: &GenerateOptions) -> std::result::Result<(), (usize, Error)> {
         let mut kept = Vec::with_capacity(self.trials.len());
         for (i, trial) in std::mem::take(&mut self.trials).into_iter().enumerate() {
@@ -121,7 +121,7 @@ struct Task<'a> {
     first_sample: usize,
     currents: &'a mut [f64],
     potentials: &'a mut [f64],
-    /// To be filled in.
+    /// Filled in by the thread.
     trials: &'a mut [Result<Trial>],
 }
 
@@ -151,13 +151,13 @@ impl Simulator<'_> {
         }
     }
 
-    /// A current from the stream philox.
+    /// Draws a current from the stream philox.
     fn draw(&self, trace: &mut [f64], sample: usize, attempt: usize) {
         let mut random = PhiloxRandom::trial(self.options.seed, self.split, sample as u64, attempt as u32);
         self.options.current.fill(trace, &mut random);
     }
 
-    /// The potentials for some currents; the times of the spikes in each trial.
+    /// Simulates the potentials for some currents. Returns the spike times of each trial.
     fn simulate(&self, currents: &[f64], potentials: &mut [f64]) -> Result<Vec<Result<Vec<f64>>>> {
         let GenerateOptions { neuron, current, resolution_ms, keep_spiking, .. } = self.options;
         let timing = neuron.check(current.dt_ms, *resolution_ms)?;
@@ -167,7 +167,7 @@ impl Simulator<'_> {
         Ok(neuron.batch(SimdLevel::best(), timing, &currents, &mut potentials, spikes))
     }
 
-    /// In the stream philox a sample is drawn again until it has no spike.
+    /// With the stream philox, draws a sample again until the neuron does not spike.
     fn redraw_while_spiking(
         &self,
         sample: usize,

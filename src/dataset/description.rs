@@ -1,4 +1,4 @@
-//! What is in a file.
+//! The contents of a file.
 
 use crate::files::{hdf5_error, open_hdf5};
 use crate::{Error, Result};
@@ -6,10 +6,10 @@ use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
 use std::fmt;
 use std::path::Path;
 
-/// How many groups deep [`describe`] looks.
+/// The depth of groups to which [`describe`] looks.
 const MAX_DEPTH: usize = 16;
 
-/// What is in an HDF5 file: see [`describe`].
+/// The contents of an HDF5 file: see [`describe`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
     /// Size of the file, bytes.
@@ -23,17 +23,17 @@ pub struct Description {
 /// One dataset of a [`Description`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetInfo {
-    /// Name, with the groups it is in.
+    /// Name, with the groups that it is in.
     pub name: String,
     /// Shape.
     pub shape: Vec<usize>,
     /// Type of its elements.
     pub dtype: String,
-    /// Units, where the file says so.
+    /// Units, if the file states them.
     pub units: Option<String>,
 }
 
-/// Lists what is in an HDF5 file, be it data or weights.
+/// Lists the contents of an HDF5 file, for example of data or weights.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::File`] if it cannot be opened or is not an HDF5 file.
@@ -51,7 +51,7 @@ pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     Ok(Description { bytes, attributes, datasets })
 }
 
-/// Goes `depth` groups deep and no deeper: a group can hold itself.
+/// Goes at most `depth` groups deep, because a group can hold itself.
 fn list_datasets(group: &hdf5::Group, depth: usize, found: &mut Vec<DatasetInfo>) -> hdf5::Result<()> {
     for dataset in group.datasets()? {
         found.push(DatasetInfo {
@@ -68,7 +68,7 @@ fn list_datasets(group: &hdf5::Group, depth: usize, found: &mut Vec<DatasetInfo>
 }
 
 /// An attribute's value as text: numbers, lists of numbers and strings of the kinds that this crate and h5py write.
-fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
+pub(super) fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
     use TypeDescriptor as T;
     let attribute = place.attr(name)?;
     let list =

@@ -1,4 +1,4 @@
-//! Trials are drawn, simulated and kept or dropped while those before are written.
+//! Generates a data set: draws, simulates and keeps or drops the trials of one block while the block before is written.
 
 use super::block::{Block, HOPELESS, Trial, block_trials};
 use super::options::GenerateOptions;
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What [`generate`] made.
+/// The result of [`generate`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generated {
     /// The file.
@@ -20,16 +20,17 @@ pub struct Generated {
     pub shape: [usize; 3],
     /// Shape of `X_test` and `Y_test`.
     pub test_shape: [usize; 3],
-    /// The training trials that were dropped because the neuron spiked: their numbers in the stream, from 0. In the stream
-    /// philox, where each sample is drawn again until it has no spike, the numbers of those samples.
+    /// The training trials that were dropped because the neuron spiked. With the stream numpy these are the numbers of
+    /// the trials, counted from 0. With the stream philox a sample is drawn again until the neuron does not spike;
+    /// these are the numbers of the samples, one for each dropped trial.
     pub dropped_trials: Vec<usize>,
-    /// The same for the test trials.
+    /// The dropped test trials.
     pub dropped_test_trials: Vec<usize>,
-    /// Number of spikes that were recorded in trials that were to be kept.
+    /// Number of recorded spikes, if spiking trials were kept.
     pub spikes: usize,
-    /// Simulated time of all neurons together, s, with dropped trials.
+    /// Simulated time of all trials together, including dropped ones, s.
     pub neuron_seconds: f64,
-    /// Time it took.
+    /// Duration of the call.
     pub elapsed: Duration,
 }
 
@@ -52,17 +53,18 @@ impl fmt::Display for Generated {
     }
 }
 
-/// Generates a data set: draws currents, simulates the neuron, drops the trials in which it spikes, and writes the others
-/// until the file holds as many as asked for. With `keep_spiking` it drops none, and records all spikes.
+/// Generates a data set: draws currents, simulates the neuron, drops the trials in which it spikes, and writes the
+/// others until the file holds the given number of samples. With `keep_spiking` it drops none, and records all spikes.
 ///
-/// NumPy's stream is used as the original study uses it: two demonstration traces of `duration_ms` are drawn first
-/// (they are not stored), then trials in order, whether they are kept or not. The file appears under its name once it is
-/// complete. Samples go to it while others are made: no more than 32 MB of them are in memory (16 trials for each thread, if
-/// these are longer).
+/// NumPy's stream is used as in the original study: two demonstration traces of `duration_ms` are drawn first, and not
+/// stored. All trials follow in order, whether they are kept or not.
+///
+/// The file appears under its name once it is complete. Samples are written while others are simulated. At most 32 MB
+/// of them are in memory, or 16 trials for each thread if these are larger.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a parameter outside its range; [`Error::File`] or [`Error::Io`] if the file exists and
-/// `overwrite` is not set, or cannot be written; [`Error::NotFinite`] if a potential runs away.
+/// [`Error::Parameter`] for a parameter outside its range. [`Error::File`] or [`Error::Io`] if the file exists and
+/// `overwrite` is not set, or cannot be written. [`Error::NotFinite`] if a potential diverges.
 ///
 /// ```
 /// use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
@@ -79,7 +81,7 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     options.validate()?;
     let new = NewFile::create(path, options.overwrite)?;
     if new.replaces_leftover() {
-        options.progress.line(format_args!("'{}': removed what an earlier run had left unfinished", path.display()));
+        options.progress.line(format_args!("'{}': removed an unfinished file of an earlier run", path.display()));
     }
     let file = new.create_hdf5()?;
     let [training, test] = options.shapes()?;
@@ -105,14 +107,14 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     })
 }
 
-/// Writes the parameters, and which trials were dropped.
+/// Writes the parameters and the lists of dropped trials.
 fn write_how(file: &hdf5::File, options: &GenerateOptions, training: &Outcome, test: &Outcome) -> hdf5::Result<()> {
     options.write(file)?;
     write_list(file, "dropped_trials", &training.dropped)?;
     write_list(file, "dropped_test_trials", &test.dropped)
 }
 
-/// What came of the trials for a split.
+/// The outcome of the trials for a split.
 #[derive(Default)]
 struct Outcome {
     /// Number of trials that were simulated.
@@ -124,7 +126,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Counts a block's trials, up to the first that could not be simulated. `first` is the number of the first one.
+    /// Counts the trials of a block, up to the first that could not be simulated. `first` is the number of its first
+    /// trial.
     fn add(&mut self, trials: &[Result<Trial>], first: usize, options: &GenerateOptions) {
         for (i, trial) in trials.iter().enumerate() {
             let Ok(trial) = trial else { break };
@@ -147,7 +150,7 @@ struct Generator<'a> {
     /// One block is written while the other one is simulated.
     simulated: Block,
     written: Block,
-    /// Where the block is to be written that was simulated last.
+    /// The split and the row at which to write the block that was simulated last.
     unwritten: Option<(&'a Split<'a>, usize)>,
 }
 
@@ -162,7 +165,7 @@ impl<'a> Generator<'a> {
         Generator { options, random, disk, simulated: Block::default(), written: Block::default(), unwritten: None }
     }
 
-    /// Makes all samples of both splits.
+    /// Generates all samples of both splits.
     fn fill(mut self, [training, test]: &'a [Split<'a>; 2]) -> Result<[Outcome; 2]> {
         let outcomes = [self.fill_split(training)?, self.fill_split(test)?];
         self.unwritten.map_or(Ok(()), |(split, row)| split.write(&self.simulated, row))?;
@@ -176,11 +179,12 @@ impl<'a> Generator<'a> {
         let mut kept = 0;
         let mut lines = Lines::new(options);
         while kept < count {
-            // Never more trials than samples are missing: the stream ends where it would if they were drawn one by one.
+            // At most as many trials as samples are missing: the stream ends where it would if trials were drawn one by
+            // one.
             let next = (count - kept).min(block_trials(split.steps));
             let sample = split.samples.start + kept;
             self.simulate(split, sample, next)?;
-            // In NumPy's stream a trial is dropped, in the other one a sample's attempts before the one that is kept.
+            // With the stream numpy trials are counted, with the stream philox samples.
             let first = if options.stream == Stream::Numpy { outcome.trials } else { sample };
             outcome.add(&self.simulated.trials, first, options);
             self.simulated.drop_spiking(options).map_err(|(i, error)| in_trial(error, split.name(), first + i))?;
@@ -194,20 +198,20 @@ impl<'a> Generator<'a> {
         Ok(outcome)
     }
 
-    /// Simulates a block, while the one before is written.
+    /// Simulates a block while the block before is written.
     fn simulate(&mut self, split: &Split, sample: usize, count: usize) -> Result<()> {
         std::mem::swap(&mut self.simulated, &mut self.written);
         let Generator { options, random, disk, simulated, written, unwritten } = self;
         simulated.simulate(split, sample..sample + count, random, options, || {
             let Some((split, row)) = unwritten.take() else { return Ok(()) };
             split.write(written, row)?;
-            // Brought to the disk while the processor is busy: little is left to wait for at the end.
-            disk.sync_data().map_err(Error::io(split.path, "bring it to the disk"))
+            // Flushed while the processor is busy, so that there is little to wait for at the end.
+            disk.sync_data().map_err(Error::io(split.path, "flush it to the disk"))
         })
     }
 }
 
-/// The lines about a split: about one a second, and one at the end.
+/// Prints the lines about a split: about one a second, and one at the end.
 struct Lines<'a> {
     options: &'a GenerateOptions,
     started: Instant,
@@ -242,7 +246,7 @@ pub(super) fn hopeless(options: &GenerateOptions) -> Error {
     Error::parameter("OrnsteinUhlenbeck::sigma", options.current.sigma, remedy)
 }
 
-/// Adds the trial to an error that came up in it.
+/// Adds the trial to an error that occurred in it.
 fn in_trial(error: Error, x_name: &str, trial: usize) -> Error {
     match error {
         Error::NotFinite { what, value, place, remedy } => {

@@ -1,5 +1,6 @@
-//! Datasets read in parts.
+//! Datasets, read a range of samples at a time.
 
+use super::description::attribute_text;
 use crate::files::{hdf5_error, open_hdf5};
 use crate::{Error, Result};
 use hdf5::plist::dataset_create::Layout;
@@ -8,10 +9,10 @@ use ndarray::{Array3, s};
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 
-/// A dataset of shape (samples, steps, channels) in an HDF5 file, read in parts on demand.
+/// A dataset of shape (samples, steps, channels) in an HDF5 file. A range of its samples is read at a time.
 ///
-/// The file is open only while something is read. Float32 and float64 datasets are read, chunked, compressed or not, from
-/// this crate, from h5py or from any other program.
+/// The file is open only during a read. Datasets may be float32 or float64, chunked or compressed, and written by this
+/// crate, h5py or any other program.
 ///
 /// ```
 /// # use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
@@ -20,9 +21,10 @@ use std::path::{Path, PathBuf};
 /// # generate(&path, &GenerateOptions { samples: 4, test_samples: 1, ..GenerateOptions::default() })?;
 /// let x = H5Matrix::open(&path, "X")?;
 /// assert_eq!(x.shape(), (4, 1000, 1));
-/// assert_eq!(x.read(-3..)?.dim(), (3, 1000, 1)); // the last three, as X[-3:] in Python
-/// assert_eq!(x.read(..-3)?.dim(), (1, 1000, 1)); // all but the last three, X[:-3]
-/// assert!(x.read(..9).is_err()); // there is no ninth sample
+/// assert_eq!(x.units(), Some("pA"));
+/// assert_eq!(x.read(-3..)?.dim(), (3, 1000, 1)); // the last three, like X[-3:] in Python
+/// assert_eq!(x.read(..-3)?.dim(), (1, 1000, 1)); // all but the last three, like X[:-3]
+/// assert!(x.read(..9).is_err()); // there are only four samples
 /// # Ok::<(), hhnet::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +32,24 @@ pub struct H5Matrix {
     path: PathBuf,
     name: String,
     shape: [usize; 3],
+    units: Option<String>,
 }
 
 impl H5Matrix {
-    /// Looks at dataset `name` of the file; reads nothing but its shape and type.
+    /// Opens dataset `name` of the file. Reads only its shape, type and units.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::File`] if the file cannot be opened or is not an HDF5 file, if the dataset is missing
-    /// (the message lists what is there), or if it is not a 3-dimensional array of float32 or float64 with something in it.
+    /// (the message lists the existing ones), or if it is not a 3-dimensional array of float32 or float64, or empty.
     pub fn open(path: impl AsRef<Path>, name: &str) -> Result<Self> {
         let path = path.as_ref();
-        let shape = dataset_shape(&open_hdf5(path)?, path, name)?;
-        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape })
+        let file = open_hdf5(path)?;
+        let shape = dataset_shape(&file, path, name)?;
+        let units = file.dataset(name).and_then(|dataset| attribute_text(&dataset, "units")).ok();
+        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape, units })
     }
 
-    /// (samples, steps, channels).
+    /// The shape: (samples, steps, channels).
     pub fn shape(&self) -> (usize, usize, usize) {
         self.shape.into()
     }
@@ -59,11 +64,16 @@ impl H5Matrix {
         &self.name
     }
 
-    /// Reads a range of samples as float64; a negative bound counts from the end, as in Python.
+    /// The unit of the values, such as `mV`, if the file states it.
+    pub fn units(&self) -> Option<&str> {
+        self.units.as_deref()
+    }
+
+    /// Reads a range of samples as float64. A negative bound counts from the end, as in Python.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if the range is empty or leaves the dataset (Python would cut it short without a word);
-    /// [`Error::File`] if the file changed or is damaged; [`Error::NotFinite`] if a value is NaN or infinite.
+    /// [`Error::Parameter`] if the range is empty or exceeds the dataset (Python would silently shorten it).
+    /// [`Error::File`] if the file has changed or is damaged. [`Error::NotFinite`] if a value is NaN or infinite.
     pub fn read(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f64>> {
         let start = match samples.start_bound() {
             Bound::Included(&i) => i,
@@ -84,14 +94,15 @@ impl H5Matrix {
         let (first, last) = (from_start(start), from_start(end));
         if first < 0 || last > count || first >= last {
             let name = format!("range of samples of dataset '{}' in '{}'", self.name, self.path.display());
-            let remedy =
-                format!("it has {count} samples: give a range within 0..{count} (or -{count}..) that is not empty");
+            let remedy = format!(
+                "it has {count} samples: give a range within 0..{count} (or -{count}..) with at least one sample"
+            );
             return Err(Error::parameter(name, format!("{start}..{end}"), remedy));
         }
         let file = open_hdf5(&self.path)?;
         if dataset_shape(&file, &self.path, &self.name)? != self.shape {
-            let problem = format!("dataset '{}' no longer has shape {:?}", self.name, self.shape);
-            return Err(Error::file(&self.path, problem, "the file was replaced: open it again"));
+            let problem = format!("dataset '{}' had shape {:?} when it was opened", self.name, self.shape);
+            return Err(Error::file(&self.path, problem, "the file has changed: open it again"));
         }
         let (first, last) = (first as usize, last as usize);
         let values = file
@@ -115,37 +126,38 @@ fn dataset_shape(file: &hdf5::File, path: &Path, name: &str) -> Result<[usize; 3
     let is_float = dataset.dtype().is_ok_and(|t| t.is::<f64>() || t.is::<f32>());
     match <[usize; 3]>::try_from(shape.as_slice()) {
         Ok(shape) if is_float && !shape.contains(&0) => {
-            refuse_missing_parts(file, &dataset, path, name)?;
+            check_shards(file, &dataset, path, name)?;
             Ok(shape)
         }
         _ => {
             let dtype =
                 dataset.dtype().and_then(|t| t.to_descriptor()).map_or("another type".to_owned(), |t| t.to_string());
             let problem = format!("dataset '{name}' is an array of {dtype} of shape {shape:?}");
-            Err(Error::file(path, problem, "float32 or float64 of shape (samples, steps, channels) is needed"))
+            Err(Error::file(path, problem, "use a dataset of float32 or float64 of shape (samples, steps, channels)"))
         }
     }
 }
 
-/// HDF5 itself would fill what is missing of a virtual dataset, without a word. [`merge`](super::merge) lists the parts.
-fn refuse_missing_parts(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<()> {
+/// Checks that the shards of a virtual dataset exist: HDF5 would silently fill in the samples of a missing one. Their
+/// names are in a list that [`merge`](super::merge) writes.
+fn check_shards(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<()> {
     if dataset.layout() != Layout::Virtual {
         return Ok(());
     }
     // Another program's virtual datasets come without a list.
-    let parts = file.dataset("parts").and_then(|parts| parts.read_raw::<VarLenUnicode>()).unwrap_or_default();
+    let shards = file.dataset("shards").and_then(|shards| shards.read_raw::<VarLenUnicode>()).unwrap_or_default();
     let beside = path.parent().unwrap_or(Path::new(""));
-    match parts.iter().find(|part| !beside.join(part.as_str()).exists()) {
+    match shards.iter().find(|shard| !beside.join(shard.as_str()).exists()) {
         None => Ok(()),
-        Some(part) => {
-            let problem = format!("dataset '{name}' is joined from several files, of which '{part}' is not there");
-            Err(Error::file(path, problem, "put it back, or make one file of all with `hhnet merge --copy`"))
+        Some(shard) => {
+            let problem = format!("dataset '{name}' is joined from several shards, of which '{shard}' is missing");
+            Err(Error::file(path, problem, "put it back; `hhnet merge --copy` makes a file that needs no shards"))
         }
     }
 }
 
 fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path) -> Result<()> {
-    // The sum is not finite if any value is not; only then is it worth looking for which.
+    // The sum is not finite if any value is not. Only then it is worth looking for the value.
     if values.sum().is_finite() {
         return Ok(());
     }
@@ -155,7 +167,7 @@ fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path
             what: format!("'{}', dataset '{name}'", path.display()),
             value,
             place: format!("index ({}, {step}, {channel})", first + sample),
-            remedy: "make the file again, or leave this sample out".into(),
+            remedy: "generate the file again, or leave this sample out".into(),
         }),
     }
 }

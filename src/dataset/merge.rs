@@ -1,10 +1,9 @@
-//! Parts of a data set, made on different machines, joined into one file.
+//! Joins the shards of a data set, generated on different machines, into one file.
 
 use super::block::BLOCK_VALUES;
-use super::hdf5_text;
 use super::options::{GenerateOptions, Shard, read_list};
 use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
-use crate::files::{NewFile, hdf5_error, open_hdf5};
+use crate::files::{NewFile, hdf5_error, hdf5_text, open_hdf5};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -14,23 +13,23 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How [`merge`] joins.
+/// How [`merge`] joins shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MergeOptions {
-    /// Whether the samples are copied. Else the file refers to the parts, and needs them.
+    /// Whether to copy the samples. Otherwise the new file refers to the shards, which must be kept.
     pub copy: bool,
     /// Whether an existing file may be replaced.
     pub overwrite: bool,
-    /// Where progress lines go.
+    /// Where to print lines of progress.
     pub progress: Progress,
 }
 
-/// What [`merge`] made.
+/// The result of [`merge`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
     /// The file.
     pub path: PathBuf,
-    /// Number of parts.
+    /// Number of shards.
     pub shards: usize,
     /// Shape of `X` and `Y`: (samples, steps, 1).
     pub shape: [usize; 3],
@@ -42,10 +41,10 @@ pub struct Merged {
 
 impl fmt::Display for Merged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.copied { "copied from" } else { "which stay in" };
+        let how = if self.copied { "copied from" } else { "that stay in" };
         write!(
             f,
-            "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}, {how} {} parts",
+            "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}, {how} {} shards",
             self.path.display(),
             self.shape,
             self.test_shape,
@@ -54,14 +53,16 @@ impl fmt::Display for Merged {
     }
 }
 
-/// Joins all shards of a data set, given in any order, into one file, which reads as if it had been made whole.
+/// Joins all shards of a data set, given in any order, into one file. It reads like a file that was generated whole.
 ///
-/// Without `copy` the file holds virtual datasets: it is small, and refers to the shards, by their names relative to its
-/// own directory where they are in it or below it. It appears under its name once it is complete.
+/// Without `copy` the file is small: it holds virtual datasets, which refer to the shards. Shards in the directory of
+/// the file, or below it, are referred to by relative names, so that the directory can be moved as a whole. The file
+/// appears under its name once it is complete.
 ///
 /// # Errors
-/// [`Error::File`] if a file is no shard, does not fit to the others, is missing or given twice, if the new file is one of
-/// them, or exists and `overwrite` is not set; [`Error::Io`] if a file cannot be opened.
+/// [`Error::File`] if a file is not a shard, belongs to another data set or is given twice, if a shard is missing, if
+/// the new file is one of the shards, or if it exists and `overwrite` is not set. [`Error::Io`] if a file cannot be
+/// opened.
 ///
 /// ```
 /// use hhnet::dataset::{GenerateOptions, H5Matrix, MergeOptions, Shard, generate, merge};
@@ -71,7 +72,7 @@ impl fmt::Display for Merged {
 /// for index in [1, 2] {
 ///     let shard = Some(Shard { index, count: 2 });
 ///     let options = GenerateOptions { samples: 5, stream: Stream::Philox, shard, ..GenerateOptions::default() };
-///     shards.push(generate(directory.path().join(format!("part-{index}.h5")), &options)?.path);
+///     shards.push(generate(directory.path().join(format!("shard-{index}.h5")), &options)?.path);
 /// }
 /// let merged = merge(directory.path().join("data.h5"), &shards, &MergeOptions::default())?;
 /// assert_eq!(H5Matrix::open(merged.path, "X")?.read(..)?.dim(), (5, 1000, 1));
@@ -79,19 +80,19 @@ impl fmt::Display for Merged {
 /// ```
 pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions) -> Result<Merged> {
     let path = path.as_ref();
-    let parts = open_parts(shards)?;
+    let sources = open_sources(shards)?;
     let target = path.canonicalize().ok();
     if target.is_some() && shards.iter().any(|shard| shard.canonicalize().ok() == target) {
-        return Err(Error::file(path, "it is one of the parts", "give another name: the part would be lost"));
+        return Err(Error::file(path, "it is one of the shards", "use another name: the shard would be lost"));
     }
-    let whole = GenerateOptions { shard: None, ..parts[0].options.clone() };
+    let whole = GenerateOptions { shard: None, ..sources[0].options.clone() };
     let shapes = whole.shapes()?;
-    parts.iter().try_for_each(|part| part.check_shapes(shapes))?;
+    sources.iter().try_for_each(|source| source.check_shapes(shapes))?;
 
     let new = NewFile::create(path, options.overwrite)?;
     let file = new.create_hdf5()?;
     let progress = ProgressLines { last: Instant::now(), to: options.progress };
-    let mut merger = Merger { path, file: &file, parts: &parts, copy: options.copy, progress };
+    let mut merger = Merger { path, file: &file, sources: &sources, copy: options.copy, progress };
     for ([x, y, spikes], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
         merger.join_samples(x, shape)?;
         merger.join_samples(y, shape)?;
@@ -99,75 +100,78 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
             merger.join_spikes(spikes)?;
         }
     }
-    merger.list_parts()?;
+    merger.list_shards()?;
     merger.join_dropped()?;
     whole.write(&file).and_then(|()| file.close()).map_err(hdf5_error(path, "finish the file"))?;
-    let count = parts.len();
-    drop(parts);
+    let count = sources.len();
+    drop(sources);
     new.finish()?;
     let [shape, test_shape] = shapes;
     Ok(Merged { path: path.to_path_buf(), shards: count, shape, test_shape, copied: options.copy })
 }
 
-/// Opens all parts, in order, if they are of one data set and each is there once.
-fn open_parts(shards: &[PathBuf]) -> Result<Vec<Part<'_>>> {
-    let mut parts: Vec<Part> = Vec::new();
+/// Opens all shards and sorts them. Checks that they are of one data set, and that each is there once.
+fn open_sources(shards: &[PathBuf]) -> Result<Vec<Source<'_>>> {
+    let mut sources: Vec<Source> = Vec::new();
     for path in shards {
-        let part = Part::open(path)?;
-        if let Some(other) = parts.iter().find(|other| other.shard == part.shard) {
-            let problem = format!("it is part {}, as is '{}'", part.shard, other.path.display());
-            return Err(Error::file(path, problem, "give each part once"));
+        let source = Source::open(path)?;
+        if let Some(other) = sources.iter().find(|other| other.shard == source.shard) {
+            let problem = format!("it is shard {}, and so is '{}'", source.shard, other.path.display());
+            return Err(Error::file(path, problem, "give each shard once"));
         }
-        if let Some(first) = parts.first() {
-            part.check_same_data_set(first)?;
+        if let Some(first) = sources.first() {
+            source.check_same_data_set(first)?;
         }
-        parts.push(part);
+        sources.push(source);
     }
-    parts.sort_by_key(|part| part.shard.index);
-    let Some(first) = parts.first() else {
-        return Err(Error::parameter("shards", "none", "give the files of all parts"));
+    sources.sort_by_key(|source| source.shard.index);
+    let Some(first) = sources.first() else {
+        return Err(Error::parameter("shards", "none", "give the files of all shards"));
     };
     let count = first.shard.count;
-    let is_missing = |index: &usize| parts.iter().all(|part| part.shard.index != *index);
+    let is_missing = |index: &usize| sources.iter().all(|source| source.shard.index != *index);
     let missing: Vec<String> =
         (1..=count).filter(is_missing).take(20).map(|index| format!("{index}/{count}")).collect();
     if !missing.is_empty() {
-        let problem =
-            format!("it is one of {count} parts, of which {} are given; missing: {}", parts.len(), missing.join(", "));
-        return Err(Error::file(first.path, problem, "give them all"));
+        let problem = format!(
+            "it is one of {count} shards, of which {} are given; missing: {}",
+            sources.len(),
+            missing.join(", ")
+        );
+        return Err(Error::file(first.path, problem, "give all of them"));
     }
-    Ok(parts)
+    Ok(sources)
 }
 
-/// One part.
-struct Part<'a> {
+/// The file of one shard.
+struct Source<'a> {
     path: &'a Path,
     file: hdf5::File,
     options: GenerateOptions,
     shard: Shard,
 }
 
-impl<'a> Part<'a> {
+impl<'a> Source<'a> {
     fn open(path: &'a Path) -> Result<Self> {
         let options = GenerateOptions::read(path)?;
         let Some(shard) = options.shard else {
-            return Err(Error::file(path, "it is a whole data set, not a part of one", "give files made with --shard"));
+            return Err(Error::file(path, "it is a whole data set, not a shard", "give files made with --shard"));
         };
-        Ok(Part { path, file: open_hdf5(path)?, options, shard })
+        Ok(Source { path, file: open_hdf5(path)?, options, shard })
     }
 
-    fn check_same_data_set(&self, other: &Part) -> Result<()> {
-        let whole = |part: &Part| GenerateOptions { shard: None, ..part.options.clone() };
+    fn check_same_data_set(&self, other: &Source) -> Result<()> {
+        let whole = |source: &Source| GenerateOptions { shard: None, ..source.options.clone() };
         if self.shard.count == other.shard.count && whole(self) == whole(other) {
             return Ok(());
         }
-        let command = |part: &Part| format!("generate {}", part.options.arguments().join(" "));
+        let command = |source: &Source| format!("generate {}", source.options.arguments().join(" "));
         let (own, others, path) = (command(self), command(other), other.path.display());
         let problem = format!("it was made by `{own}`, but '{path}' by `{others}`");
-        Err(Error::file(self.path, problem, "give parts of one data set"))
+        Err(Error::file(self.path, problem, "give the shards of one data set"))
     }
 
-    /// Checks the shapes of all datasets against those in the whole data set.
+    /// Checks the shapes of all datasets. `shapes` are those in the whole data set.
     fn check_shapes(&self, shapes: [[usize; 3]; 2]) -> Result<()> {
         for ([x, y, _], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
             let expected = vec![self.samples(shape).len(), shape[1], 1];
@@ -175,16 +179,16 @@ impl<'a> Part<'a> {
                 let found = self.dataset(name)?.shape();
                 if found != expected {
                     let problem = format!("dataset '{name}' has shape {found:?}, not {expected:?}");
-                    return Err(Error::file(self.path, problem, "make this part again"));
+                    return Err(Error::file(self.path, problem, "generate this shard again"));
                 }
             }
         }
         Ok(())
     }
 
-    /// Which samples of the whole data set it has.
+    /// The samples of the whole data set that are in this shard.
     fn samples(&self, [total, ..]: [usize; 3]) -> Range<usize> {
-        self.shard.part(total)
+        self.shard.samples(total)
     }
 
     fn dataset(&self, name: &str) -> Result<hdf5::Dataset> {
@@ -196,7 +200,7 @@ impl<'a> Part<'a> {
 struct Merger<'a> {
     path: &'a Path,
     file: &'a hdf5::File,
-    parts: &'a [Part<'a>],
+    sources: &'a [Source<'a>],
     copy: bool,
     progress: ProgressLines,
 }
@@ -215,35 +219,35 @@ impl Merger<'_> {
         describe_samples(&dataset).map_err(self.error(format!("describe {name}")))
     }
 
-    /// Creates a dataset whose samples stay in the parts.
+    /// Creates a dataset whose samples stay in the shards.
     fn refer(&self, name: &str, shape: [usize; 3]) -> hdf5::Result<hdf5::Dataset> {
         let [total, steps, _] = shape;
         let mut builder = self.file.new_dataset::<f64>().shape(shape).fill_value(f64::NAN);
-        for part in self.parts {
-            let rows = part.samples(shape);
+        for source in self.sources {
+            let rows = source.samples(shape);
             if !rows.is_empty() {
-                let source = name_from(self.path, part.path);
+                let target = name_from(self.path, source.path);
                 let from = (rows.len(), steps, 1);
-                builder = builder.virtual_map(source, name, from, (.., .., ..), (total, steps, 1), (rows, .., ..));
+                builder = builder.virtual_map(target, name, from, (.., .., ..), (total, steps, 1), (rows, .., ..));
             }
         }
         builder.create(name)
     }
 
-    /// Creates a dataset and copies its samples from the parts.
+    /// Creates a dataset and copies its samples from the shards.
     fn copy(&mut self, name: &str, shape: [usize; 3]) -> Result<hdf5::Dataset> {
         let [total, steps, _] = shape;
         let dataset = self.file.new_dataset::<f64>().shape(shape).create(name);
         let dataset = dataset.map_err(self.error(format!("create {name}")))?;
-        for part in self.parts {
-            let source = part.dataset(name)?;
-            let rows = part.samples(shape);
+        for source in self.sources {
+            let samples = source.dataset(name)?;
+            let rows = source.samples(shape);
             let at_a_time = (BLOCK_VALUES / steps).max(1);
             for first in (0..rows.len()).step_by(at_a_time) {
                 let last = (first + at_a_time).min(rows.len());
-                let values: Array3<f64> = source
+                let values: Array3<f64> = samples
                     .read_slice(s![first..last, .., ..])
-                    .map_err(hdf5_error(part.path, format!("read samples {first} to {last} of {name}")))?;
+                    .map_err(hdf5_error(source.path, format!("read samples {first} to {last} of {name}")))?;
                 let to = rows.start + first..rows.start + last;
                 self.progress.line(format_args!("{name}: {} of {total} samples copied", to.start));
                 dataset
@@ -256,28 +260,28 @@ impl Merger<'_> {
 
     fn join_spikes(&self, name: &str) -> Result<()> {
         let record = SpikeRecord::create(self.file, name).map_err(self.error(format!("create {name}")))?;
-        for part in self.parts {
-            let senders = read_list(&part.file, &format!("{name}/senders"), part.path)?;
-            let times = read_list(&part.file, &format!("{name}/times"), part.path)?;
+        for source in self.sources {
+            let senders = read_list(&source.file, &format!("{name}/senders"), source.path)?;
+            let times = read_list(&source.file, &format!("{name}/times"), source.path)?;
             record.append(&senders, &times).map_err(self.error(format!("write {name}")))?;
         }
         Ok(())
     }
 
-    /// Names the parts that hold the samples, if they are not copied.
-    fn list_parts(&self) -> Result<()> {
+    /// Writes the names of the shards, if they hold the samples.
+    fn list_shards(&self) -> Result<()> {
         if self.copy {
             return Ok(());
         }
-        let names = self.parts.iter().map(|part| hdf5_text(&name_from(self.path, part.path)));
+        let names = self.sources.iter().map(|source| hdf5_text(&name_from(self.path, source.path)));
         let names = names.collect::<hdf5::Result<Vec<_>>>();
-        let list = self.file.new_dataset::<VarLenUnicode>().shape(self.parts.len()).create("parts");
-        list.and_then(|list| list.write_raw(&names?)).map_err(self.error("list the parts".to_owned()))
+        let list = self.file.new_dataset::<VarLenUnicode>().shape(self.sources.len()).create("shards");
+        list.and_then(|list| list.write_raw(&names?)).map_err(self.error("list the shards".to_owned()))
     }
 
     fn join_dropped(&self) -> Result<()> {
         for name in ["dropped_trials", "dropped_test_trials"] {
-            let lists = self.parts.iter().map(|part| read_list::<usize>(&part.file, name, part.path));
+            let lists = self.sources.iter().map(|source| read_list::<usize>(&source.file, name, source.path));
             let list = lists.collect::<Result<Vec<_>>>()?.concat();
             write_list(self.file, name, &list).map_err(self.error(format!("write {name}")))?;
         }
@@ -285,16 +289,16 @@ impl Merger<'_> {
     }
 }
 
-/// The name of a file as it is found from another one: relative if it is in its directory or below, else in full.
+/// The name by which `target` refers to `path`: relative if `path` is in its directory or below, otherwise absolute.
 fn name_from(target: &Path, path: &Path) -> String {
     let full = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    // The directory, where the file itself may be a link.
+    // Of the directory, because the file itself may be a link.
     let directory = full(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")));
     let path = full(path);
     path.strip_prefix(&directory).unwrap_or(&path).to_string_lossy().into_owned()
 }
 
-/// At most about one line a second.
+/// Prints at most about one line a second.
 struct ProgressLines {
     last: Instant,
     to: Progress,

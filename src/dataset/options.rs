@@ -1,4 +1,4 @@
-//! What a data set is made of: the parameters, stored in the file and read back.
+//! The parameters of a data set. They are stored in its file, and can be read from it.
 
 use super::text_attribute;
 use crate::files::{hdf5_error, open_hdf5};
@@ -11,9 +11,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
-/// What to generate. The default is the original study's data set.
+/// The data set to generate. The default is that of the original study.
 ///
-/// Whatever decides about the data is stored in the file, and [`read`](Self::read) from it.
+/// Everything that the data depend on is stored in the file, and can be [`read`](Self::read) from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
     /// Number of training and validation samples (`X`, `Y`).
@@ -28,7 +28,7 @@ pub struct GenerateOptions {
     pub seed: u32,
     /// The random stream.
     pub stream: Stream,
-    /// One of several parts of the data set, which [`merge`](super::merge) joins; `None` makes it whole. Needs
+    /// The shard to generate, for [`merge`](super::merge) to join; `None` generates the whole data set. Shards need
     /// [`Stream::Philox`].
     pub shard: Option<Shard>,
     /// The injected current.
@@ -37,13 +37,13 @@ pub struct GenerateOptions {
     pub neuron: HhPscAlpha,
     /// Resolution of the simulation, ms. It must divide the time between two values of the current, and 1 ms.
     pub resolution_ms: f64,
-    /// Whether trials in which the neuron spikes are kept, and all spikes recorded; else they are dropped.
+    /// Whether to keep trials in which the neuron spikes, and to record all spikes. Otherwise these trials are dropped.
     pub keep_spiking: bool,
-    /// Number of threads; `None` takes one per core. The data do not depend on it.
+    /// Number of threads; `None` uses one per core. The data do not depend on it.
     pub threads: Option<usize>,
     /// Whether an existing file may be replaced.
     pub overwrite: bool,
-    /// Where progress lines go.
+    /// Where to print lines of progress.
     pub progress: Progress,
 }
 
@@ -68,7 +68,7 @@ impl Default for GenerateOptions {
     }
 }
 
-/// One of several parts of a data set: "3/16" is the third of sixteen.
+/// One of several parts of a data set, generated separately: "3/16" is the third of sixteen.
 ///
 /// ```
 /// use hhnet::dataset::Shard;
@@ -78,26 +78,24 @@ impl Default for GenerateOptions {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// Which part, from 1.
+    /// Number of this shard, counted from 1.
     pub index: usize,
-    /// Number of parts.
+    /// Number of shards in the data set.
     pub count: usize,
 }
 
+const SHARD_REMEDY: &str = "give two numbers such as 3/16: the shard, counted from 1, and the number of shards";
+
 impl Shard {
-    /// The samples of this part, of `total` ones.
-    pub(super) fn part(self, total: usize) -> Range<usize> {
-        let until = |parts: usize| (parts as u128 * total as u128 / self.count as u128) as usize;
+    /// The samples of this shard, if the data set has `total`.
+    pub(super) fn samples(self, total: usize) -> Range<usize> {
+        let until = |shards: usize| (shards as u128 * total as u128 / self.count as u128) as usize;
         until(self.index - 1)..until(self.index)
     }
 
     fn validate(self) -> Result<()> {
         if self.index == 0 || self.index > self.count {
-            return Err(Error::parameter(
-                "shard",
-                self,
-                "give two numbers as 3/16: the part, from 1, and how many there are",
-            ));
+            return Err(Error::parameter("shard", self, SHARD_REMEDY));
         }
         Ok(())
     }
@@ -114,17 +112,15 @@ impl FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self> {
         let numbers = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-        // 0/0 is no part of anything.
+        // 0/0 is refused.
         let (index, count) = numbers.unwrap_or((0, 0));
         let shard = Shard { index, count };
-        shard.validate().map_err(|_| {
-            Error::parameter("shard", text, "give two numbers as 3/16: the part, from 1, and how many there are")
-        })?;
+        shard.validate().map_err(|_| Error::parameter("shard", text, SHARD_REMEDY))?;
         Ok(shard)
     }
 }
 
-/// A number among the parameters: its attribute in the file, its option on the command line, and itself.
+/// A parameter that is a number: its attribute in the file, its option on the command line, and its value.
 type Number<'a> = (&'static str, &'static str, &'a mut f64);
 
 impl GenerateOptions {
@@ -156,7 +152,7 @@ impl GenerateOptions {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for the first one outside its range, with its value and what is allowed.
+    /// [`Error::Parameter`] for the first option outside its range, with its value and the allowed ones.
     pub fn validate(&self) -> Result<()> {
         self.current.validate()?;
         self.check_resolution()?;
@@ -168,14 +164,14 @@ impl GenerateOptions {
         if let Some(shard) = self.shard {
             shard.validate()?;
             if self.stream == Stream::Numpy {
-                let remedy = "numpy's stream is one sequence, from which no part can be made alone: give stream philox";
+                let remedy = "the stream numpy is one sequence, and cannot generate a shard alone: give stream philox";
                 return Err(Error::parameter("shard", shard, remedy));
             }
             if shard.count > self.samples {
                 return Err(Error::parameter(
                     "shard",
                     shard,
-                    format!("give at most {} parts, one for each sample", self.samples),
+                    format!("give at most {} shards, one for each sample", self.samples),
                 ));
             }
         }
@@ -189,7 +185,7 @@ impl GenerateOptions {
             return Ok(());
         }
         let remedy = format!(
-            "give a step that divides 1 ms and the time between two values of the current, {between_values_ms} ms"
+            "give a time step that divides 1 ms and the time between two values of the current, {between_values_ms} ms"
         );
         Err(Error::parameter("resolution_ms", self.resolution_ms, remedy))
     }
@@ -200,7 +196,7 @@ impl GenerateOptions {
             let steps = whole_steps(duration_name, duration_ms, self.current.dt_ms)?;
             let bytes = samples.checked_mul(steps).and_then(|n| n.checked_mul(16)).filter(|&bytes| bytes <= 1 << 50);
             if samples == 0 || bytes.is_none() {
-                let remedy = "give 1 or more, and no more than a disk holds (2^50 bytes)";
+                let remedy = "give 1 or more, but not more than 2^50 bytes of samples";
                 return Err(Error::parameter(name, samples, remedy));
             }
             Ok([samples, steps, 1])
@@ -211,7 +207,7 @@ impl GenerateOptions {
         ])
     }
 
-    /// The options of `hhnet generate` that make the same data: those that differ from the default.
+    /// The options of `hhnet generate` for the same data: those that differ from the defaults.
     ///
     /// ```
     /// use hhnet::dataset::GenerateOptions;
@@ -240,7 +236,7 @@ impl GenerateOptions {
         arguments
     }
 
-    /// Writes everything that decides about the data as attributes.
+    /// Writes everything that the data depend on as attributes.
     pub(super) fn write(&self, file: &hdf5::File) -> hdf5::Result<()> {
         text_attribute(file, "program", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
         text_attribute(file, "model", "hh_psc_alpha")?;
@@ -256,10 +252,11 @@ impl GenerateOptions {
         self.shard.map_or(Ok(()), |shard| text_attribute(file, "shard", &shard.to_string()))
     }
 
-    /// The options that a data file was made with. Threads, progress and leave to overwrite are not among them.
+    /// Reads the options with which a data file was generated. Threads, progress and overwrite have their defaults.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::File`] if the file cannot be opened, or was not made by [`generate`](super::generate).
+    /// [`Error::Io`] or [`Error::File`] if the file cannot be opened, or was not written by
+    /// [`generate`](super::generate).
     ///
     /// ```
     /// use hhnet::dataset::{GenerateOptions, generate};
@@ -284,14 +281,14 @@ impl GenerateOptions {
             }
             options.stream = match file.attr("stream")?.read_scalar::<VarLenUnicode>()?.parse() {
                 Ok(stream) => stream,
-                Err(_) => return Err("its random stream is not known to this version".into()),
+                Err(_) => return Err("its random stream is unknown to this version".into()),
             };
             let has_shard = file.attr_names()?.iter().any(|name| name == "shard");
             has_shard.then(|| Ok(file.attr("shard")?.read_scalar::<VarLenUnicode>()?.to_string())).transpose()
         };
         let shard = read().map_err(|reason| {
-            let problem = format!("it does not tell how it was made: {reason}");
-            Error::file(path, problem, "give a data file that `hhnet generate` of this version made")
+            let problem = format!("its parameters cannot be read: {reason}");
+            Error::file(path, problem, "use a data file made by `hhnet generate` of this version")
         })?;
         options.shard = shard.map(|shard| shard.parse()).transpose()?;
         options.validate()?;

@@ -1,4 +1,4 @@
-//! The training samples or the test samples of a file that is being written.
+//! Writes the training samples or the test samples of a file.
 
 use super::block::Block;
 use super::options::GenerateOptions;
@@ -17,7 +17,7 @@ pub(super) struct Split<'a> {
     pub(super) path: &'a Path,
     /// 0 for the training samples, 1 for the test samples.
     pub(super) number: u32,
-    /// The samples of the whole data set that this file is to hold.
+    /// The samples of the whole data set that belong in this file.
     pub(super) samples: Range<usize>,
     pub(super) steps: usize,
     x: hdf5::Dataset,
@@ -26,7 +26,7 @@ pub(super) struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    /// Creates the datasets of a split, whose shape in the whole data set is given.
+    /// Creates the datasets of a split. The shape is that in the whole data set.
     pub(super) fn create(
         file: &hdf5::File,
         path: &'a Path,
@@ -34,7 +34,7 @@ impl<'a> Split<'a> {
         [total, steps, _]: [usize; 3],
         options: &GenerateOptions,
     ) -> Result<Self> {
-        let samples = options.shard.map_or(0..total, |shard| shard.part(total));
+        let samples = options.shard.map_or(0..total, |shard| shard.samples(total));
         let [x, y, spikes] = SPLIT_NAMES[number as usize];
         let create = |name: &str| -> Result<hdf5::Dataset> {
             let dataset = file.new_dataset::<f64>().shape((samples.len(), steps, 1)).create(name);
@@ -48,12 +48,12 @@ impl<'a> Split<'a> {
         Ok(Split { path, number, samples, steps, x, y, spikes: spikes.transpose()? })
     }
 
-    /// The name of the currents, by which messages call the split.
+    /// The name of the currents, which stands for the split in messages.
     pub(super) fn name(&self) -> &'static str {
         SPLIT_NAMES[self.number as usize][0]
     }
 
-    /// Shape of its datasets in this file.
+    /// The shape of its datasets in this file.
     pub(super) fn shape(&self) -> [usize; 3] {
         [self.samples.len(), self.steps, 1]
     }
@@ -84,7 +84,7 @@ impl<'a> Split<'a> {
     }
 }
 
-/// Says what the values of `X`, `Y` and so on are.
+/// Writes the attributes of `X`, `Y`, `X_test` or `Y_test`: quantity and units.
 pub(super) fn describe_samples(dataset: &hdf5::Dataset) -> hdf5::Result<()> {
     let is_current = dataset.name().starts_with("/X");
     let (quantity, units) = if is_current { ("injected current", "pA") } else { ("membrane potential", "mV") };
@@ -92,7 +92,7 @@ pub(super) fn describe_samples(dataset: &hdf5::Dataset) -> hdf5::Result<()> {
     text_attribute(dataset, "units", units)
 }
 
-/// All spikes of a split, in order: which sample, and when.
+/// All spikes of a split in order: their samples and times.
 pub(super) struct SpikeRecord {
     senders: hdf5::Dataset,
     times: hdf5::Dataset,

@@ -5,7 +5,7 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
 const EPSILON: f32 = 1e-7;
 
-/// Adam with its state, in the form and the precision that Keras has.
+/// Adam with its state, in Keras' form and precision.
 ///
 /// The step is `w -= m * alpha / (sqrt(v) + epsilon)` with `alpha = lr * sqrt(1 - beta_2^t) / (1 - beta_1^t)`: the form
 /// before section 2.1 of Kingma and Ba (arXiv 1412.6980), whose epsilon (there called epsilon-hat) is added to the root
@@ -13,9 +13,9 @@ const EPSILON: f32 = 1e-7;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Adam {
     pub learning_rate: f32,
-    /// Steps so far.
+    /// Number of steps so far.
     pub iterations: u64,
-    /// Running mean of the gradient, of all weights one after the other. Empty before the first step.
+    /// Running mean of the gradient, for all weights in order. Empty before the first step.
     pub momentum: Vec<f32>,
     /// Running mean of the squared gradient.
     pub velocity: Vec<f32>,
@@ -26,7 +26,7 @@ impl Adam {
         Adam { learning_rate: learning_rate as f32, iterations: 0, momentum: Vec::new(), velocity: Vec::new() }
     }
 
-    /// The rate as the decimal number that it was given as: 0.001, not 0.0010000000474974513.
+    /// The rate as a short decimal number: 0.001, not 0.0010000000474974513.
     pub fn learning_rate(&self) -> f64 {
         self.learning_rate.to_string().parse().unwrap_or(f64::from(self.learning_rate))
     }
@@ -35,7 +35,7 @@ impl Adam {
         self.learning_rate = learning_rate as f32;
     }
 
-    /// One step on `weights`, in place.
+    /// Makes one step: changes `weights` in place.
     pub fn step(&mut self, weights: &mut [f32], gradient: &[f32]) {
         self.momentum.resize(weights.len(), 0.0);
         self.velocity.resize(weights.len(), 0.0);

@@ -1,13 +1,13 @@
 //! The model as a table.
 
-use super::Model;
+use super::{LayerInfo, Model};
 
-/// Inner widths of the three columns, with a blank on either side: what Keras prints on 80 columns.
+/// Widths of the three columns, with a blank on either side: those of Keras in a terminal of 80 columns.
 const WIDTHS: [usize; 3] = [33, 24, 15];
 
 impl Model {
     /// The model as Keras' `model.summary()` prints it: layers, output shapes (samples, steps, channels), numbers of
-    /// weights. Once the model has been trained, the optimiser's variables are counted too, as in Keras.
+    /// weights. As in Keras, the optimiser's variables are counted too once the model has been trained.
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};
@@ -17,14 +17,6 @@ impl Model {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn summary(&self) -> String {
-        let rule = |left: &str, line: &str, between: &str, right: &str| {
-            format!("{left}{}{right}", WIDTHS.map(|width| line.repeat(width)).join(between))
-        };
-        let row = |edge: &str, cells: [&str; 3]| {
-            let [name, shape, params] = cells;
-            let [w0, w1, w2] = WIDTHS.map(|width| width - 2);
-            format!("{edge} {name:<w0$} {edge} {shape:<w1$} {edge} {params:>w2$} {edge}")
-        };
         let mut lines = vec![
             "Model: \"sequential\"".to_string(),
             rule("┏", "━", "┳", "┓"),
@@ -35,18 +27,17 @@ impl Model {
             if i > 0 {
                 lines.push(rule("├", "─", "┼", "┤"));
             }
-            let (name, kind) = (&layer.name, format!("({})", layer.kind));
-            let (shape, params) = (layer.output.replace('?', "None"), thousands(layer.params));
-            if name.len() + 1 + kind.len() <= WIDTHS[0] - 2 {
-                lines.push(row("│", [&format!("{name} {kind}"), &shape, &params]));
-            } else {
-                lines.push(row("│", [name, &shape, &params]));
-                lines.push(row("│", [&kind, "", ""]));
-            }
+            lines.extend(layer_rows(layer));
         }
         lines.push(rule("└", "─", "┴", "┘"));
+        lines.extend(self.totals());
+        lines.join("\n")
+    }
+
+    /// The lines below the table.
+    fn totals(&self) -> Vec<String> {
         let weights = self.count_params();
-        // The two scalars are the count of steps, 8 bytes, and the learning rate.
+        // Two scalars come with the moments: the number of steps, 8 bytes, and the learning rate.
         let (optimizer, optimizer_bytes) = match self.adam.momentum.len() {
             0 => (0, 0),
             moments => (2 * moments + 2, 8 * moments + 12),
@@ -54,13 +45,37 @@ impl Model {
         let total = |what: &str, count: usize, bytes: usize| {
             format!(" {what} params: {} ({})", thousands(count), memory(bytes))
         };
-        lines.push(total("Total", weights + optimizer, 4 * weights + optimizer_bytes));
-        lines.push(total("Trainable", weights, 4 * weights));
-        lines.push(total("Non-trainable", 0, 0));
+        let mut lines = vec![
+            total("Total", weights + optimizer, 4 * weights + optimizer_bytes),
+            total("Trainable", weights, 4 * weights),
+            total("Non-trainable", 0, 0),
+        ];
         if optimizer > 0 {
             lines.push(total("Optimizer", optimizer, optimizer_bytes));
         }
-        lines.join("\n")
+        lines
+    }
+}
+
+/// A horizontal line through the table.
+fn rule(left: &str, line: &str, between: &str, right: &str) -> String {
+    format!("{left}{}{right}", WIDTHS.map(|width| line.repeat(width)).join(between))
+}
+
+fn row(edge: &str, cells: [&str; 3]) -> String {
+    let [name, shape, params] = cells;
+    let [w0, w1, w2] = WIDTHS.map(|width| width - 2);
+    format!("{edge} {name:<w0$} {edge} {shape:<w1$} {edge} {params:>w2$} {edge}")
+}
+
+/// A layer on one row, or on two if its name and kind do not fit on one.
+fn layer_rows(layer: &LayerInfo) -> Vec<String> {
+    let (name, kind) = (&layer.name, format!("({})", layer.kind));
+    let (shape, params) = (layer.output.replace('?', "None"), thousands(layer.params));
+    if name.len() + 1 + kind.len() <= WIDTHS[0] - 2 {
+        vec![row("│", [&format!("{name} {kind}"), &shape, &params])]
+    } else {
+        vec![row("│", [name, &shape, &params]), row("│", [&kind, "", ""])]
     }
 }
 
@@ -77,7 +92,7 @@ fn thousands(count: usize) -> String {
     text
 }
 
-/// A number of bytes in the largest unit that leaves at least 1.
+/// A number of bytes, in the largest unit in which it is at least 1.
 fn memory(bytes: usize) -> String {
     let mut size = bytes as f64;
     let mut units = ["B", "KB", "MB", "GB", "TB"].into_iter();

@@ -18,17 +18,16 @@
 //! `time_distributed.bias`, `optimizer.iterations`, `optimizer.learning_rate`, `optimizer.momentum.conv1d.kernel`,
 //! `optimizer.velocity.conv1d.kernel`, ...
 
+mod keras;
+mod safetensors;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use hdf5::types::VarLenUnicode;
-use ndarray::ArrayView;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
-
-use super::{
-    Adam, MAX_PARAMS, Model, ModelOptions, Variable, check_weight, convolution_name, generate_model, variables,
-};
+use super::layers::convolution_name;
+use super::options::MAX_PARAMS;
+use super::{Adam, Model, ModelOptions, Variable, check_weight, generate_model, is_learning_rate, variables};
 use crate::files::{NewFile, check_target, hdf5_error, open_hdf5, write_whole};
 use crate::{Error, Result};
 
@@ -36,16 +35,14 @@ use crate::{Error, Result};
 const MAX_BYTES: u64 = 12 * MAX_PARAMS as u64 + 1_000_000;
 /// The group in which a backup keeps the state of the training.
 pub(crate) const TRAINING: &str = "training";
-/// Groups below this depth are not part of a model that [`generate_model`] builds.
-const MAX_DEPTH: usize = 8;
 
 impl ModelOptions {
-    /// The options of the model whose weights are in a `.weights.h5` or `.safetensors` file: layer and kernel sizes, input
-    /// channels and, where the file has it, the learning rate. The rest, such as the penalty, is not in such files and has
-    /// its default.
+    /// The options of the model whose weights are in a `.weights.h5` or `.safetensors` file: layer and kernel sizes,
+    /// input channels and, if it is in the file, the learning rate. All other options, such as the penalty, are not
+    /// stored in such files and have their defaults.
     ///
     /// # Errors
-    /// As [`Model::load_weights`].
+    /// Like those of [`Model::load_weights`].
     pub fn from_weights(path: impl AsRef<Path>) -> Result<ModelOptions> {
         let path = path.as_ref();
         read(path)?.options(path)
@@ -53,39 +50,40 @@ impl ModelOptions {
 }
 
 impl Model {
-    /// Writes weights and optimiser state to a file whose name ends in `.weights.h5`, as Keras 3's `model.save_weights` does,
-    /// so that Keras' `load_weights` reads them; or in `.safetensors`, with names such as `conv1d.kernel`.
+    /// Writes weights and optimiser state to a file. If its name ends in `.weights.h5`, the file has the form of Keras
+    /// 3's `model.save_weights`, and Keras' `load_weights` can read it. If its name ends in `.safetensors`, the arrays
+    /// have names such as `conv1d.kernel`.
     ///
-    /// Keras takes the optimiser state only into an optimiser that has its variables already: in Python, call
+    /// Keras restores the optimiser's state only if the optimiser has its variables already. In Python, call
     /// `model.optimizer.build(model.trainable_variables)` before `model.load_weights(path)`.
     ///
     /// The file is complete or absent: it is written under a temporary name and then renamed.
     ///
     /// # Errors
-    /// If the name has another end, the file exists and `overwrite` is false, or it cannot be written.
+    /// If the name ends otherwise, the file exists and `overwrite` is false, or it cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
         let path = path.as_ref();
         match Format::of(path)? {
             Format::Keras => self.save_keras(path, overwrite, &|_| Ok(())),
             Format::Safetensors => {
-                let bytes = to_safetensors(&self.variables(), &self.values()?, &self.adam)
+                let bytes = safetensors::to_bytes(&self.variables(), &self.values()?, &self.adam)
                     .map_err(|error| Error::file(path, error, "choose another format"))?;
                 write_whole(path, overwrite, &bytes)
             }
         }
     }
 
-    /// Whether [`Model::save_weights`] would take the name: to ask before hours of training, not after.
+    /// Checks that [`Model::save_weights`] can write to a file of this name. Call it before a long training.
     ///
     /// # Errors
-    /// As those of [`Model::save_weights`].
+    /// Like those of [`Model::save_weights`].
     pub fn check_weights_path(path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
         let path = path.as_ref();
         Format::of(path)?;
         check_target(path, overwrite).map(|_| ())
     }
 
-    /// Keras' file, with what `more` adds to it.
+    /// Writes Keras' file, to which `more` may add.
     pub(crate) fn save_keras(
         &self,
         path: &Path,
@@ -95,22 +93,23 @@ impl Model {
         let values = self.values()?;
         let new = NewFile::create(path, overwrite)?;
         let file = new.create_hdf5()?;
-        write(&file, &self.variables(), &values, &self.adam)
+        keras::write(&file, &self.variables(), &values, &self.adam)
             .and_then(|()| more(&file))
             .and_then(|()| file.close())
             .map_err(hdf5_error(path, "write the weights"))?;
         new.finish()
     }
 
-    /// The model in a `.weights.h5` file, by Keras or by [`Model::save_weights`], or in a `.safetensors` file; on the CPU.
-    /// Layer and kernel sizes are those of the weights, the optimiser continues where it was if the file has its state.
+    /// Reads a model from a `.weights.h5` file, written by Keras or by [`Model::save_weights`], or from a
+    /// `.safetensors` file. The model is on the CPU. Layer and kernel sizes are those of the weights. If the file holds
+    /// the optimiser's state, the optimiser continues from it.
     ///
-    /// For another device or penalty, change the options: `ModelOptions { l2: 0.0, ..ModelOptions::from_weights(path)? }`,
-    /// then [`generate_model`] and [`Model::set_weights_from`].
+    /// For another device or penalty, change the options: `ModelOptions { l2: 0.0, ..ModelOptions::from_weights(path)?
+    /// }`. Then call [`generate_model`] and [`Model::set_weights_from`].
     ///
     /// # Errors
-    /// If the file is missing, is no such file, holds a model that [`generate_model`] does not build, or a weight that is not
-    /// finite.
+    /// If the file is missing or of another kind, holds a model that [`generate_model`] cannot build, or a weight that
+    /// is not finite.
     ///
     /// ```
     /// use hhnet::model::{Model, ModelOptions, generate_model};
@@ -129,12 +128,12 @@ impl Model {
         Ok(model)
     }
 
-    /// Replaces this model's weights by those of a `.weights.h5` or `.safetensors` file. The optimiser takes the state in
-    /// the file; if there is none, or it is that of another kind of optimiser, Adam starts anew.
+    /// Sets the weights of this model from a `.weights.h5` or `.safetensors` file, and the optimiser's state too. If
+    /// the file holds no state, or that of another optimiser, Adam starts from the beginning.
     ///
     /// # Errors
-    /// As [`Model::load_weights`], and if the weights do not fit: the message lists what is missing, what is too much
-    /// and which shapes differ. The model is then unchanged.
+    /// Like those of [`Model::load_weights`]. Also if the weights do not fit the model: the message lists the missing
+    /// weights, the surplus ones and those with another shape. The model is then unchanged.
     pub fn set_weights_from(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let contents = read(path)?;
@@ -153,10 +152,10 @@ impl Model {
     }
 }
 
-/// The original's model, trained already: no data are needed to see what it does.
+/// The original study's model with trained weights, for use without any data.
 ///
-/// Its weights are those of `data/trained.safetensors` in the source; `data/README.md` tells how they were made and how good
-/// they are.
+/// The weights are those of `data/trained.safetensors` in the source. `data/README.md` describes how they were trained,
+/// and how accurate they are.
 ///
 /// # Errors
 /// If libtorch cannot create the model.
@@ -172,23 +171,23 @@ impl Model {
 /// ```
 pub fn trained_model() -> Result<Model> {
     let path = Path::new("data/trained.safetensors");
-    let contents = parse_safetensors(path, include_bytes!("../../data/trained.safetensors"))?;
+    let contents = safetensors::parse(path, include_bytes!("../../data/trained.safetensors"))?;
     let mut model = generate_model(&contents.options(path)?)?;
     model.set_contents(path, &contents)?;
     Ok(model)
 }
 
-/// Refuses a name in which there is no place for more than weights.
+/// Checks that a name belongs to a file that can hold more than weights.
 pub(crate) fn check_keras_name(path: &Path) -> Result<()> {
     match Format::of(path)? {
         Format::Keras => Ok(()),
         Format::Safetensors => {
-            Err(Error::file(path, "this format has no place for more than weights", "give a name in '.weights.h5'"))
+            Err(Error::file(path, "this format can hold weights only", "use a name that ends in '.weights.h5'"))
         }
     }
 }
 
-/// A kind of file, and the names that it has for the model's arrays.
+/// A kind of file. It determines the names of the model's arrays.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Format {
     Keras,
@@ -196,7 +195,7 @@ enum Format {
 }
 
 impl Format {
-    /// The format that a file's name asks for.
+    /// The format that belongs to a file name.
     fn of(path: &Path) -> Result<Format> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let ends_in = |end: &str| name.ends_with(end) && name.len() > end.len();
@@ -206,12 +205,12 @@ impl Format {
             () => Err(Error::file(
                 path,
                 "not a name for weights",
-                "give a name that ends in '.weights.h5' (Keras) or '.safetensors'",
+                "use a name that ends in '.weights.h5' (Keras) or '.safetensors'",
             )),
         }
     }
 
-    /// A layer's kernel or bias.
+    /// The name of a layer's kernel or bias.
     fn weight(self, layer: &str, kind: &str) -> String {
         if self == Format::Safetensors {
             return format!("{layer}.{kind}");
@@ -220,7 +219,7 @@ impl Format {
         format!("layers/{layer}/{inner}vars/{}", if kind == "kernel" { 0 } else { 1 })
     }
 
-    /// The optimiser's number of steps and its learning rate.
+    /// The names of the optimiser's number of steps and of its learning rate.
     fn scalars(self) -> [&'static str; 2] {
         match self {
             Format::Keras => ["optimizer/vars/0", "optimizer/vars/1"],
@@ -228,7 +227,7 @@ impl Format {
         }
     }
 
-    /// Momentum and velocity of the weight with index `i`.
+    /// The names of momentum and velocity of the variable with index `i`.
     fn moments(self, i: usize, Variable { layer, kind, .. }: &Variable) -> [String; 2] {
         match self {
             Format::Keras => [format!("optimizer/vars/{}", 2 + 2 * i), format!("optimizer/vars/{}", 3 + 2 * i)],
@@ -237,13 +236,14 @@ impl Format {
     }
 }
 
+/// One array of a file.
 struct Dataset {
     shape: Vec<usize>,
     /// Every number that Keras stores is exact in double precision.
     values: Vec<f64>,
 }
 
-/// All that a weights file holds.
+/// Everything in a weights file.
 struct Contents {
     format: Format,
     datasets: BTreeMap<String, Dataset>,
@@ -272,7 +272,7 @@ impl Contents {
             (None, Some(kernel)) if kernel.shape.len() == 2 => options.input_channels = kernel.shape[0],
             _ => {
                 let found: Vec<&str> = self.datasets.keys().map(String::as_str).take(20).collect();
-                let problem = format!("it holds no model of this kind, but [{}]", found.join(", "));
+                let problem = format!("it holds no layers of a model, only [{}]", found.join(", "));
                 return Err(Error::file(path, problem, REMEDY));
             }
         }
@@ -286,16 +286,17 @@ impl Contents {
         Ok(options)
     }
 
+    /// Whether it holds Adam's state.
     fn has_adam(&self) -> bool {
         self.optimizer.as_deref() == Some("adam")
     }
 
-    /// Whether it has made a step.
+    /// Whether Adam has made a step.
     fn has_moments(&self, variables: &[Variable]) -> bool {
         self.format.moments(0, &variables[0]).iter().any(|name| self.datasets.contains_key(name))
     }
 
-    /// Compares names and shapes with those that the model has.
+    /// Compares names and shapes with those of the model.
     fn check_fit(&self, path: &Path, variables: &[Variable]) -> Result<()> {
         let mut expected: BTreeMap<String, &[usize]> =
             variables.iter().map(|v| (self.format.weight(&v.layer, v.kind), &v.shape[..])).collect();
@@ -348,18 +349,17 @@ impl Contents {
         Ok(floats)
     }
 
-    /// The optimiser's state; a new one with the given rate if the file has none.
+    /// The optimiser's state, or a new one with the given learning rate if the file holds none.
     fn adam(&self, path: &Path, variables: &[Variable], lr: f64) -> Result<Adam> {
         if !self.has_adam() {
             return Ok(Adam::new(lr));
         }
         let scalars = self.format.scalars().map(|name| self.datasets.get(name));
         let [Some(steps), Some(rate)] = scalars.map(|scalar| Some(*scalar?.values.first()?)) else {
-            return Err(Error::file(path, "the optimizer's state is incomplete", REMEDY));
+            return Err(Error::file(path, "the optimiser's state is incomplete", REMEDY));
         };
-        let usable = |rate: f64| (rate as f32).is_finite() && rate as f32 > 0.0;
-        if !(0.0..9e15).contains(&steps) || !usable(rate) {
-            let problem = format!("the optimizer has made {steps} steps with learning rate {rate}");
+        if !(0.0..9e15).contains(&steps) || !is_learning_rate(rate) {
+            let problem = format!("the optimiser has made {steps} steps with learning rate {rate}");
             return Err(Error::file(path, problem, REMEDY));
         }
         let mut adam = Adam { iterations: steps as u64, ..Adam::new(rate) };
@@ -368,7 +368,7 @@ impl Contents {
             adam.momentum = self.floats(path, names().map(|[momentum, _]| momentum))?;
             adam.velocity = self.floats(path, names().map(|[_, velocity]| velocity))?;
             if let Some(index) = adam.velocity.iter().position(|&velocity| velocity < 0.0) {
-                let problem = format!("the optimizer's velocity with index {index} is negative");
+                let problem = format!("the optimiser's velocity with index {index} is negative");
                 return Err(Error::file(path, problem, REMEDY));
             }
         }
@@ -376,175 +376,24 @@ impl Contents {
     }
 }
 
-const REMEDY: &str = "give a file with the weights of a model that generate_model builds, or write it again";
+/// What to do about a file that cannot be used.
+const REMEDY: &str = "use a file with the weights of a model that generate_model builds, or write it again";
 
 fn read(path: &Path) -> Result<Contents> {
     match Format::of(path)? {
         Format::Keras => {
             let file = open_hdf5(path)?;
-            read_contents(&file).map_err(|error| Error::file(path, format!("cannot read: {error}"), REMEDY))
+            keras::read(&file).map_err(|error| Error::file(path, format!("cannot read: {error}"), REMEDY))
         }
         Format::Safetensors => {
             let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
             if !metadata.is_file() {
-                return Err(Error::file(path, "it is not a regular file", "give the name of a file of weights"));
+                return Err(Error::file(path, "it is not a regular file", "give the name of a weights file"));
             }
             if metadata.len() > MAX_BYTES {
                 return Err(Error::file(path, format!("it has {} bytes, which is too large", metadata.len()), REMEDY));
             }
-            parse_safetensors(path, &fs::read(path).map_err(Error::io(path, "read"))?)
+            safetensors::parse(path, &fs::read(path).map_err(Error::io(path, "read"))?)
         }
     }
-}
-
-/// The contents of a safetensors file with the given name. The crate checks the header: lengths, gaps, overlaps, sizes.
-fn parse_safetensors(path: &Path, bytes: &[u8]) -> Result<Contents> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| {
-        Error::file(path, format!("it is not a safetensors file ({} bytes): {error:?}", bytes.len()), REMEDY)
-    })?;
-    let mut datasets = BTreeMap::new();
-    let mut optimizer = None;
-    for (name, tensor) in tensors.tensors() {
-        let expected = if name == Format::Safetensors.scalars()[0] { Dtype::I64 } else { Dtype::F32 };
-        if tensor.dtype() != expected {
-            let problem = format!("'{name}' has numbers of type {:?}, not {expected:?}", tensor.dtype());
-            return Err(Error::file(path, problem, "store it with that type"));
-        }
-        let values = match expected {
-            Dtype::I64 => {
-                let numbers = tensor.data().chunks_exact(8).map(|bytes| bytes.try_into().unwrap_or_default());
-                numbers.map(|bytes| i64::from_le_bytes(bytes) as f64).collect()
-            }
-            _ => {
-                let numbers = tensor.data().chunks_exact(4).map(|bytes| bytes.try_into().unwrap_or_default());
-                numbers.map(|bytes| f64::from(f32::from_le_bytes(bytes))).collect()
-            }
-        };
-        if name.starts_with("optimizer.") {
-            optimizer = Some("adam".to_string());
-        }
-        datasets.insert(name, Dataset { shape: tensor.shape().to_vec(), values });
-    }
-    Ok(Contents { format: Format::Safetensors, datasets, optimizer })
-}
-
-/// Weights and optimiser state as a safetensors file.
-fn to_safetensors(
-    variables: &[Variable],
-    values: &[f32],
-    adam: &Adam,
-) -> std::result::Result<Vec<u8>, safetensors::SafeTensorError> {
-    let bytes = |numbers: &[f32]| -> Vec<u8> { numbers.iter().flat_map(|number| number.to_le_bytes()).collect() };
-    let format = Format::Safetensors;
-    let [steps, rate] = format.scalars();
-    let mut arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![
-        (steps.to_string(), Dtype::I64, vec![], (adam.iterations as i64).to_le_bytes().to_vec()),
-        (rate.to_string(), Dtype::F32, vec![], bytes(&[adam.learning_rate])),
-    ];
-    for (i, variable) in variables.iter().enumerate() {
-        let mut add = |name: String, all: &[f32]| {
-            arrays.push((name, Dtype::F32, variable.shape.clone(), bytes(&all[variable.range.clone()])));
-        };
-        add(format.weight(&variable.layer, variable.kind), values);
-        if !adam.momentum.is_empty() {
-            let [momentum, velocity] = format.moments(i, variable);
-            add(momentum, &adam.momentum);
-            add(velocity, &adam.velocity);
-        }
-    }
-    let mut views = Vec::new();
-    for (name, dtype, shape, bytes) in &arrays {
-        views.push((name, TensorView::new(*dtype, shape.clone(), bytes)?));
-    }
-    serialize(views, &None)
-}
-
-fn read_contents(file: &hdf5::File) -> hdf5::Result<Contents> {
-    let mut datasets = BTreeMap::new();
-    let mut size = 0;
-    read_group(file, "", MAX_DEPTH, &mut size, &mut datasets)?;
-    let optimizer = match file.group("optimizer/vars") {
-        Ok(group) if group.attr_names()?.iter().any(|name| name == "name") => {
-            Some(group.attr("name")?.read_scalar::<VarLenUnicode>()?.to_string())
-        }
-        _ => None,
-    };
-    Ok(Contents { format: Format::Keras, datasets, optimizer })
-}
-
-fn read_group(
-    group: &hdf5::Group,
-    prefix: &str,
-    depth: usize,
-    size: &mut usize,
-    datasets: &mut BTreeMap<String, Dataset>,
-) -> hdf5::Result<()> {
-    if depth == 0 {
-        return Err(format!("'{prefix}': groups nested deeper than {MAX_DEPTH}").as_str().into());
-    }
-    for name in group.member_names()? {
-        let path = format!("{prefix}{name}");
-        if path == TRAINING {
-            continue;
-        }
-        match group.loc_type_by_name(&name)? {
-            hdf5::LocationType::Group => {
-                read_group(&group.group(&name)?, &format!("{path}/"), depth - 1, size, datasets)?;
-            }
-            hdf5::LocationType::Dataset => {
-                let dataset = group.dataset(&name)?;
-                // A damaged or hostile file may claim any size.
-                *size = size.saturating_add(dataset.size());
-                if *size > 3 * MAX_PARAMS + 2 {
-                    return Err(format!("'{path}' with shape {:?} is too large", dataset.shape()).as_str().into());
-                }
-                let values = dataset.read_raw::<f64>().map_err(|error| format!("'{path}': {error}"))?;
-                datasets.insert(path, Dataset { shape: dataset.shape(), values });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn write(file: &hdf5::File, variables: &[Variable], values: &[f32], adam: &Adam) -> hdf5::Result<()> {
-    let group = |path: &str, name: Option<&str>| -> hdf5::Result<hdf5::Group> {
-        let group = file.create_group(path)?;
-        if let Some(name) = name {
-            let name: VarLenUnicode = name.parse().map_err(|_| "a name with a zero byte")?;
-            group.new_attr::<VarLenUnicode>().create("name")?.write_scalar(&name)?;
-        }
-        Ok(group)
-    };
-    let array = |path: &str, variable: &Variable, values: &[f32]| -> hdf5::Result<()> {
-        let view = ArrayView::from_shape(&variable.shape[..], &values[variable.range.clone()]);
-        file.new_dataset_builder().with_data(view.map_err(|error| error.to_string())?).create(path)?;
-        Ok(())
-    };
-    group("vars", Some("sequential"))?;
-    group("layers", None)?;
-    for variable in variables.iter().filter(|variable| variable.kind == "kernel") {
-        let layer = format!("layers/{}", variable.layer);
-        group(&layer, None)?;
-        group(&format!("{layer}/vars"), Some(&variable.layer))?;
-        if variable.layer == "time_distributed" {
-            group(&format!("{layer}/layer"), None)?;
-            group(&format!("{layer}/layer/vars"), Some("dense"))?;
-        }
-    }
-    for variable in variables {
-        array(&Format::Keras.weight(&variable.layer, variable.kind), variable, values)?;
-    }
-    group("optimizer", None)?;
-    let optimizer = group("optimizer/vars", Some("adam"))?;
-    optimizer.new_dataset::<i64>().create("0")?.write_scalar(&(adam.iterations as i64))?;
-    optimizer.new_dataset::<f32>().create("1")?.write_scalar(&adam.learning_rate)?;
-    if !adam.momentum.is_empty() {
-        for (i, variable) in variables.iter().enumerate() {
-            let [momentum, velocity] = Format::Keras.moments(i, variable);
-            array(&momentum, variable, &adam.momentum)?;
-            array(&velocity, variable, &adam.velocity)?;
-        }
-    }
-    Ok(())
 }

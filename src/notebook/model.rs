@@ -1,4 +1,4 @@
-//! How models, trainings and tensors are displayed.
+//! Display of models, histories and tensors.
 
 use super::table::{Table, escape};
 use super::{HTML, MimeContent, PICTURE, Show, TEXT, range};
@@ -52,7 +52,7 @@ impl Show for History {
 
 impl Show for Evaluation {
     fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
-        Ok(vec![(TEXT, format!("loss {:.4}, mse {:.4} mV²", self.loss, self.mse))])
+        Ok(vec![(TEXT, format!("loss {:.4}, mse {:.4}", self.loss, self.mse))])
     }
 }
 
@@ -100,6 +100,6 @@ mod tests {
         let history = History { loss: vec![2.0, 1.0], val_mse: vec![f64::NAN; 2], ..History::default() };
         assert!(!history.plot().to_svg().unwrap().as_str().contains("val_mse"));
         text(&History { loss: vec![0.0], ..History::default() });
-        assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144 mV²");
+        assert_eq!(text(&Evaluation { loss: 0.9151, mse: 0.1144 }), "loss 0.9151, mse 0.1144");
     }
 }

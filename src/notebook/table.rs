@@ -1,6 +1,6 @@
 //! Tables, as HTML and as plain text.
 
-/// A heading for each column, and the rows.
+/// A table: headings of the columns, and rows of cells.
 pub(super) struct Table {
     pub(super) caption: String,
     pub(super) head: Vec<&'static str>,
@@ -8,7 +8,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Without colours of its own, so that it takes those of the page. JupyterLab would put text at the right.
+    /// Has no colours of its own, so that those of the page apply. Without the style, JupyterLab aligns text at the
+    /// right.
     pub(super) fn html(&self) -> String {
         let row = |cells: &mut dyn Iterator<Item = &str>, tag: &str| {
             let cells: String =
@@ -21,7 +22,7 @@ impl Table {
         html + "</tbody>\n</table>\n"
     }
 
-    /// Columns under each other, two spaces between them.
+    /// Aligned columns with two spaces between them.
     pub(super) fn text(&self) -> String {
         let head: Vec<String> = self.head.iter().map(|cell| (*cell).to_owned()).collect();
         let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(&self.rows).collect();

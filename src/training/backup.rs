@@ -1,10 +1,10 @@
-//! Backups: a file of weights with a group `training`, which holds what else is needed to go on.
+//! Backups: a file of weights with a group `training`, which holds everything else that is needed to resume.
 //!
 //! ```text
 //! /training                          attribute run: the options and data that it belongs to
-//! /training/history/loss, ...        a number for each epoch
-//! /training/history/notes            a text each
-//! /training/callbacks/0, 1, ...      attribute state: best value, its epoch, epochs without progress, epochs not counted
+//! /training/history/loss, ...        one number for each epoch
+//! /training/history/notes            texts
+//! /training/callbacks/0, 1, ...      attribute state: best value, its epoch, epochs without progress, cooldown
 //! /training/callbacks/0/weights      those of the best epoch
 //! ```
 
@@ -12,99 +12,134 @@ use std::path::Path;
 
 use hdf5::types::VarLenUnicode;
 
-use super::callbacks::{Callback, State};
+use super::callbacks::{Callback, CallbackState};
 use super::{FitOptions, History, Samples};
-use crate::files::{hdf5_error, open_hdf5};
+use crate::files::{hdf5_error, hdf5_text, open_hdf5};
 use crate::model::{Model, TRAINING};
 use crate::{Error, Result};
 
-/// What a backup belongs to: another run must not go on from it.
-pub(super) fn describe_run(
-    model: &Model,
-    train: &Samples,
-    validation: Option<&Samples>,
-    options: &FitOptions,
-) -> String {
-    let data = |samples: &Samples| {
-        let numbers = samples.x.iter().chain(&samples.y);
-        let hash = numbers.fold(0_u64, |hash, x| (hash.rotate_left(5) ^ u64::from(x.to_bits())).wrapping_mul(HASH));
-        format!("{} samples of {} steps ({hash:016x})", samples.count, samples.steps)
-    };
-    let lines = [
-        format!("batch_size: {}", options.batch_size),
-        format!("shuffle: {}", options.shuffle),
-        format!("seed: {}", options.seed),
-        format!("l2: {}", model.options().l2),
-        format!("data: {}", data(train)),
-        format!("validation data: {}", validation.map_or("none".to_string(), data)),
-        format!("callbacks: {}", options.callbacks.iter().map(Callback::describe).collect::<Vec<_>>().join(", ")),
-    ];
-    lines.join("\n")
+/// The file that a training is saved to after each epoch.
+pub(super) struct Backup<'a> {
+    path: &'a Path,
+    /// Options and data, one per line. A training resumes only from a backup in which they are the same.
+    run: String,
 }
 
-/// Any odd number with many digits will do.
-const HASH: u64 = 0x9e37_79b9_7f4a_7c15;
+/// What to do if a backup cannot be used.
+const REMEDY: &str = "remove the file to start again, or use the options and data that it was made with";
 
-/// Writes the file whole, in place of the one before.
-pub(super) fn save(path: &Path, model: &Model, run: &str, history: &History, states: &[State]) -> Result<()> {
-    let text = |text: &str| text.parse::<VarLenUnicode>().map_err(|_| hdf5::Error::from("a text with a zero byte"));
-    model.save_keras(path, true, &|file| {
-        let group = file.create_group(TRAINING)?;
-        group.new_attr::<VarLenUnicode>().create("run")?.write_scalar(&text(run)?)?;
-        let columns = group.create_group("history")?;
-        for (name, values) in history.columns() {
-            columns.new_dataset_builder().with_data(values).create(name)?;
-        }
-        let notes = history.notes.iter().map(|note| text(note)).collect::<hdf5::Result<Vec<_>>>()?;
-        columns.new_dataset_builder().with_data(&notes).create("notes")?;
-        let callbacks = group.create_group("callbacks")?;
-        for (i, state) in states.iter().enumerate() {
-            let callback = callbacks.create_group(&i.to_string())?;
-            let numbers = [state.best, state.best_epoch as f64, state.wait as f64, state.cooldown as f64];
-            callback.new_attr::<f64>().shape(4).create("state")?.write(&numbers)?;
-            callback.new_dataset_builder().with_data(&state.best_weights).create("weights")?;
-        }
-        Ok(())
-    })
-}
+impl<'a> Backup<'a> {
+    pub fn new(
+        path: &'a Path,
+        model: &Model,
+        train: &Samples,
+        validation: Option<&Samples>,
+        options: &FitOptions,
+    ) -> Self {
+        let callbacks: Vec<String> = options.callbacks.iter().map(Callback::describe).collect();
+        let lines = [
+            format!("batch_size: {}", options.batch_size),
+            format!("shuffle: {}", options.shuffle),
+            format!("seed: {}", options.seed),
+            format!("l2: {}", model.options().l2),
+            format!("data: {}", describe_data(train)),
+            format!("validation data: {}", validation.map_or("none".to_string(), describe_data)),
+            format!("callbacks: {}", callbacks.join(", ")),
+        ];
+        Backup { path, run: lines.join("\n") }
+    }
 
-/// Gives the model its weights and optimiser from the file, and returns history and states.
-pub(super) fn restore(path: &Path, model: &mut Model, run: &str, states: usize) -> Result<(History, Vec<State>)> {
-    let file = open_hdf5(path)?;
-    let remedy = "remove the file to begin anew, or give the options and data that it was made with";
-    let Ok(group) = file.group(TRAINING) else {
-        return Err(Error::file(path, "it has weights, but no state of a training", "give another name"));
-    };
-    let read = || -> hdf5::Result<(History, Vec<State>)> {
-        let columns = group.group("history")?;
-        let mut history = History::default();
-        for (name, values) in history.columns_mut() {
-            *values = columns.dataset(name)?.read_raw()?;
-        }
-        let notes = columns.dataset("notes")?.read_raw::<VarLenUnicode>()?;
-        history.notes = notes.iter().map(ToString::to_string).collect();
-        let state = |i: usize| {
-            let callback = group.group(&format!("callbacks/{i}"))?;
-            let numbers = callback.attr("state")?.read_raw::<f64>()?;
-            let [best, best_epoch, wait, cooldown] = numbers[..] else { return Err("callbacks: state".into()) };
-            let (best_epoch, wait, cooldown) = (best_epoch as usize, wait as usize, cooldown as usize);
-            Ok(State { best, best_epoch, wait, cooldown, best_weights: callback.dataset("weights")?.read_raw()? })
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Writes the whole file, in place of the one before.
+    pub fn save(&self, model: &Model, history: &History, states: &[CallbackState]) -> Result<()> {
+        model.save_keras(self.path, true, &|file| {
+            let group = file.create_group(TRAINING)?;
+            group.new_attr::<VarLenUnicode>().create("run")?.write_scalar(&hdf5_text(&self.run)?)?;
+            write_history(&group.create_group("history")?, history)?;
+            let callbacks = group.create_group("callbacks")?;
+            for (i, state) in states.iter().enumerate() {
+                write_state(&callbacks.create_group(&i.to_string())?, state)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Sets the model's weights and optimiser state from the file. Returns the history and the states of the callbacks.
+    pub fn restore(&self, model: &mut Model, callbacks: usize) -> Result<(History, Vec<CallbackState>)> {
+        let path = self.path;
+        let cannot_read = || hdf5_error(path, "read the state of the training");
+        let file = open_hdf5(path)?;
+        let Ok(group) = file.group(TRAINING) else {
+            return Err(Error::file(path, "it holds weights, but no state of a training", "use another name"));
         };
-        Ok((history, (0..states).map(state).collect::<hdf5::Result<_>>()?))
+        let found = group.attr("run").and_then(|attribute| attribute.read_scalar::<VarLenUnicode>());
+        let found = found.map_err(cannot_read())?;
+        if let Some((then, now)) = found.lines().zip(self.run.lines()).find(|(then, now)| then != now) {
+            let problem = format!("it is the backup of another run: '{then}', now '{now}'");
+            return Err(Error::file(path, problem, REMEDY));
+        }
+        let history = group.group("history").and_then(|group| read_history(&group)).map_err(cannot_read())?;
+        let states = (0..callbacks).map(|i| read_state(&group.group(&format!("callbacks/{i}"))?));
+        let states: Vec<CallbackState> = states.collect::<hdf5::Result<_>>().map_err(cannot_read())?;
+        if !is_consistent(&history, &states, model.count_params()) {
+            return Err(Error::file(path, "the state of the training is inconsistent", REMEDY));
+        }
+        model.set_weights_from(path)?;
+        Ok((history, states))
+    }
+}
+
+/// Number and length of the samples, and a hash of their values.
+fn describe_data(samples: &Samples) -> String {
+    // Any odd number with many digits will do.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let numbers = samples.x.iter().chain(&samples.y);
+    let hash = numbers.fold(0_u64, |hash, x| (hash.rotate_left(5) ^ u64::from(x.to_bits())).wrapping_mul(FACTOR));
+    format!("{} samples of {} steps ({hash:016x})", samples.count, samples.steps)
+}
+
+fn write_history(group: &hdf5::Group, history: &History) -> hdf5::Result<()> {
+    for (name, values) in history.columns() {
+        group.new_dataset_builder().with_data(values).create(name)?;
+    }
+    let notes = history.notes.iter().map(|note| hdf5_text(note)).collect::<hdf5::Result<Vec<_>>>()?;
+    group.new_dataset_builder().with_data(&notes).create("notes")?;
+    Ok(())
+}
+
+fn read_history(group: &hdf5::Group) -> hdf5::Result<History> {
+    let mut history = History::default();
+    for (name, values) in history.columns_mut() {
+        *values = group.dataset(name)?.read_raw()?;
+    }
+    let notes = group.dataset("notes")?.read_raw::<VarLenUnicode>()?;
+    history.notes = notes.iter().map(ToString::to_string).collect();
+    Ok(history)
+}
+
+fn write_state(group: &hdf5::Group, state: &CallbackState) -> hdf5::Result<()> {
+    let numbers = [state.best, state.best_epoch as f64, state.wait as f64, state.cooldown as f64];
+    group.new_attr::<f64>().shape(4).create("state")?.write(&numbers)?;
+    group.new_dataset_builder().with_data(&state.best_weights).create("weights")?;
+    Ok(())
+}
+
+fn read_state(group: &hdf5::Group) -> hdf5::Result<CallbackState> {
+    let numbers = group.attr("state")?.read_raw::<f64>()?;
+    let [best, best_epoch, wait, cooldown] = numbers[..] else {
+        return Err("a callback's state needs four numbers".into());
     };
-    let found = group.attr("run").and_then(|attribute| attribute.read_scalar::<VarLenUnicode>());
-    let found = found.map_err(hdf5_error(path, "read the state of the training"))?;
-    if let Some((then, now)) = found.lines().zip(run.lines()).find(|(then, now)| then != now) {
-        return Err(Error::file(path, format!("it is the backup of another run: '{then}', now '{now}'"), remedy));
-    }
-    let (history, states) = read().map_err(hdf5_error(path, "read the state of the training"))?;
-    let params = model.count_params();
-    let lengths = history.columns().map(|(_, values)| values.len());
-    if lengths.iter().any(|&length| length != 0 && length != history.len())
-        || states.iter().any(|state| !state.best_weights.is_empty() && state.best_weights.len() != params)
-    {
-        return Err(Error::file(path, "the state of the training does not fit together", remedy));
-    }
-    model.set_weights_from(path)?;
-    Ok((history, states))
+    let best_weights = group.dataset("weights")?.read_raw()?;
+    let (best_epoch, wait, cooldown) = (best_epoch as usize, wait as usize, cooldown as usize);
+    Ok(CallbackState { best, best_epoch, wait, cooldown, best_weights })
+}
+
+/// Whether all lists have the lengths that belong together.
+fn is_consistent(history: &History, states: &[CallbackState], params: usize) -> bool {
+    let columns = history.columns().map(|(_, values)| values.len());
+    columns.iter().all(|&length| length == 0 || length == history.len())
+        && states.iter().all(|state| state.best_weights.is_empty() || state.best_weights.len() == params)
 }

@@ -1,4 +1,4 @@
-//! What happens between epochs beside training: Keras' callbacks.
+//! Keras' callbacks: what happens between epochs.
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::History;
 use crate::files::check_target;
-use crate::model::{Model, check_keras_name};
+use crate::model::{Model, check_keras_name, is_learning_rate};
 use crate::{Error, Result};
 
-/// Something that [`Model::fit`] does at the end of each epoch, in the order of [`FitOptions`](super::FitOptions)'s
-/// list.
+/// An action of [`Model::fit`] between epochs. Callbacks run in the order of the list in
+/// [`FitOptions`](super::FitOptions).
 ///
-/// Each has the name, the fields and the defaults that it has in Keras.
+/// Names, fields and defaults are those of Keras.
 ///
 /// ```
 /// use hhnet::prelude::*;
@@ -28,24 +28,25 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Callback {
-    /// Stops when there is no progress any more.
+    /// Stops the training when there is no more progress.
     EarlyStopping(EarlyStopping),
-    /// Writes the weights.
+    /// Writes the weights to a file.
     ModelCheckpoint(ModelCheckpoint),
-    /// Keeps all that is needed to go on after an interruption.
+    /// Saves everything that is needed to resume after an interruption.
     BackupAndRestore(BackupAndRestore),
-    /// Gives each epoch its learning rate.
+    /// Sets the learning rate of each epoch.
     LearningRateScheduler(LearningRateScheduler),
-    /// Lowers the learning rate when there is no progress any more.
+    /// Lowers the learning rate when there is no more progress.
     ReduceLrOnPlateau(ReduceLrOnPlateau),
-    /// Writes the history while it is made.
+    /// Writes the history to a file, epoch by epoch.
     CsvLogger(CsvLogger),
-    /// A loss that is not finite ends the training, but is no error: `fit` returns the history of the epochs before.
+    /// Ends the training without an error if the loss becomes infinite or NaN: `fit` returns the history of the epochs
+    /// before.
     TerminateOnNan,
 }
 
 impl Callback {
-    /// What the course of the training depends on.
+    /// The callback with the fields on which the course of the training depends.
     pub(super) fn describe(&self) -> String {
         match self {
             Callback::ModelCheckpoint(_) => "ModelCheckpoint".to_string(),
@@ -54,9 +55,43 @@ impl Callback {
             other => format!("{other:?}"),
         }
     }
+    /// Checks the fields.
+    fn check(&self, has_validation: bool) -> Result<()> {
+        self.check_monitor(has_validation)?;
+        match self {
+            Callback::EarlyStopping(stopping) => check_not_negative("min_delta", stopping.min_delta),
+            Callback::ReduceLrOnPlateau(plateau) => plateau.check(),
+            Callback::LearningRateScheduler(scheduler) => scheduler.check(),
+            Callback::ModelCheckpoint(ModelCheckpoint { filepath, .. }) => {
+                file_name(filepath, 1, &History::default())
+                    .map_err(|unknown| Error::file(filepath, format!("cannot replace '{unknown}' in it"), NAMES))?;
+                Ok(())
+            }
+            Callback::BackupAndRestore(backup) => check_keras_name(&backup.path),
+            Callback::CsvLogger(_) | Callback::TerminateOnNan => Ok(()),
+        }
+    }
+
+    fn check_monitor(&self, has_validation: bool) -> Result<()> {
+        let monitor = match self {
+            Callback::EarlyStopping(stopping) => stopping.monitor,
+            Callback::ReduceLrOnPlateau(plateau) => plateau.monitor,
+            Callback::ModelCheckpoint(checkpoint) if checkpoint.save_best_only => checkpoint.monitor,
+            _ => return Ok(()),
+        };
+        if matches!(monitor, Monitor::ValLoss | Monitor::ValMse) && !has_validation {
+            let remedy = "there are no validation data: give some, or monitor the loss";
+            return Err(Error::parameter("monitor", monitor.name(), remedy));
+        }
+        Ok(())
+    }
 }
 
-/// What a callback looks at. All of these should become small.
+fn check_not_negative(name: &str, value: f64) -> Result<()> {
+    if value >= 0.0 { Ok(()) } else { Err(Error::parameter(name, value, "give 0 or more")) }
+}
+
+/// The quantity that a callback monitors. Smaller is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Monitor {
     /// Loss on the training data.
@@ -92,20 +127,21 @@ impl Monitor {
     }
 }
 
-/// Stops the training after `patience` epochs in a row in which `monitor` did not become smaller than before.
+/// Stops the training after `patience` epochs in a row without progress, that is, without a new smallest value of
+/// `monitor`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EarlyStopping {
-    /// What should become smaller.
+    /// The quantity to minimise.
     pub monitor: Monitor,
-    /// It counts as smaller if it is so by more than this.
+    /// Smallest decrease that counts as progress; a decrease must be larger than this.
     pub min_delta: f64,
-    /// So many epochs without progress are waited for.
+    /// Number of epochs without progress to wait.
     pub patience: usize,
-    /// Progress counts only below this value.
+    /// If given, only values below it count as progress.
     pub baseline: Option<f64>,
-    /// Whether the model gets the weights of the best epoch when the training ends, early or not.
+    /// Whether to restore the weights of the best epoch when the training ends, early or not.
     pub restore_best_weights: bool,
-    /// So many first epochs are not looked at.
+    /// Number of epochs at the start to ignore.
     pub start_from_epoch: usize,
 }
 
@@ -122,28 +158,31 @@ impl Default for EarlyStopping {
     }
 }
 
-/// Writes weights and optimiser state after each epoch, or after those in which `monitor` was smaller than ever before.
+/// Writes weights and optimiser state after each epoch, or only after epochs in which `monitor` reached a new smallest
+/// value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelCheckpoint {
-    /// Name of the file, which ends in `.weights.h5` or `.safetensors`. `{epoch}` in it is replaced by the epoch's number,
-    /// counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values; as in Keras, `{epoch:02d}` has at
-    /// least 2 digits and `{val_loss:.2f}` has 2 decimals. Without any of these, each file replaces the one before.
+    /// Name of the file, which ends in `.weights.h5` or `.safetensors`. In it `{epoch}` is replaced by the number of
+    /// the epoch, counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values. As in Keras,
+    /// `{epoch:02d}` has at least 2 digits and `{val_loss:.2f}` has 2 decimals. If the name contains none of these,
+    /// each file replaces the one before.
     pub filepath: PathBuf,
-    /// What should become smaller.
+    /// The quantity to minimise.
     pub monitor: Monitor,
-    /// Whether only the best weights are written.
+    /// Whether to write only the best weights.
     pub save_best_only: bool,
-    /// Whether files that were there before the training may be replaced.
+    /// Whether files from before the training may be replaced.
     pub overwrite: bool,
 }
 
-/// Keeps weights, optimiser, history and the state of all callbacks in a file after each epoch, and goes on from there if
-/// the file exists when `fit` begins: the same call after an interruption ends with the same bits as without one.
+/// Saves weights, optimiser, history and the state of all callbacks to a file after each epoch. If the file exists when
+/// `fit` begins, the training resumes from it. After an interruption, the same call therefore ends with the same bits
+/// as without one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupAndRestore {
-    /// Name of the file, which ends in `.weights.h5`: other programs can read the weights in it.
+    /// Name of the file, which ends in `.weights.h5`. Keras can read the weights in it.
     pub path: PathBuf,
-    /// Whether the file is removed when the training has come to its end.
+    /// Whether to remove the file at the end of the training.
     pub delete_checkpoint: bool,
 }
 
@@ -153,7 +192,7 @@ impl Default for BackupAndRestore {
     }
 }
 
-/// The learning rate of each epoch. Make a list from a formula like this:
+/// Sets the learning rate of each epoch from a list. Make the list from a formula like this:
 ///
 /// ```
 /// use hhnet::training::LearningRateScheduler;
@@ -163,24 +202,38 @@ impl Default for BackupAndRestore {
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LearningRateScheduler {
-    /// The rates. After the last one the rate stays.
+    /// The learning rates, the first epoch's first. After the last one the rate stays the same.
     pub schedule: Vec<f64>,
 }
 
-/// Multiplies the learning rate by `factor` after `patience` epochs in a row in which `monitor` did not become smaller.
+impl LearningRateScheduler {
+    fn check(&self) -> Result<()> {
+        if self.schedule.is_empty() {
+            return Err(Error::parameter("schedule", "[]", "give a learning rate for each epoch"));
+        }
+        match self.schedule.iter().position(|&rate| !is_learning_rate(rate)) {
+            None => Ok(()),
+            Some(i) => {
+                Err(Error::parameter(format!("schedule[{i}]"), self.schedule[i], "give a learning rate above 0"))
+            }
+        }
+    }
+}
+
+/// Multiplies the learning rate by `factor` after `patience` epochs in a row without a new smallest value of `monitor`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReduceLrOnPlateau {
-    /// What should become smaller.
+    /// The quantity to minimise.
     pub monitor: Monitor,
-    /// From above 0 to below 1.
+    /// The factor, above 0 and below 1.
     pub factor: f64,
-    /// So many epochs without progress are waited for.
+    /// Number of epochs without progress to wait.
     pub patience: usize,
-    /// It counts as smaller if it is so by more than this.
+    /// Smallest decrease that counts as progress; a decrease must be larger than this.
     pub min_delta: f64,
-    /// So many epochs after a reduction are not counted.
+    /// Number of epochs to ignore after a reduction.
     pub cooldown: usize,
-    /// The rate does not go below this.
+    /// Smallest learning rate to set.
     pub min_lr: f64,
 }
 
@@ -197,16 +250,28 @@ impl Default for ReduceLrOnPlateau {
     }
 }
 
-/// Writes a line of comma-separated values after each epoch, as [`History::to_csv`] has it.
+impl ReduceLrOnPlateau {
+    fn check(&self) -> Result<()> {
+        if !(self.factor > 0.0 && self.factor < 1.0) {
+            return Err(Error::parameter("factor", self.factor, "give a number above 0 and below 1, such as 0.1"));
+        }
+        check_not_negative("min_delta", self.min_delta)?;
+        check_not_negative("min_lr", self.min_lr)
+    }
+}
+
+/// Writes the history as comma-separated values, one line after each epoch, in the form of [`History::to_csv`].
+///
+/// Epochs are counted from 1, whereas Keras' `CSVLogger` counts them from 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CsvLogger {
     /// Name of the file.
     pub filename: PathBuf,
-    /// Between two values.
+    /// The character between two values.
     pub separator: char,
-    /// Whether the lines are added to what is in the file.
+    /// Whether to append the lines to an existing file.
     pub append: bool,
-    /// Whether a file that was there before the training may be replaced.
+    /// Whether a file from before the training may be replaced.
     pub overwrite: bool,
 }
 
@@ -218,90 +283,50 @@ impl Default for CsvLogger {
 
 /// What a callback remembers from epoch to epoch.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct State {
-    /// The smallest value of the monitor.
+pub(super) struct CallbackState {
+    /// The smallest value of the monitored quantity.
     pub best: f64,
     /// The epoch of the best weights, counted from 1; 0 if there are none yet.
     pub best_epoch: usize,
     /// Epochs without progress.
     pub wait: usize,
-    /// Epochs that are not counted any more.
+    /// Epochs left to ignore.
     pub cooldown: usize,
-    /// Those of the best epoch, if they are to be restored.
+    /// The weights of the best epoch, if they are to be restored.
     pub best_weights: Vec<f32>,
 }
 
-impl State {
+impl CallbackState {
     pub fn new() -> Self {
-        State { best: f64::INFINITY, best_epoch: 0, wait: 0, cooldown: 0, best_weights: Vec::new() }
+        CallbackState { best: f64::INFINITY, best_epoch: 0, wait: 0, cooldown: 0, best_weights: Vec::new() }
     }
 }
 
 /// The callbacks of one training.
 pub(super) struct Callbacks<'a> {
     list: &'a [Callback],
-    pub states: Vec<State>,
-    /// The open file of each [`CsvLogger`], and whether it needs a heading.
+    pub states: Vec<CallbackState>,
+    /// The open file of each [`CsvLogger`], and whether it still needs a heading.
     logs: Vec<Option<(File, bool)>>,
-    /// Whether the training goes on from a backup: the files of its callbacks are its own then.
+    /// Whether the training resumes from a backup. The existing files of its callbacks are its own then.
     is_resumed: bool,
 }
 
 impl<'a> Callbacks<'a> {
-    /// Checks the callbacks' fields.
+    /// Checks all fields of the callbacks.
     pub fn new(list: &'a [Callback], has_validation: bool) -> Result<Self> {
         for (i, callback) in list.iter().enumerate() {
-            let error = |field: &str, value: String, remedy: &str| {
-                Err(Error::parameter(format!("callbacks[{i}].{field}"), value, remedy))
-            };
-            let monitor = match callback {
-                Callback::EarlyStopping(stopping) => Some(stopping.monitor),
-                Callback::ReduceLrOnPlateau(plateau) => Some(plateau.monitor),
-                Callback::ModelCheckpoint(checkpoint) if checkpoint.save_best_only => Some(checkpoint.monitor),
-                _ => None,
-            };
-            if let Some(monitor @ (Monitor::ValLoss | Monitor::ValMse)) = monitor
-                && !has_validation
-            {
-                let remedy = "there are no validation data: give some, or monitor the loss";
-                return error("monitor", monitor.name().to_string(), remedy);
-            }
-            let is_bad = |number: f64| number.is_nan() || number < 0.0;
-            match callback {
-                Callback::EarlyStopping(EarlyStopping { min_delta, .. }) if is_bad(*min_delta) => {
-                    return error("min_delta", min_delta.to_string(), "give 0 or more");
+            callback.check(has_validation).map_err(|error| match error {
+                Error::Parameter { name, value, remedy } => {
+                    Error::Parameter { name: format!("callbacks[{i}].{name}"), value, remedy }
                 }
-                Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { factor, .. }) if !(*factor > 0.0 && *factor < 1.0) => {
-                    return error("factor", factor.to_string(), "give a number above 0 and below 1, such as 0.1");
-                }
-                Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { min_delta, .. }) if is_bad(*min_delta) => {
-                    return error("min_delta", min_delta.to_string(), "give 0 or more");
-                }
-                Callback::ReduceLrOnPlateau(ReduceLrOnPlateau { min_lr, .. }) if is_bad(*min_lr) => {
-                    return error("min_lr", min_lr.to_string(), "give 0 or more");
-                }
-                Callback::LearningRateScheduler(LearningRateScheduler { schedule }) => {
-                    let usable = |rate: f64| (rate as f32).is_finite() && rate as f32 > 0.0;
-                    if schedule.is_empty() {
-                        return error("schedule", "[]".to_string(), "give a learning rate for each epoch");
-                    }
-                    if let Some(epoch) = schedule.iter().position(|&rate| !usable(rate)) {
-                        let field = format!("schedule[{epoch}]");
-                        return error(&field, schedule[epoch].to_string(), "give a learning rate above 0");
-                    }
-                }
-                Callback::ModelCheckpoint(ModelCheckpoint { filepath, .. }) => {
-                    file_name(filepath, 1, &History::default())
-                        .map_err(|unknown| Error::file(filepath, format!("cannot replace '{unknown}' in it"), NAMES))?;
-                }
-                Callback::BackupAndRestore(backup) => check_keras_name(&backup.path)?,
-                _ => {}
-            }
+                other => other,
+            })?;
         }
         if list.iter().filter(|callback| matches!(callback, Callback::BackupAndRestore(_))).count() > 1 {
             return Err(Error::parameter("callbacks", "two of BackupAndRestore", "give one"));
         }
-        let states = vec![State::new(); list.len()];
+        let states = vec![CallbackState::new(); list.len()];
         Ok(Callbacks { list, states, logs: list.iter().map(|_| None).collect(), is_resumed: false })
     }
 
@@ -316,7 +341,7 @@ impl<'a> Callbacks<'a> {
         self.list.contains(&Callback::TerminateOnNan)
     }
 
-    /// Whether the learning rate can change from epoch to epoch: then it is part of the history.
+    /// Whether the learning rate can change from epoch to epoch. It is part of the history then.
     pub fn changes_rate(&self) -> bool {
         let changes = |callback: &Callback| {
             matches!(callback, Callback::LearningRateScheduler(_) | Callback::ReduceLrOnPlateau(_))
@@ -324,8 +349,8 @@ impl<'a> Callbacks<'a> {
         self.list.iter().any(changes)
     }
 
-    /// Looks at the files that are to be written, before hours have passed, and begins the logs. After an interruption
-    /// `history` has the epochs before it.
+    /// Checks the files that are to be written, before hours of training, and opens the logs. After an interruption
+    /// `history` holds the epochs before it.
     pub fn begin(&mut self, history: &History, is_resumed: bool) -> Result<()> {
         self.is_resumed = is_resumed;
         for (i, callback) in self.list.iter().enumerate() {
@@ -342,16 +367,16 @@ impl<'a> Callbacks<'a> {
         Ok(())
     }
 
-    /// The learning rate that the epoch, counted from 0, is to have, if it is to change.
+    /// The learning rate of an epoch, counted from 1, if it is in a schedule.
     pub fn rate(&self, epoch: usize) -> Option<f64> {
         let schedule = self.list.iter().rev().find_map(|callback| match callback {
             Callback::LearningRateScheduler(scheduler) => Some(&scheduler.schedule),
             _ => None,
         });
-        schedule.and_then(|schedule| schedule.get(epoch)).copied()
+        schedule.and_then(|schedule| schedule.get(epoch - 1)).copied()
     }
 
-    /// What there is to do after the last epoch in `history`; true if the training is to stop.
+    /// Runs all callbacks after the last epoch in `history`. Returns whether the training stops.
     pub fn epoch_end(&mut self, model: &mut Model, history: &mut History) -> Result<bool> {
         let epoch = history.len();
         let mut stop = false;
@@ -361,19 +386,11 @@ impl<'a> Callbacks<'a> {
                 Callback::EarlyStopping(stopping) => stop |= stopping.epoch_end(state, model, history)?,
                 Callback::ReduceLrOnPlateau(plateau) => plateau.epoch_end(state, model, history)?,
                 Callback::ModelCheckpoint(checkpoint) => {
-                    let value = checkpoint.monitor.last(history);
-                    if !checkpoint.save_best_only || value < state.best {
-                        state.best = value;
-                        let path = file_name(&checkpoint.filepath, epoch, history).unwrap_or_default();
-                        // A name without numbers is this training's own after its first epoch.
-                        let is_own = self.is_resumed || state.best_epoch > 0 && path == checkpoint.filepath;
-                        model.save_weights(&path, checkpoint.overwrite || is_own)?;
-                        state.best_epoch = epoch;
-                    }
+                    checkpoint.epoch_end(state, model, history, self.is_resumed)?;
                 }
                 Callback::CsvLogger(logger) => {
                     if let Some((file, needs_head)) = &mut self.logs[i] {
-                        // Only now the columns are known.
+                        // The columns are known only after the first epoch.
                         let head = std::mem::take(needs_head);
                         logger.write(file, &history.csv(epoch - 1..epoch, head, logger.separator))?;
                     }
@@ -384,7 +401,7 @@ impl<'a> Callbacks<'a> {
         Ok(stop)
     }
 
-    /// What there is to do when the training has come to its end.
+    /// Runs all callbacks at the end of the training.
     pub fn end(&self, model: &mut Model, history: &mut History) -> Result<()> {
         for (callback, state) in self.list.iter().zip(&self.states) {
             match callback {
@@ -402,8 +419,26 @@ impl<'a> Callbacks<'a> {
     }
 }
 
+impl ModelCheckpoint {
+    fn epoch_end(&self, state: &mut CallbackState, model: &Model, history: &History, is_resumed: bool) -> Result<()> {
+        let value = self.monitor.last(history);
+        let is_best = value < state.best;
+        if self.save_best_only && !is_best {
+            return Ok(());
+        }
+        let epoch = history.len();
+        let path = file_name(&self.filepath, epoch, history).unwrap_or_default();
+        // After the first epoch, a file whose name has no numbers was written by this training.
+        let is_own = is_resumed || state.best_epoch > 0 && path == self.filepath;
+        model.save_weights(&path, self.overwrite || is_own)?;
+        (state.best, state.best_epoch) = (value, epoch);
+        Ok(())
+    }
+}
+
 impl EarlyStopping {
-    fn epoch_end(&self, state: &mut State, model: &Model, history: &mut History) -> Result<bool> {
+    /// Returns whether the training stops.
+    fn epoch_end(&self, state: &mut CallbackState, model: &Model, history: &mut History) -> Result<bool> {
         let epoch = history.len();
         if epoch <= self.start_from_epoch {
             return Ok(false);
@@ -426,14 +461,14 @@ impl EarlyStopping {
         let stop = state.wait >= self.patience && epoch > 1;
         if stop {
             let (name, wait) = (self.monitor.name(), state.wait);
-            history.notes.push(format!("stopped after epoch {epoch}: {name} made no progress in {wait} epochs"));
+            history.notes.push(format!("stopped after epoch {epoch}: {name} made no progress for {wait} epochs"));
         }
         Ok(stop)
     }
 }
 
 impl ReduceLrOnPlateau {
-    fn epoch_end(&self, state: &mut State, model: &mut Model, history: &mut History) -> Result<()> {
+    fn epoch_end(&self, state: &mut CallbackState, model: &mut Model, history: &mut History) -> Result<()> {
         let value = self.monitor.last(history);
         if state.cooldown > 0 {
             state.cooldown -= 1;
@@ -457,18 +492,18 @@ impl ReduceLrOnPlateau {
 }
 
 impl CsvLogger {
-    /// Opens the file, for this training alone, with the rows of the epochs before an interruption. Returns it, and whether
-    /// it needs a heading.
+    /// Opens and locks the file, and writes the rows of the epochs before an interruption. Returns the file, and
+    /// whether it still needs a heading.
     fn begin(&self, history: &History, is_resumed: bool) -> Result<(File, bool)> {
         let path = &self.filename;
         check_target(path, true)?;
         let mut file = File::options().create(true).append(true).open(path).map_err(Error::io(path, "write"))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(Error::file(path, "another training is writing it", "give another name, or wait"));
+            return Err(Error::file(path, "another training is writing to it", "use another name, or wait"));
         }
-        let length = file.metadata().map_err(Error::io(path, "read the size of it"))?.len();
+        let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
         let appends = self.append && length > 0;
-        // An empty file may be from a training that was interrupted at once.
+        // An empty file may be left from a training that was interrupted before its first epoch ended.
         check_target(path, appends || self.overwrite || is_resumed || length == 0)?;
         if appends {
             return Ok((file, false));
@@ -488,7 +523,7 @@ impl CsvLogger {
 const NAMES: &str =
     "use {epoch}, {loss}, {mse}, {val_loss} or {val_mse}, with a form such as {epoch:02d} or {loss:.2f}";
 
-/// A checkpoint's name with the numbers of an epoch; the part that is not understood as the error.
+/// A checkpoint's name with the numbers of an epoch. The error is the field that is not understood.
 fn file_name(pattern: &Path, epoch: usize, history: &History) -> std::result::Result<PathBuf, String> {
     let text = pattern.to_string_lossy();
     let mut name = String::new();

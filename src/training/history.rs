@@ -1,4 +1,4 @@
-//! What happened during training.
+//! The course of a training.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,22 +10,22 @@ use crate::files::write_whole;
 
 /// Loss and mean squared error of each epoch, as [`Model::fit`](crate::model::Model::fit) returns them.
 ///
-/// `Display` is a table of at most ten of the epochs, and the notes.
+/// `Display` is a table of at most ten epochs, followed by the notes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    /// Mean squared error plus penalty, the mean over an epoch while the weights change.
+    /// Mean squared error plus penalty: the mean over the epoch, while the weights change.
     pub loss: Vec<f64>,
-    /// Mean squared error, likewise, in the square of `y`'s unit.
+    /// Mean squared error in the square of `y`'s unit: the mean over the epoch, while the weights change.
     pub mse: Vec<f64>,
-    /// Loss on the validation data at the epoch's end; empty if there were none.
+    /// Loss on the validation data at the epoch's end; empty without validation data.
     pub val_loss: Vec<f64>,
-    /// Mean squared error on the validation data at the epoch's end; empty if there were none.
+    /// Mean squared error on the validation data at the epoch's end; empty without validation data.
     pub val_mse: Vec<f64>,
-    /// Time that the epoch took, with its validation, in seconds.
+    /// Duration of the epoch and its validation, s.
     pub seconds: Vec<f64>,
-    /// Learning rate; empty if there was no callback that could change it.
+    /// Learning rate; empty without a callback that can change it.
     pub learning_rate: Vec<f64>,
-    /// What else there is to know: why the training stopped early, where the learning rate changed, which units are dead.
+    /// Messages: why the training stopped early, when the learning rate changed, which units are dead.
     pub notes: Vec<String>,
 }
 
@@ -35,25 +35,25 @@ impl History {
         self.loss.len()
     }
 
-    /// Whether there is no epoch.
+    /// Whether there are no epochs.
     pub fn is_empty(&self) -> bool {
         self.loss.is_empty()
     }
 
-    /// The history as comma-separated values, as Keras' `CSVLogger` writes it: the epoch, counted from 0, then the
-    /// other columns in alphabetical order.
+    /// The history as comma-separated values: the epoch, then the other columns in alphabetical order, as in the files
+    /// of Keras' `CSVLogger`. Epochs are counted from 1, whereas Keras' `CSVLogger` counts them from 0.
     ///
     /// ```
     /// use hhnet::training::History;
     /// let history = History { loss: vec![2.5], mse: vec![2.25], seconds: vec![0.5], ..History::default() };
-    /// assert_eq!(history.to_csv(), "epoch,loss,mse,seconds\n0,2.5,2.25,0.5\n");
+    /// assert_eq!(history.to_csv(), "epoch,loss,mse,seconds\n1,2.5,2.25,0.5\n");
     /// ```
     pub fn to_csv(&self) -> String {
         self.csv(0..self.len(), true, ',')
     }
 
-    /// Rows of [`History::to_csv`].
-    pub(super) fn csv(&self, epochs: Range<usize>, head: bool, separator: char) -> String {
+    /// Rows of [`History::to_csv`]. `indices` are those of the epochs in the lists, from 0.
+    pub(super) fn csv(&self, indices: Range<usize>, head: bool, separator: char) -> String {
         let columns = self.columns().into_iter().filter(|(_, values)| !values.is_empty());
         let columns: Vec<(&str, &[f64])> = columns.collect();
         let mut text = String::new();
@@ -64,18 +64,18 @@ impl History {
             }
             text.push('\n');
         }
-        for epoch in epochs {
-            text += &epoch.to_string();
+        for index in indices {
+            text += &(index + 1).to_string();
             for (_, values) in &columns {
                 text.push(separator);
-                text += &values.get(epoch).map_or(String::new(), f64::to_string);
+                text += &values.get(index).map_or(String::new(), f64::to_string);
             }
             text.push('\n');
         }
         text
     }
 
-    /// Writes [`History::to_csv`] to a file, which is complete or absent.
+    /// Writes [`History::to_csv`] to a file. The file is complete or absent.
     ///
     /// # Errors
     /// If the file exists and `overwrite` is false, or it cannot be written.
@@ -93,7 +93,7 @@ impl History {
         self.seconds.push(seconds);
     }
 
-    /// In alphabetical order.
+    /// All columns, in alphabetical order.
     pub(super) fn columns(&self) -> [(&'static str, &[f64]); 6] {
         [
             ("learning_rate", &self.learning_rate),
@@ -137,12 +137,12 @@ impl History {
         let head = std::iter::once("epoch").chain(columns.iter().map(|(name, _)| *name)).collect();
         let (rows, epochs) = (self.len().min(10), self.len());
         let row = |row: usize| {
-            let epoch = if rows > 1 { row * (epochs - 1) / (rows - 1) } else { 0 };
+            let index = if rows > 1 { row * (epochs - 1) / (rows - 1) } else { 0 };
             let cell = |(name, values): &(&str, &[f64])| {
-                let value = values.get(epoch).copied().unwrap_or(f64::NAN);
+                let value = values.get(index).copied().unwrap_or(f64::NAN);
                 if *name == "seconds" { format!("{value:.2}") } else { number(value) }
             };
-            std::iter::once((epoch + 1).to_string()).chain(columns.iter().map(cell)).collect()
+            std::iter::once((index + 1).to_string()).chain(columns.iter().map(cell)).collect()
         };
         (head, (0..rows).map(row).collect())
     }
@@ -170,7 +170,7 @@ impl fmt::Display for History {
     }
 }
 
-/// Four decimals, or an exponent for what they would not show, as Keras writes it.
+/// Four decimals, or an exponent where they would not be enough, as in Keras.
 fn number(value: f64) -> String {
     if value.abs() > 1e-3 || value == 0.0 { format!("{value:.4}") } else { format!("{value:.4e}") }
 }

@@ -1,12 +1,12 @@
-//! The network's arithmetic by libtorch, with its automatic differentiation.
+//! The network on libtorch, with its automatic differentiation.
 
 use tch::{Kind, Tensor};
 
-use super::{Arithmetic, Samples, Segment};
+use super::{Executor, Samples, Segment};
 use crate::model::{forward, forward_with, from_tensor, to_tensor};
 use crate::{Error, Result};
 
-impl Arithmetic {
+impl Executor {
     /// Sum of squared errors of some samples, and its gradient with respect to all weights.
     pub(super) fn libtorch_gradient(
         &self,

@@ -2,7 +2,7 @@
 
 use rand_mt::Mt64;
 
-use super::{Arithmetic, Samples, Segment, fused};
+use super::{Executor, Samples, Segment, fused};
 use crate::model::{Device, ModelOptions, Variable, variables};
 use crate::simd::SimdLevel;
 
@@ -140,10 +140,10 @@ fn engines_agree_with_the_reference() {
             gradient_sum.iter_mut().zip(gradient).for_each(|(sum, part)| *sum += part);
         }
 
-        let libtorch = Arithmetic { variables: variables.clone(), device: Device::Cpu, fused: None };
+        let libtorch = Executor { variables: variables.clone(), device: Device::Cpu, fused: None };
         let engines = SimdLevel::available().into_iter().map(|level| {
             let fused = Some(fused::Network::new(&variables, level));
-            (level.name(), Arithmetic { variables: variables.clone(), device: Device::Cpu, fused })
+            (level.name(), Executor { variables: variables.clone(), device: Device::Cpu, fused })
         });
         for (name, engine) in engines.chain([("libtorch", libtorch)]) {
             let what = format!("{name}: {options:?}, {count} samples of {steps} steps");

@@ -1,0 +1,202 @@
+//! One epoch: batches in a random order, the gradient of each and the optimiser's step, then the validation.
+
+use rand_mt::Mt64;
+
+use super::executor::Executor;
+use super::samples::{Samples, Segment};
+use super::workers::Run;
+use super::{Evaluation, FitOptions};
+use crate::model::{Adam, Model, Variable};
+use crate::{Error, Result};
+
+/// What the threads compute together. Each part is a micro-batch or a segment.
+pub(super) enum Job {
+    /// Error and gradient of a batch, given by its samples.
+    Batch { weights: Vec<f32>, rows: Vec<usize> },
+    /// Error on the validation data.
+    Validation { weights: Vec<f32> },
+}
+
+/// Sum of squared errors of a part of a job, and its gradient if the job is a batch.
+pub(super) type PartResult = Result<(f64, Vec<f32>)>;
+
+/// What all epochs have in common.
+pub(super) struct Epochs<'a> {
+    executor: &'a Executor,
+    penalty: Penalty,
+    train: &'a Samples,
+    /// Samples of a micro-batch.
+    micro_batch: usize,
+    validation: Option<(&'a Samples, Vec<Segment>)>,
+    options: &'a FitOptions,
+}
+
+impl<'a> Epochs<'a> {
+    pub fn new(
+        model: &Model,
+        executor: &'a Executor,
+        train: &'a Samples,
+        validation: Option<&'a Samples>,
+        options: &'a FitOptions,
+    ) -> Self {
+        Epochs {
+            executor,
+            penalty: Penalty::new(model, &executor.variables),
+            train,
+            micro_batch: executor.micro_batch_samples(train.steps, options.batch_size),
+            validation: validation.map(|samples| (samples, executor.segments(samples))),
+            options,
+        }
+    }
+
+    /// Computes one part of a job.
+    pub fn work(&self, job: &Job, part: usize) -> PartResult {
+        match (job, &self.validation) {
+            (Job::Batch { weights, rows }, _) => {
+                let rows = &rows[part * self.micro_batch..rows.len().min((part + 1) * self.micro_batch)];
+                self.executor.gradient(weights, self.train, rows)
+            }
+            (Job::Validation { weights }, Some((samples, segments))) => {
+                Ok((self.executor.squared_error(weights, samples, &segments[part])?, Vec::new()))
+            }
+            (Job::Validation { .. }, None) => Ok((0.0, Vec::new())),
+        }
+    }
+
+    /// Trains for an epoch. Returns the means over its batches, and the result on the validation data at its end.
+    pub fn epoch(
+        &self,
+        epoch: usize,
+        weights: &mut [f32],
+        adam: &mut Adam,
+        run: &mut Run<'_, Job, PartResult>,
+    ) -> Result<(Evaluation, Option<Evaluation>)> {
+        let rate = adam.learning_rate();
+        let diverged = |what: &str, value: f64, place: &str| Error::NotFinite {
+            what: what.to_string(),
+            value,
+            place: format!("epoch {epoch}, {place}, learning rate {rate}"),
+            remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
+        };
+        let order = order(self.train.count, self.options, adam.iterations);
+        let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
+        for (batch, rows) in order.chunks(self.options.batch_size).enumerate() {
+            let place = format!("batch {}", batch + 1);
+            let Evaluation { loss, mse } = self.batch(rows, weights, adam, run)?;
+            if !loss.is_finite() {
+                return Err(diverged("loss", loss, &place));
+            }
+            if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {
+                return Err(diverged("a weight", f64::from(weight), &place));
+            }
+            loss_sum += loss * rows.len() as f64;
+            mse_sum += mse * rows.len() as f64;
+        }
+        let count = self.train.count as f64;
+        let training = Evaluation { loss: loss_sum / count, mse: mse_sum / count };
+        let validation = self.validate(weights, run)?;
+        match validation {
+            Some(Evaluation { loss, .. }) if !loss.is_finite() => Err(diverged("val_loss", loss, "validation")),
+            _ => Ok((training, validation)),
+        }
+    }
+
+    /// One training step. Returns loss and error with the weights from before it.
+    fn batch(
+        &self,
+        rows: &[usize],
+        weights: &mut [f32],
+        adam: &mut Adam,
+        run: &mut Run<'_, Job, PartResult>,
+    ) -> Result<Evaluation> {
+        let mut error = 0.0;
+        let mut gradient = vec![0.0_f64; weights.len()];
+        let job = Job::Batch { weights: weights.to_vec(), rows: rows.to_vec() };
+        for result in run(job, rows.len().div_ceil(self.micro_batch)) {
+            let (part_error, part_gradient) = result?;
+            error += part_error;
+            gradient.iter_mut().zip(part_gradient).for_each(|(sum, part)| *sum += f64::from(part));
+        }
+        let count = (rows.len() * self.train.steps) as f64;
+        let found = self.penalty.evaluation(error / count, weights);
+        if found.loss.is_finite() {
+            adam.step(weights, &self.penalty.add_gradient(weights, &gradient, count));
+        }
+        Ok(found)
+    }
+
+    fn validate(&self, weights: &[f32], run: &mut Run<'_, Job, PartResult>) -> Result<Option<Evaluation>> {
+        let Some((samples, segments)) = &self.validation else { return Ok(None) };
+        let mut error = 0.0;
+        for part in run(Job::Validation { weights: weights.to_vec() }, segments.len()) {
+            error += part?.0;
+        }
+        Ok(Some(self.penalty.evaluation(error / samples.y.len() as f64, weights)))
+    }
+}
+
+/// The penalty on the convolutions' weights.
+pub(super) struct Penalty {
+    l2: f64,
+    /// Number of the convolutions' weights, which come before all others.
+    count: usize,
+}
+
+impl Penalty {
+    pub fn new(model: &Model, variables: &[Variable]) -> Self {
+        let count = variables.iter().rev().nth(1).map_or(0, |kernel| kernel.range.start);
+        Penalty { l2: model.options().l2, count }
+    }
+
+    /// The loss that belongs to a mean squared error.
+    pub fn evaluation(&self, mse: f64, weights: &[f32]) -> Evaluation {
+        let squares = weights[..self.count].iter().map(|&weight| f64::from(weight) * f64::from(weight));
+        Evaluation { loss: mse + self.l2 * squares.sum::<f64>(), mse }
+    }
+
+    /// The gradient of the loss, from that of the sum of squared errors over `count` values.
+    fn add_gradient(&self, weights: &[f32], gradient: &[f64], count: f64) -> Vec<f32> {
+        let parts = weights.iter().zip(gradient).enumerate();
+        parts
+            .map(|(i, (&weight, &part))| {
+                let decay = if i < self.count { 2.0 * self.l2 * f64::from(weight) } else { 0.0 };
+                (part / count + decay) as f32
+            })
+            .collect()
+    }
+}
+
+/// The order of the samples in an epoch. `iterations` is the number of training steps before it.
+fn order(count: usize, options: &FitOptions, iterations: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    if options.shuffle {
+        // Fisher and Yates' shuffle. The high word of the product is uniform to within count / 2^64.
+        let mut random = Mt64::new_with_key([options.seed, iterations]);
+        for i in (1..count).rev() {
+            let j = (u128::from(random.next_u64()) * (i as u128 + 1)) >> 64;
+            order.swap(i, j as usize);
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_holds_each_sample_once() {
+        for count in [1, 2, 3, 100] {
+            let mut order = order(count, &FitOptions::default(), 5);
+            order.sort_unstable();
+            assert!(order.into_iter().eq(0..count));
+        }
+        // Each of the 6 orders of 3 comes up about 1000 times.
+        let mut counts = std::collections::BTreeMap::new();
+        for iterations in 0..6000 {
+            *counts.entry(order(3, &FitOptions::default(), iterations)).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
+    }
+}

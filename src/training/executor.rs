@@ -1,0 +1,126 @@
+//! The engine at work: gradients and predictions on pieces of the data, by [`fused`] or [`libtorch`](super::libtorch).
+
+use super::DeadUnits;
+use super::fused;
+use super::samples::{Samples, Segment};
+use crate::Result;
+use crate::model::{Device, Model, ModelOptions, Variable};
+
+/// Time steps of a micro-batch for libtorch: few enough for its arrays to stay in the cache, enough to keep the
+/// overhead per call small.
+const MICRO_BATCH_STEPS: usize = 10_000;
+/// Time steps of a micro-batch for the fused engine, whose calls have little overhead: few enough for all threads to
+/// finish a batch at about the same time.
+const FUSED_MICRO_BATCH_STEPS: usize = 2_000;
+/// Numbers in a micro-batch. This limits its steps in models with many channels.
+const MICRO_BATCH_NUMBERS: usize = 1 << 22;
+/// An accelerator needs more work at a time than fits into a CPU's cache.
+const ACCELERATOR_MICRO_BATCHES: usize = 64;
+
+/// Computes the network with one of the engines.
+pub(super) struct Executor {
+    pub variables: Vec<Variable>,
+    pub device: Device,
+    /// `None` if the engine is libtorch.
+    pub fused: Option<fused::Network>,
+}
+
+impl Executor {
+    pub fn new(model: &Model) -> Self {
+        let ModelOptions { device, engine, simd_level, .. } = *model.options();
+        let variables = model.variables();
+        let fused = engine.is_fused(device).then(|| fused::Network::new(&variables, simd_level));
+        Executor { variables, device, fused }
+    }
+
+    /// Sum of squared errors of some samples, and its gradient with respect to all weights.
+    pub fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> Result<(f64, Vec<f32>)> {
+        match &self.fused {
+            Some(fused) => Ok(fused.gradient(weights, samples, rows)),
+            None => self.libtorch_gradient(weights, samples, rows),
+        }
+    }
+
+    /// The output for a segment.
+    pub fn predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<Vec<f32>> {
+        match &self.fused {
+            Some(fused) => Ok(fused.predict(weights, samples, segment, self.reach())),
+            None => self.libtorch_predict(weights, samples, segment),
+        }
+    }
+
+    /// Sum of squared errors of a segment.
+    pub fn squared_error(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<f64> {
+        let predicted = self.predict(weights, samples, segment)?;
+        let mut predicted = predicted.iter();
+        let mut sum = 0.0;
+        for sample in segment.samples.clone() {
+            let start = sample * samples.steps;
+            let y = &samples.y[start + segment.steps.start..start + segment.steps.end];
+            sum += y.iter().zip(&mut predicted).map(|(&y, &p)| f64::from(p - y) * f64::from(p - y)).sum::<f64>();
+        }
+        Ok(sum)
+    }
+
+    /// The ReLU units that are 0 at every step of the data, for each layer that has any.
+    pub fn dead_units(&self, weights: &[f32], samples: &Samples) -> Result<Vec<DeadUnits>> {
+        let layers: Vec<&Variable> = self.variables.iter().filter(|variable| variable.shape.len() == 3).collect();
+        let mut active: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.shape[2]]).collect();
+        for segment in self.segments(samples) {
+            // Usually the first samples activate all units.
+            if active.iter().flatten().all(|&active| active) {
+                break;
+            }
+            self.find_active(weights, samples, &segment, &mut active)?;
+        }
+        let dead = layers.iter().zip(active).map(|(layer, active)| DeadUnits {
+            layer: layer.layer.clone(),
+            units: (0..active.len()).filter(|&unit| !active[unit]).collect(),
+            of: active.len(),
+        });
+        Ok(dead.filter(|dead| !dead.units.is_empty()).collect())
+    }
+
+    /// Samples of a micro-batch. On an accelerator it is the whole batch.
+    pub fn micro_batch_samples(&self, steps: usize, batch_size: usize) -> usize {
+        if self.device == Device::Cpu { (self.micro_batch_steps() / steps).max(1) } else { batch_size }
+    }
+
+    /// The data in segments: several samples each where they are short, stretches of one sample where they are long.
+    pub fn segments(&self, samples: &Samples) -> Vec<Segment> {
+        let length = self.micro_batch_steps();
+        let group = (length / samples.steps).max(1);
+        let mut segments = Vec::new();
+        for first in (0..samples.count).step_by(group) {
+            let group = first..samples.count.min(first + group);
+            for start in (0..samples.steps).step_by(length) {
+                segments.push(Segment { samples: group.clone(), steps: start..samples.steps.min(start + length) });
+            }
+        }
+        segments
+    }
+
+    /// Steps before and after a step that its output depends on.
+    pub fn reach(&self) -> (usize, usize) {
+        let kernels = self.variables.iter().filter(|variable| variable.shape.len() == 3);
+        kernels.map(|kernel| kernel.shape[0] - 1).fold((0, 0), |(left, right), total| {
+            let before = total / 2;
+            (left + before, right + total - before)
+        })
+    }
+
+    /// Time steps of a micro-batch.
+    fn micro_batch_steps(&self) -> usize {
+        let numbers_per_step: usize = self
+            .variables
+            .iter()
+            .map(|variable| match variable.shape[..] {
+                [kernel_size, input, _] => kernel_size.saturating_mul(input),
+                _ => variable.shape[0],
+            })
+            .sum();
+        let steps = if self.fused.is_some() { FUSED_MICRO_BATCH_STEPS } else { MICRO_BATCH_STEPS };
+        let steps = steps.min(MICRO_BATCH_NUMBERS / numbers_per_step).max(1);
+        if self.device == Device::Cpu { steps } else { ACCELERATOR_MICRO_BATCHES * steps }
+    }
+}

@@ -1,0 +1,171 @@
+//! One call of `fit`: epoch after epoch, with callbacks, backups and lines of progress in between.
+
+use std::time::{Duration, Instant};
+
+use super::backup::Backup;
+use super::callbacks::Callbacks;
+use super::epoch::{Epochs, Job, PartResult};
+use super::executor::Executor;
+use super::samples::Samples;
+use super::workers::Run;
+use super::{FitOptions, History, history};
+use crate::model::Model;
+use crate::{Error, Result};
+
+/// The model between epochs, and what belongs to its training.
+pub(super) struct Training<'a> {
+    model: &'a mut Model,
+    options: &'a FitOptions,
+    callbacks: Callbacks<'a>,
+    backup: Option<Backup<'a>>,
+    history: History,
+    lines: Lines,
+}
+
+impl<'a> Training<'a> {
+    /// Checks the callbacks and prepares their files. If there is a backup, continues from it.
+    pub fn begin(
+        model: &'a mut Model,
+        train: &Samples,
+        validation: Option<&Samples>,
+        options: &'a FitOptions,
+    ) -> Result<Self> {
+        let mut callbacks = Callbacks::new(&options.callbacks, validation.is_some())?;
+        let mut history = History::default();
+        let backup = callbacks.backup().map(|backup| Backup::new(&backup.path, model, train, validation, options));
+        let is_resumed = backup.as_ref().is_some_and(Backup::exists);
+        if let Some(backup) = backup.as_ref().filter(|_| is_resumed) {
+            (history, callbacks.states) = backup.restore(model, options.callbacks.len())?;
+        }
+        callbacks.begin(&history, is_resumed)?;
+        if let Some(backup) = backup.as_ref().filter(|_| !is_resumed) {
+            // The callbacks' files belong to this training from here on.
+            backup.save(model, &history, &callbacks.states)?;
+        }
+        let lines = Lines::new(options, &history);
+        Ok(Training { model, options, callbacks, backup, history, lines })
+    }
+
+    /// Trains until the last epoch, or until a callback stops the training.
+    pub fn run(&mut self, epochs: &Epochs, run: &mut Run<'_, Job, PartResult>) -> Result<()> {
+        for epoch in self.history.len() + 1..=self.options.epochs {
+            match self.epoch(epoch, epochs, run) {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(error @ Error::NotFinite { .. }) if self.callbacks.terminates_on_nan() => {
+                    self.history.notes.push(format!("stopped: {error}"));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// One epoch, and what the callbacks do after it. Returns whether the training stops.
+    fn epoch(&mut self, epoch: usize, epochs: &Epochs, run: &mut Run<'_, Job, PartResult>) -> Result<bool> {
+        if let Some(rate) = self.callbacks.rate(epoch) {
+            self.model.set_learning_rate(rate)?;
+        }
+        let start = Instant::now();
+        // Copies: the model keeps its own until the epoch has ended well.
+        let (mut weights, mut adam) = (self.model.values()?, self.model.adam.clone());
+        let rate = adam.learning_rate();
+        let (training, validation) = epochs.epoch(epoch, &mut weights, &mut adam, run)?;
+        self.model.set_values(&weights)?;
+        self.model.adam = adam;
+        self.history.push(training, validation, start.elapsed().as_secs_f64());
+        if self.callbacks.changes_rate() {
+            self.history.learning_rate.push(rate);
+        }
+        let stops = self.callbacks.epoch_end(self.model, &mut self.history)?;
+        if let Some(line) = self.lines.epoch(&self.history, stops) {
+            self.options.progress.line(format_args!("{line}"));
+        }
+        self.print_notes();
+        if let Some(backup) = self.backup.as_ref().filter(|_| !stops) {
+            backup.save(self.model, &self.history, &self.callbacks.states)?;
+        }
+        Ok(stops)
+    }
+
+    /// Ends the training: restores the best weights if a callback wants them, and looks for dead units.
+    pub fn end(mut self, executor: &Executor, train: &Samples) -> Result<History> {
+        self.callbacks.end(self.model, &mut self.history)?;
+        let dead = executor.dead_units(&self.model.values()?, train)?;
+        self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string()));
+        self.print_notes();
+        Ok(self.history)
+    }
+
+    /// Prints the notes that are new.
+    fn print_notes(&mut self) {
+        for note in &self.history.notes[self.lines.notes..] {
+            self.options.progress.line(format_args!("{note}"));
+        }
+        self.lines.notes = self.history.notes.len();
+    }
+}
+
+/// The lines about the epochs.
+struct Lines {
+    epochs: usize,
+    /// Epochs from before an interruption.
+    before: usize,
+    start: Instant,
+    last: Option<Instant>,
+    /// Number of notes that have been printed.
+    notes: usize,
+}
+
+impl Lines {
+    fn new(options: &FitOptions, history: &History) -> Self {
+        let (before, notes) = (history.len(), history.notes.len());
+        Lines { epochs: options.epochs, before, start: Instant::now(), last: None, notes }
+    }
+
+    /// The line about the last epoch in `history`, unless there was one within a second. The very last is always due.
+    fn epoch(&mut self, history: &History, stops: bool) -> Option<String> {
+        let epoch = history.len();
+        let is_last = stops || epoch == self.epochs;
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+        if !is_due && !is_last {
+            return None;
+        }
+        self.last = Some(Instant::now());
+        let line = history.line(epoch, self.epochs);
+        if is_last {
+            return Some(line);
+        }
+        let per_epoch = self.start.elapsed().as_secs_f64() / (epoch - self.before) as f64;
+        let left = per_epoch * (self.epochs - epoch) as f64;
+        Some(format!("{line} - {} left", history::duration(left)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Evaluation;
+    use super::*;
+
+    #[test]
+    fn lines_are_the_first_the_last_and_few_a_second() {
+        let options = FitOptions { epochs: 100, ..FitOptions::default() };
+        let mut history = History::default();
+        let mut lines = Lines::new(&options, &history);
+        let mut printed = Vec::new();
+        for epoch in 1..=100 {
+            if epoch == 50 {
+                // As if the last line had been printed a while ago.
+                lines.last = Instant::now().checked_sub(Duration::from_secs(2));
+            }
+            let result = Evaluation { loss: 2807.26123, mse: 0.0004 };
+            history.push(result, Some(result), 1.94);
+            printed.extend(lines.epoch(&history, false));
+        }
+        let end = "100 - 1.9s - loss: 2807.2612 - mse: 4.0000e-4 - val_loss: 2807.2612 - val_mse: 4.0000e-4";
+        let expected =
+            [format!("Epoch   1/{end} - 0s left"), format!("Epoch  50/{end} - 0s left"), format!("Epoch 100/{end}")];
+        assert_eq!(printed, expected);
+    }
+}

@@ -12,10 +12,13 @@
 //! nothing but the injected current drives this neuron.
 
 mod batch;
+mod rates;
 
 use crate::simd::{self, SimdLevel};
 use crate::{Error, Result};
 use batch::Batch;
+
+pub use rates::{alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
 
 /// Parameters of the neuron, under NEST's names and with NEST's default values.
 #[allow(non_snake_case)]
@@ -99,58 +102,6 @@ const LARGEST_MOVE_MV: f64 = 0.3;
 /// The largest distance from 0 mV that is taken for a membrane potential.
 const POTENTIAL_LIMIT_MV: f64 = 1e3;
 
-/// x / (1 - exp(-x)), which is 1 at x = 0, where the plain quotient is 0 / 0.
-///
-/// `exp_m1` keeps the quotient exact to the last bits for every other x, however small.
-fn exp_linear(x: f64) -> f64 {
-    if x == 0.0 { 1.0 } else { -x / exp_m1(-x) }
-}
-
-/// exp(x), held below overflow so that rates stay finite for every finite potential.
-fn exp(x: f64) -> f64 {
-    x.min(700.0).exp()
-}
-
-/// exp(x) - 1, held like [`exp`].
-fn exp_m1(x: f64) -> f64 {
-    x.min(700.0).exp_m1()
-}
-
-/// Opening rate of the sodium activation gate m at potential `v` (mV), 1/ms: 0.1 (V + 40) / (1 - exp(-(V + 40) / 10)).
-///
-/// ```
-/// use hhnet::neuron::alpha_m;
-/// assert_eq!(alpha_m(-40.0), 1.0); // the limit, where the plain quotient is 0 / 0
-/// ```
-pub fn alpha_m(v: f64) -> f64 {
-    exp_linear((v + 40.0) / 10.0)
-}
-
-/// Closing rate of the sodium activation gate m at potential `v` (mV), 1/ms: 4 exp(-(V + 65) / 18).
-pub fn beta_m(v: f64) -> f64 {
-    4.0 * exp(-(v + 65.0) / 18.0)
-}
-
-/// Opening rate of the sodium inactivation gate h at potential `v` (mV), 1/ms: 0.07 exp(-(V + 65) / 20).
-pub fn alpha_h(v: f64) -> f64 {
-    0.07 * exp(-(v + 65.0) / 20.0)
-}
-
-/// Closing rate of the sodium inactivation gate h at potential `v` (mV), 1/ms: 1 / (1 + exp(-(V + 35) / 10)).
-pub fn beta_h(v: f64) -> f64 {
-    1.0 / (1.0 + exp(-(v + 35.0) / 10.0))
-}
-
-/// Opening rate of the potassium gate n at potential `v` (mV), 1/ms: 0.01 (V + 55) / (1 - exp(-(V + 55) / 10)).
-pub fn alpha_n(v: f64) -> f64 {
-    0.1 * exp_linear((v + 55.0) / 10.0)
-}
-
-/// Closing rate of the potassium gate n at potential `v` (mV), 1/ms: 0.125 exp(-(V + 65) / 80).
-pub fn beta_n(v: f64) -> f64 {
-    0.125 * exp(-(v + 65.0) / 80.0)
-}
-
 /// Potential (mV) and gates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct State {
@@ -171,9 +122,9 @@ impl State {
         }
     }
 
-    /// This state moved for `dt` ms along a weighted sum of slopes.
+    /// The state after `dt` ms along a weighted sum of slopes.
     #[inline]
-    fn moved<const N: usize>(self, dt: f64, slopes: &[(f64, State); N]) -> Self {
+    fn advanced<const N: usize>(self, dt: f64, slopes: &[(f64, State); N]) -> Self {
         slopes.iter().fold(self, |y, &(weight, k)| State {
             v: y.v + dt * weight * k.v,
             m: y.m + dt * weight * k.m,
@@ -240,16 +191,16 @@ impl HhPscAlpha {
         let [a2, a3, a4, a5, a6] = FEHLBERG_STAGES;
         let (b, d) = (FEHLBERG_ORDER_5, FEHLBERG_DIFFERENCE);
         let k1 = self.derivative(y, i);
-        let k2 = self.derivative(y.moved(dt, &[(a2[0], k1)]), i);
-        let k3 = self.derivative(y.moved(dt, &[(a3[0], k1), (a3[1], k2)]), i);
-        let k4 = self.derivative(y.moved(dt, &[(a4[0], k1), (a4[1], k2), (a4[2], k3)]), i);
-        let k5 = self.derivative(y.moved(dt, &[(a5[0], k1), (a5[1], k2), (a5[2], k3), (a5[3], k4)]), i);
+        let k2 = self.derivative(y.advanced(dt, &[(a2[0], k1)]), i);
+        let k3 = self.derivative(y.advanced(dt, &[(a3[0], k1), (a3[1], k2)]), i);
+        let k4 = self.derivative(y.advanced(dt, &[(a4[0], k1), (a4[1], k2), (a4[2], k3)]), i);
+        let k5 = self.derivative(y.advanced(dt, &[(a5[0], k1), (a5[1], k2), (a5[2], k3), (a5[3], k4)]), i);
         let to6 = [(a6[0], k1), (a6[1], k2), (a6[2], k3), (a6[3], k4), (a6[4], k5)];
-        let k6 = self.derivative(y.moved(dt, &to6), i);
+        let k6 = self.derivative(y.advanced(dt, &to6), i);
         let order5 = [(b[0], k1), (b[2], k3), (b[3], k4), (b[4], k5), (b[5], k6)];
         let difference = [(d[0], k1), (d[2], k3), (d[3], k4), (d[4], k5), (d[5], k6)];
-        let error = State { v: 0.0, m: 0.0, h: 0.0, n: 0.0 }.moved(dt, &difference);
-        (y.moved(dt, &order5), error.v.abs().max(error.m.abs()).max(error.h.abs()).max(error.n.abs()))
+        let error = State { v: 0.0, m: 0.0, h: 0.0, n: 0.0 }.advanced(dt, &difference);
+        (y.advanced(dt, &order5), error.v.abs().max(error.m.abs()).max(error.h.abs()).max(error.n.abs()))
     }
 
     /// Injects a current and returns the potential and the spikes: the scalar reference, one neuron at a time.
@@ -318,19 +269,19 @@ impl HhPscAlpha {
         let mut potential_mv = Vec::with_capacity(current_pa.len());
         for value in 0..current_pa.len() {
             let before = y;
-            let mut is_sound = true;
+            let mut is_valid = true;
             for step in (value * timing.steps_per_value..(value + 1) * timing.steps_per_value).step_by(span) {
                 let i = timing.current_in_step(step, current_pa);
                 let k1 = self.derivative(y, i);
-                let k2 = self.derivative(y.moved(step_ms, &[(0.5, k1)]), i);
-                let k3 = self.derivative(y.moved(step_ms, &[(0.5, k2)]), i);
-                let y4 = y.moved(step_ms, &[(1.0, k3)]);
+                let k2 = self.derivative(y.advanced(step_ms, &[(0.5, k1)]), i);
+                let k3 = self.derivative(y.advanced(step_ms, &[(0.5, k2)]), i);
+                let y4 = y.advanced(step_ms, &[(1.0, k3)]);
                 let k4 = self.derivative(y4, i);
-                is_sound &= (y4.v - y.v).abs() < LARGEST_MOVE_MV;
-                y = y.moved(step_ms, &[(1.0 / 6.0, k1), (1.0 / 3.0, k2), (1.0 / 3.0, k3), (1.0 / 6.0, k4)]);
-                is_sound &= lowest_mv < y.v && y.v < highest_mv;
+                is_valid &= (y4.v - y.v).abs() < LARGEST_MOVE_MV;
+                y = y.advanced(step_ms, &[(1.0 / 6.0, k1), (1.0 / 3.0, k2), (1.0 / 3.0, k3), (1.0 / 6.0, k4)]);
+                is_valid &= lowest_mv < y.v && y.v < highest_mv;
             }
-            if !is_sound {
+            if !is_valid {
                 y = self.value_adaptively(before, value, timing, current_pa, &mut adaptive)?;
             }
             potential_mv.push(y.v);
@@ -412,8 +363,8 @@ impl HhPscAlpha {
     pub(crate) fn check(&self, dt_current_ms: f64, resolution_ms: f64) -> Result<Timing> {
         self.validate()?;
         let steps_per_value = whole_steps("dt_current_ms", dt_current_ms, resolution_ms)?;
-        let delay_steps = steps_per_value + whole_steps("delay", DELAY_MS, resolution_ms)?;
-        Ok(Timing { resolution_ms, steps_per_value, delay_steps })
+        let onset_steps = steps_per_value + whole_steps("delay", DELAY_MS, resolution_ms)?;
+        Ok(Timing { resolution_ms, steps_per_value, onset_steps })
     }
 
     /// NEST's simulation through one value of the potential: from state `y` to the one that the value is read from.
@@ -481,18 +432,18 @@ pub(crate) struct Timing {
     /// Steps of that length per value of the current.
     steps_per_value: usize,
     /// Steps after which the first value of the current acts.
-    delay_steps: usize,
+    onset_steps: usize,
 }
 
 impl Timing {
     /// The current (pA) that acts during one of NEST's steps.
     fn current_in_step(self, step: usize, current_pa: &[f64]) -> f64 {
-        if step < self.delay_steps { 0.0 } else { current_pa[(step - self.delay_steps) / self.steps_per_value] }
+        if step < self.onset_steps { 0.0 } else { current_pa[(step - self.onset_steps) / self.steps_per_value] }
     }
 
     /// How many of NEST's steps a fixed step spans.
     fn fixed_span(self) -> usize {
-        if self.steps_per_value.is_multiple_of(2) && self.delay_steps.is_multiple_of(2) { 2 } else { 1 }
+        if self.steps_per_value.is_multiple_of(2) && self.onset_steps.is_multiple_of(2) { 2 } else { 1 }
     }
 
     fn fixed_step_ms(self) -> f64 {

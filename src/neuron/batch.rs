@@ -166,8 +166,8 @@ impl<S: Simd, const N: usize> FixedSteps<S, N> {
             constants,
             drive: constants.drive,
             steps_per_value: timing.steps_per_value / span,
-            late_values: timing.delay_steps / timing.steps_per_value,
-            late_steps: timing.delay_steps % timing.steps_per_value / span,
+            late_values: timing.onset_steps / timing.steps_per_value,
+            late_steps: timing.onset_steps % timing.steps_per_value / span,
             centre_mv: (highest + lowest) / 2.0,
             half_range_mv: ((highest - lowest) / 2.0).max(0.0),
         }

@@ -1,0 +1,53 @@
+//! Opening and closing rates of the gates, as functions of the potential.
+
+/// x / (1 - exp(-x)), which is 1 at x = 0, where the plain quotient is 0 / 0.
+///
+/// `exp_m1` keeps the quotient exact to the last bits for every other x, however small.
+fn exp_linear(x: f64) -> f64 {
+    if x == 0.0 { 1.0 } else { -x / exp_m1(-x) }
+}
+
+/// exp(x), held below overflow so that rates stay finite for every finite potential.
+fn exp(x: f64) -> f64 {
+    x.min(700.0).exp()
+}
+
+/// exp(x) - 1, held like [`exp`].
+fn exp_m1(x: f64) -> f64 {
+    x.min(700.0).exp_m1()
+}
+
+/// Opening rate of the sodium activation gate m at potential `v` (mV), 1/ms: 0.1 (V + 40) / (1 - exp(-(V + 40) / 10)).
+///
+/// ```
+/// use hhnet::neuron::alpha_m;
+/// assert_eq!(alpha_m(-40.0), 1.0); // the limit, where the plain quotient is 0 / 0
+/// ```
+pub fn alpha_m(v: f64) -> f64 {
+    exp_linear((v + 40.0) / 10.0)
+}
+
+/// Closing rate of the sodium activation gate m at potential `v` (mV), 1/ms: 4 exp(-(V + 65) / 18).
+pub fn beta_m(v: f64) -> f64 {
+    4.0 * exp(-(v + 65.0) / 18.0)
+}
+
+/// Opening rate of the sodium inactivation gate h at potential `v` (mV), 1/ms: 0.07 exp(-(V + 65) / 20).
+pub fn alpha_h(v: f64) -> f64 {
+    0.07 * exp(-(v + 65.0) / 20.0)
+}
+
+/// Closing rate of the sodium inactivation gate h at potential `v` (mV), 1/ms: 1 / (1 + exp(-(V + 35) / 10)).
+pub fn beta_h(v: f64) -> f64 {
+    1.0 / (1.0 + exp(-(v + 35.0) / 10.0))
+}
+
+/// Opening rate of the potassium gate n at potential `v` (mV), 1/ms: 0.01 (V + 55) / (1 - exp(-(V + 55) / 10)).
+pub fn alpha_n(v: f64) -> f64 {
+    0.1 * exp_linear((v + 55.0) / 10.0)
+}
+
+/// Closing rate of the potassium gate n at potential `v` (mV), 1/ms: 0.125 exp(-(V + 65) / 80).
+pub fn beta_n(v: f64) -> f64 {
+    0.125 * exp(-(v + 65.0) / 80.0)
+}

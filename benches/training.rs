@@ -1,8 +1,8 @@
-//! Seconds per epoch of the original's training, and the share of the processor's multiply-adds that this is: 9500 series of
-//! 1000 steps in batches of 100, shuffled, and 500 series for validation. Then the time of a prediction. Each is the fastest
-//! of several: the one that other programs disturbed least.
+//! Seconds per epoch of the original's training, and the share of the processor's multiply-adds that this is: 9500
+//! samples of 1000 steps in batches of 100, shuffled, and 500 samples for validation. Then the time of a prediction.
+//! Each is the fastest of several: the one that other programs disturbed least.
 //!
-//! `cargo bench --bench training` runs all; with `-- --test` it trains on 200 series, to show that it works.
+//! `cargo bench --bench training` runs all; with `-- --test` it trains on 200 samples, to show that it works.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -20,12 +20,12 @@ const TRAINING: f64 = 560.0;
 
 fn main() -> hhnet::Result<()> {
     let is_test = std::env::args().any(|argument| argument == "--test");
-    let (series, held_out, epochs) = if is_test { (200, 20, 3) } else { (9500, 500, 15) };
-    let x = noise(series);
+    let (samples, held_out, epochs) = if is_test { (200, 20, 3) } else { (9500, 500, 15) };
+    let x = noise(samples);
     let x_val = noise(held_out);
     let target = |x: &Array3<f64>| x.mapv(|x| x * x);
     let (y, y_val) = (target(&x), target(&x_val));
-    let work = 1000.0 * (series as f64 * TRAINING + held_out as f64 * FORWARD);
+    let work = 1000.0 * (samples as f64 * TRAINING + held_out as f64 * FORWARD);
 
     println!("| engine | threads | s per epoch | 10^9 multiply-adds per s | measured peak | share |");
     println!("|---|---:|---:|---:|---:|---:|");
@@ -58,15 +58,15 @@ fn main() -> hhnet::Result<()> {
             black_box(model.predict(&long)?);
             seconds.push(start.elapsed().as_secs_f64());
         }
-        println!("{engine:?}: predicts 10 series of 10000 steps in {:.1} ms", 1000.0 * fastest(&seconds));
+        println!("{engine:?}: predicts 10 samples of 10000 steps in {:.1} ms", 1000.0 * fastest(&seconds));
     }
     Ok(())
 }
 
 /// Series of 1000 numbers from 0 to 1.
-fn noise(series: usize) -> Array3<f64> {
-    let mut random = Mt64::new(series as u64);
-    Array3::from_shape_simple_fn((series, 1000, 1), || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64)
+fn noise(samples: usize) -> Array3<f64> {
+    let mut random = Mt64::new(samples as u64);
+    Array3::from_shape_simple_fn((samples, 1000, 1), || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64)
 }
 
 fn fastest(seconds: &[f64]) -> f64 {

@@ -2,7 +2,7 @@
 
     training.py PROGRAM [--full]
 
-PROGRAM is `hhnet`, compiled for release. An epoch is 9500 series of 1000 steps in batches of 100, shuffled, and the
+PROGRAM is `hhnet`, compiled for release. An epoch is 9500 samples of 1000 steps in batches of 100, shuffled, and the
 validation with 500 more. Each program runs in a process of its own, one after the other, on all processors. Keras trains a
 tenth of an epoch, and its time is multiplied by ten, unless --full is given.
 """
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SERIES, VALIDATION, BATCH = 9500, 500, 100
+SAMPLES, VALIDATION, BATCH = 9500, 500, 100
 LAYER_SIZES, KERNEL_SIZES = (2, 6, 16), (11, 5, 1)
 
 
@@ -32,7 +32,7 @@ def main():
             output = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
             rows.append(json.loads(output.splitlines()[-1]))
     fastest = rows[0]["seconds"]
-    print(f"\n{processors} processors; an epoch is {SERIES} series of 1000 steps, and {VALIDATION} for validation\n")
+    print(f"\n{processors} processors; an epoch is {SAMPLES} samples of 1000 steps, and {VALIDATION} for validation\n")
     print("| program | seconds per epoch | times hhnet's | mean loss in the first | measured |")
     print("|---|---:|---:|---:|---|")
     for row in rows:
@@ -56,7 +56,7 @@ def load(data):
 
     with h5py.File(data, "r") as file:
         x, y = file["X"][:].astype("float32"), file["Y"][:].astype("float32")
-    return (x[:SERIES], y[:SERIES]), (x[SERIES:], y[SERIES:])
+    return (x[:SAMPLES], y[:SAMPLES]), (x[SAMPLES:], y[SAMPLES:])
 
 
 def best(epoch, count):
@@ -77,7 +77,7 @@ def keras_peer(data, full):
     keras.utils.set_random_seed(1)
     (x, y), validation = load(data)
     part = 1 if full else 10
-    x, y = x[: SERIES // part], y[: SERIES // part]
+    x, y = x[: SAMPLES // part], y[: SAMPLES // part]
     validation = tuple(array[: VALIDATION // part] for array in validation)
     l2 = keras.regularizers.l2
     model = keras.Sequential([keras.Input(shape=(None, 1))])
@@ -108,21 +108,21 @@ def torch_peer(data, full, unfold):
     def forward(x):
         if not unfold:
             return model(x)
-        series, _, steps = x.shape
+        samples, _, steps = x.shape
         h = x.permute(1, 0, 2).reshape(1, -1)
         for layer in convolutions:
             (size, channels, kernel) = layer.weight.shape
             if kernel > 1:
                 left = (kernel - 1) // 2
-                h = torch.nn.functional.pad(h.reshape(channels, series, steps), (left, kernel - 1 - left))
+                h = torch.nn.functional.pad(h.reshape(channels, samples, steps), (left, kernel - 1 - left))
                 h = h.unfold(2, kernel, 1).permute(0, 3, 1, 2).reshape(channels * kernel, -1)
             h = torch.relu(torch.addmm(layer.bias[:, None], layer.weight.reshape(size, -1), h))
         last = layers[-1]
-        return torch.addmm(last.bias[:, None], last.weight[:, :, 0], h).reshape(series, 1, steps)
+        return torch.addmm(last.bias[:, None], last.weight[:, :, 0], h).reshape(samples, 1, steps)
 
     def epoch():
         total = 0.0
-        for rows in torch.randperm(SERIES).split(BATCH):
+        for rows in torch.randperm(SAMPLES).split(BATCH):
             optimizer.zero_grad()
             loss = torch.nn.functional.mse_loss(forward(x[rows]), y[rows])
             loss = loss + 0.01 * sum((p * p).sum() for p in penalized)
@@ -131,7 +131,7 @@ def torch_peer(data, full, unfold):
             total += loss.item() * len(rows)
         with torch.no_grad():
             torch.nn.functional.mse_loss(forward(x_val), y_val).item()
-        return total / SERIES
+        return total / SAMPLES
 
     seconds, loss = best(epoch, 2)
     return seconds, loss, "fastest of 2 epochs after the first"
@@ -178,8 +178,8 @@ def jax_peer(data, full):
 
     def epoch():
         losses = []
-        order = random.permutation(SERIES)
-        for start in range(0, SERIES, BATCH):
+        order = random.permutation(SAMPLES)
+        for start in range(0, SAMPLES, BATCH):
             rows = order[start : start + BATCH]
             state[3] += 1
             *state[:3], loss = step(*state[:3], float(state[3]), x[rows], y[rows])

@@ -1,6 +1,8 @@
-//! The convolutional network of the original study: what Keras' `generate_model` builds, on libtorch.
+//! Convolutional networks over time, built as in Keras: layer by layer with [`Sequential`], or the original study's with
+//! [`generate_model`].
 //!
-//! A stack of one-dimensional convolutions with ReLU, each with `'same'` padding, and a linear unit per time step:
+//! The original's network is a stack of one-dimensional convolutions with ReLU, each with `'same'` padding, and a linear
+//! unit per time step:
 //!
 //! ```text
 //! h_0 = x                                                          (samples, steps, input_channels)
@@ -15,7 +17,9 @@ mod adam;
 mod device;
 mod forward;
 mod layers;
+mod network;
 mod options;
+mod sequential;
 mod summary;
 mod weights;
 
@@ -28,36 +32,43 @@ use tch::nn::VarStore;
 
 pub use tch::Device;
 
+pub use adam::Adam;
 pub use device::{device, devices};
-pub use layers::LayerInfo;
+pub use layers::{Activation, Conv1D, Dense, InputLayer, L2, Layer, Padding, TimeDistributed, l2};
+pub use network::LayerInfo;
 pub use options::{Engine, ModelOptions};
+pub use sequential::{Loss, Sequential};
 pub use weights::trained_model;
 
-pub(crate) use adam::Adam;
+pub(crate) use adam::is_learning_rate;
 pub(crate) use forward::{forward, forward_with, from_tensor, to_tensor};
-pub(crate) use layers::{Variable, variables};
-pub(crate) use options::is_learning_rate;
+pub(crate) use network::{Network, NetworkLayer, Variable};
 pub(crate) use weights::{TRAINING, check_keras_name};
 
+use crate::simd::SimdLevel;
 use crate::{Error, Result};
+
+/// The largest number of weights in a model: 400 MB.
+const MAX_PARAMS: usize = 100_000_000;
 
 /// The network with its weights and the state of its optimiser.
 ///
-/// [`generate_model`] creates a model with new weights, [`Model::load_weights`] reads one from a file. `fit`,
-/// `evaluate` and `predict` are described in [`training`](crate::training).
+/// [`Sequential::compile`] and [`generate_model`] create a model with new weights, [`Model::load_weights`] reads the
+/// original study's from a file. `fit`, `evaluate` and `predict` are described in [`training`](crate::training).
 pub struct Model {
-    options: ModelOptions,
+    sequential: Sequential,
+    pub(crate) network: Network,
     store: VarStore,
     /// Handles of the store's variables, in Keras' order.
     tensors: Vec<Tensor>,
     pub(crate) adam: Adam,
 }
 
-/// Builds the network: Glorot-uniform kernels and zero biases drawn from the seed, an Adam optimiser, mean squared
-/// error.
+/// Builds the original study's network with the given sizes, as Keras' `generate_model` in the study does.
 ///
-/// A kernel is uniform within `sqrt(6 / (fan_in + fan_out))` of 0, where fan_in and fan_out are the numbers of inputs
-/// and outputs, each times the kernel size (Glorot and Bengio, AISTATS 2010, as in Keras).
+/// It is a [`Sequential`] of an [`InputLayer`], a [`Conv1D`] with `'same'` padding, ReLU and the penalty on kernel and
+/// bias for each of the sizes, and a [`TimeDistributed`] [`Dense`] layer of one unit, compiled with [`Adam`] and the mean
+/// squared error.
 ///
 /// # Errors
 /// If an option is outside its range or the device is not available.
@@ -70,50 +81,60 @@ pub struct Model {
 /// ```
 pub fn generate_model(options: &ModelOptions) -> Result<Model> {
     options.check()?;
-    let variables = variables(options);
-    let values = initial_weights(&variables, options.seed);
-    let store = VarStore::new(options.device);
-    let mut tensors = Vec::new();
-    for variable in &variables {
-        let value = to_tensor(&values[variable.range.clone()], &variable.shape, options.device)
-            .map_err(Error::torch("create a weight"))?;
-        tensors.push((store.root() / &variable.layer).add(variable.kind, value, true));
-    }
-    Ok(Model { options: options.clone(), store, tensors, adam: Adam::new(options.lr) })
+    options.sequential().compile(Adam::new(options.lr), Loss::Mse)
 }
 
 /// Glorot-uniform kernels and zero biases.
-fn initial_weights(variables: &[Variable], seed: u64) -> Vec<f32> {
+fn initial_weights(network: &Network, seed: u64) -> Vec<f32> {
     // libtorch's generator would be shared by the whole process and differ between devices.
     let mut random = Mt64::new(seed);
-    let mut values = Vec::new();
-    for variable in variables {
-        if variable.kind == "bias" {
-            values.resize(variable.range.end, 0.0);
-            continue;
-        }
-        let (receptive, input, output) = match variable.shape[..] {
-            [kernel_size, input, output] => (kernel_size, input, output),
-            _ => (1, variable.shape[0], variable.shape[1]),
-        };
-        let limit = (6.0 / (receptive as f64 * (input + output) as f64)).sqrt();
-        values.extend(variable.range.clone().map(|_| {
+    let mut values = Vec::with_capacity(network.params());
+    for layer in &network.layers {
+        let limit = (6.0 / (layer.kernel_size as f64 * (layer.inputs + layer.outputs) as f64)).sqrt();
+        values.extend(layer.kernel.clone().map(|_| {
             let unit = (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
             (limit * (2.0 * unit - 1.0)) as f32
         }));
+        values.resize(layer.bias.end, 0.0);
     }
     values
 }
 
 impl Model {
-    /// The options that the model was built with.
-    pub fn options(&self) -> &ModelOptions {
-        &self.options
+    /// A model with new weights.
+    fn build(sequential: Sequential, network: Network, adam: Adam) -> Result<Model> {
+        let values = initial_weights(&network, sequential.seed);
+        let store = VarStore::new(sequential.device);
+        let mut tensors = Vec::new();
+        for variable in network.variables() {
+            let value = to_tensor(&values[variable.range], &variable.shape, sequential.device)
+                .map_err(Error::torch("create a weight"))?;
+            tensors.push((store.root() / &variable.layer).add(variable.kind, value, true));
+        }
+        Ok(Model { sequential, network, store, tensors, adam })
+    }
+
+    /// The layers that the model was built from, and how it is computed.
+    pub fn sequential(&self) -> &Sequential {
+        &self.sequential
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.sequential.device
+    }
+
+    pub(crate) fn simd_level(&self) -> SimdLevel {
+        self.sequential.simd_level
+    }
+
+    /// Whether the fused engine computes the network.
+    pub(crate) fn is_fused(&self) -> bool {
+        self.network.is_fused(self.sequential.engine, self.sequential.device)
     }
 
     /// Number of weights.
     pub fn count_params(&self) -> usize {
-        self.variables().last().map_or(0, |variable| variable.range.end)
+        self.network.params()
     }
 
     /// The learning rate of the next training step.
@@ -126,8 +147,9 @@ impl Model {
     /// # Errors
     /// If the rate is not a finite number above 0.
     pub fn set_learning_rate(&mut self, lr: f64) -> Result<()> {
-        ModelOptions { lr, ..self.options.clone() }.check()?;
-        self.adam.set_learning_rate(lr);
+        let adam = Adam { learning_rate: lr as f32, ..self.adam.clone() };
+        adam.check()?;
+        self.adam = adam;
         Ok(())
     }
 
@@ -204,7 +226,7 @@ impl Model {
     }
 
     pub(crate) fn variables(&self) -> Vec<Variable> {
-        variables(&self.options)
+        self.network.variables()
     }
 
     /// All weights, one after the other.
@@ -228,18 +250,18 @@ impl Model {
 
     /// Applies the network to a tensor, with libtorch's automatic differentiation, for work with `tch` beyond `fit`.
     ///
-    /// `x` is float32 of shape (samples, steps, channels) on the model's device; the result is (samples, steps, 1).
+    /// `x` is float32 of shape (samples, steps, channels) on the model's device; the result is (samples, steps, outputs).
     ///
     /// # Errors
     /// If libtorch fails, for example because the shape does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        forward(&self.tensors, x).map_err(Error::torch("apply the model"))
+        forward(&self.network, &self.tensors, x).map_err(Error::torch("apply the model"))
     }
 }
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Model").field("options", &self.options).field("iterations", &self.adam.iterations).finish()
+        f.debug_struct("Model").field("sequential", &self.sequential).field("adam", &self.adam).finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Training, evaluation and prediction: Keras' `fit`, `evaluate` and `predict`.
 //!
-//! The loss is the mean squared error plus the penalty `l2 * sum(w^2)` on the convolutions' weights. The optimiser is
-//! Adam in Keras' form. All computation is in 32-bit numbers.
+//! The loss is the mean squared error plus the layers' penalties `l2 * sum(w^2)` on their weights. The optimiser is Adam
+//! in Keras' form. All computation is in 32-bit numbers.
 //!
 //! A batch is cut into micro-batches of a few thousand time steps, whatever the number of threads. Each micro-batch is
 //! computed on one thread, and their sums are added in order. The results are therefore the same bits for any number of
@@ -92,7 +92,7 @@ impl Default for FitOptions {
 /// The result of [`Model::evaluate`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {
-    /// Mean squared error plus the penalty on the convolutions' weights.
+    /// Mean squared error plus the penalty on the weights.
     pub loss: f64,
     /// Mean squared error, in the square of `y`'s unit.
     pub mse: f64,
@@ -122,7 +122,7 @@ impl fmt::Display for DeadUnits {
 }
 
 impl Model {
-    /// Trains the model on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1). If validation
+    /// Trains the model on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, outputs). If validation
     /// data are given, a pair of such arrays with any number of samples and steps, the model is evaluated on them after
     /// each epoch.
     ///
@@ -177,15 +177,15 @@ impl Model {
         let validation = validation.transpose()?;
 
         let executor = Executor::new(self);
-        let epochs = Epochs::new(self, &executor, &train, validation.as_ref(), options);
+        let epochs = Epochs::new(&executor, &train, validation.as_ref(), options);
         let mut training = Training::begin(self, &train, validation.as_ref(), options)?;
         let work = |job: &Job, part: usize| epochs.work(job, part);
         workers::with_workers(threads, executor.device, &work, &mut |run| training.run(&epochs, run))?;
         training.end(&executor, &train)
     }
 
-    /// Loss and mean squared error on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, 1), with
-    /// any number of samples and steps.
+    /// Loss and mean squared error on `x`, shape (samples, steps, channels), and `y`, shape (samples, steps, outputs),
+    /// with any number of samples and steps.
     ///
     /// # Errors
     /// If shapes do not fit or a value is not finite.
@@ -212,10 +212,10 @@ impl Model {
             })
         })?;
         let mse = error / samples.y.len() as f64;
-        Ok(Penalty::new(self, &executor.variables).evaluation(mse, &weights))
+        Ok(Penalty::new(&executor.network).evaluation(mse, &weights))
     }
 
-    /// The network's output for `x`, shape (samples, steps, channels): shape (samples, steps, 1). Samples may have any
+    /// The network's output for `x`, shape (samples, steps, channels): shape (samples, steps, outputs). Samples may have any
     /// length. Memory holds the input, the output and a few segments.
     ///
     /// # Errors
@@ -235,7 +235,7 @@ impl Model {
         let weights = self.values()?;
         let segments = executor.segments(&samples);
         let work = |_: &(), part: usize| executor.predict(&weights, &samples, &segments[part]);
-        let mut y = Array3::zeros((samples.count, samples.steps, 1));
+        let mut y = Array3::zeros((samples.count, samples.steps, samples.outputs));
         workers::with_workers(self.threads(None)?, executor.device, &work, &mut |run| {
             // Segments are in the order of the result, sample by sample and step by step.
             let mut values = y.iter_mut();
@@ -277,7 +277,7 @@ impl Model {
             Some(threads) if threads > MAX_THREADS => {
                 Err(Error::parameter("threads", threads, format!("give at most {MAX_THREADS}")))
             }
-            _ if self.options().device != Device::Cpu => Ok(1),
+            _ if self.device() != Device::Cpu => Ok(1),
             Some(threads) => Ok(threads),
             None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         }

@@ -123,7 +123,7 @@ const FIRST_WEIGHTS: [f32; 3] = [0.3814004, -0.3818652, 0.40449998];
 #[test]
 fn a_keras_file_holds_these_weights() {
     let model = Model::load_weights(KERAS_WEIGHTS).unwrap();
-    assert_eq!(model.options(), &ModelOptions::default());
+    assert_eq!(ModelOptions::from_weights(KERAS_WEIGHTS).unwrap(), ModelOptions::default());
     assert_eq!(model.iterations(), 0);
     assert_eq!(model.learning_rate(), 0.001);
     let file = hdf5::File::open(KERAS_VALUES).unwrap();
@@ -162,7 +162,7 @@ fn weights_and_optimizer_survive_the_file() {
         model.fit(&x, &y, None, &fit).unwrap();
         model.save_weights(&path, true).unwrap();
         let mut loaded = Model::load_weights(&path).unwrap();
-        assert_eq!(loaded.options(), &options);
+        assert_eq!(ModelOptions::from_weights(&path).unwrap(), options);
         assert_eq!(loaded.iterations(), 6);
         assert_eq!(loaded.get_weights().unwrap(), model.get_weights().unwrap());
 
@@ -191,7 +191,7 @@ fn safetensors_hold_the_same_as_keras_files() {
         model.save_weights(&keras, true).unwrap();
         model.save_weights(&other, true).unwrap();
         let found = Model::load_weights(&other).unwrap();
-        assert_eq!(found.options(), Model::load_weights(&keras).unwrap().options());
+        assert_eq!(found.sequential(), Model::load_weights(&keras).unwrap().sequential());
         assert_eq!(found.get_weights().unwrap(), model.get_weights().unwrap());
         let again = folder.path().join("again.weights.h5");
         found.save_weights(&again, true).unwrap();
@@ -296,7 +296,7 @@ fn the_trained_model_is_as_good_as_its_readme_says() {
     let read = |name: &str| H5Matrix::open(&path, name).unwrap().read(..).unwrap();
     let model = trained_model().unwrap();
     assert_eq!((model.count_params(), model.iterations()), (219, 9500));
-    assert_eq!(model.options(), &ModelOptions::default());
+    assert_eq!(model.sequential(), generate_model(&ModelOptions::default()).unwrap().sequential());
     let mse = format!("{:.4}", model.evaluate(&read("X"), &read("Y")).unwrap().mse);
     let readme = include_str!("../data/README.md");
     let stated = readme.lines().find_map(|line| line.strip_prefix("| 100 other samples, seed 5 | ")).unwrap();
@@ -314,7 +314,7 @@ fn files_are_replaced_only_when_told() {
     assert!(error.contains("a.weights.h5") && error.contains("exists already"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
     build(&[4], &[3]).save_weights(&path, true).unwrap();
-    assert_eq!(Model::load_weights(&path).unwrap().options().layer_sizes, [4]);
+    assert_eq!(ModelOptions::from_weights(&path).unwrap().layer_sizes, [4]);
 
     for name in ["a.h5", "a.keras", ".weights.h5", "a.weights.h5.bak"] {
         let error = model.save_weights(folder.path().join(name), true).unwrap_err().to_string();
@@ -336,7 +336,7 @@ fn a_link_stays_a_link() {
     std::os::unix::fs::symlink(&target, &link).unwrap();
     build(&[5], &[3]).save_weights(&link, true).unwrap();
     assert!(link.symlink_metadata().unwrap().is_symlink());
-    assert_eq!(Model::load_weights(&target).unwrap().options().layer_sizes, [5]);
+    assert_eq!(ModelOptions::from_weights(&target).unwrap().layer_sizes, [5]);
 }
 
 /// Copies Keras' file, changes it, and returns what reading it says.

@@ -17,8 +17,9 @@ fn weights(file: &Path) -> Output {
     let is_hdf5 = file.extension().is_some_and(|extension| extension == "h5");
     let (text, mut json) =
         if is_hdf5 { data(file)? } else { (format!("'{}'\n", file.display()), json!({ "file": file })) };
-    json["layer_sizes"] = json!(model.options().layer_sizes);
-    json["kernel_sizes"] = json!(model.options().kernel_sizes);
+    let options = hhnet::model::ModelOptions::from_weights(file)?;
+    json["layer_sizes"] = json!(options.layer_sizes);
+    json["kernel_sizes"] = json!(options.kernel_sizes);
     json["params"] = json!(model.count_params());
     Ok((format!("{text}\n{}", model.summary()), json))
 }

@@ -2,6 +2,9 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::layers::Activation;
+use super::network::{Network, NetworkLayer};
+
 pub(crate) fn to_tensor(values: &[f32], shape: &[usize], device: Device) -> std::result::Result<Tensor, TchError> {
     let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
     Tensor::f_from_slice(values)?.f_reshape(&shape)?.f_to_device(device)
@@ -15,38 +18,48 @@ pub(crate) fn from_tensor(tensor: &Tensor) -> std::result::Result<Vec<f32>, TchE
     Ok(values)
 }
 
-/// The network, from `x` (samples, steps, channels) to (samples, steps, 1), with `weights` in Keras' order and shapes.
+/// The network, from `x` (samples, steps, channels) to (samples, steps, outputs), with `weights` in Keras' order and
+/// shapes.
 ///
-/// Each convolution is one matrix product. Channels are the rows and all time steps of all samples the columns, so that
-/// the long side is contiguous in memory: on a CPU this takes about half the time of libtorch's `conv1d`.
-pub(crate) fn forward(weights: &[Tensor], x: &Tensor) -> std::result::Result<Tensor, TchError> {
-    forward_with(weights, x, &mut |_| Ok(()))
+/// Each layer is one matrix product. Channels are the rows and all time steps of all samples the columns, so that the
+/// long side is contiguous in memory: on a CPU this takes about half the time of libtorch's `conv1d`.
+pub(crate) fn forward(network: &Network, weights: &[Tensor], x: &Tensor) -> std::result::Result<Tensor, TchError> {
+    forward_with(network, weights, x, &mut |_, _| Ok(()))
 }
 
-/// The same. Calls `each` with the output of each convolution, shape (channels, samples * steps).
+/// The same. Calls `each` with each layer and its output, shape (channels, samples * steps).
 pub(crate) fn forward_with(
+    network: &Network,
     weights: &[Tensor],
     x: &Tensor,
-    each: &mut dyn FnMut(&Tensor) -> std::result::Result<(), TchError>,
+    each: &mut dyn FnMut(&NetworkLayer, &Tensor) -> std::result::Result<(), TchError>,
 ) -> std::result::Result<Tensor, TchError> {
     let (samples, steps, channels) = x.size3()?;
     let columns = samples * steps;
     let mut h = x.f_permute([2, 0, 1])?.f_reshape([channels, columns])?;
-    let (convolutions, linear) = weights.split_at(weights.len() - 2);
-    for pair in convolutions.chunks(2) {
-        let (kernel_size, input, output) = pair[0].size3()?;
+    for (layer, pair) in network.layers.iter().zip(weights.chunks(2)) {
+        let (inputs, outputs) = (layer.inputs as i64, layer.outputs as i64);
+        let (kernel_size, dilation) = (layer.kernel_size as i64, layer.dilation as i64);
         if kernel_size > 1 {
-            let left = (kernel_size - 1) / 2;
+            let covered = (kernel_size - 1) * dilation + 1;
             h = h
-                .f_reshape([input, samples, steps])?
-                .f_constant_pad_nd([left, kernel_size - 1 - left])?
-                .f_unfold(2, kernel_size, 1)?
+                .f_reshape([inputs, samples, steps])?
+                .f_constant_pad_nd([layer.left() as i64, layer.right() as i64])?
+                .f_unfold(2, covered, 1)?
+                .f_slice(3, None, None, dilation)?
                 .f_permute([3, 0, 1, 2])?
-                .f_reshape([kernel_size * input, columns])?;
+                .f_reshape([kernel_size * inputs, columns])?;
         }
-        let kernel = pair[0].f_reshape([kernel_size * input, output])?.f_transpose(0, 1)?;
-        h = pair[1].f_reshape([output, 1])?.f_addmm(&kernel, &h)?.f_relu()?;
-        each(&h)?;
+        let kernel = pair[0].f_reshape([kernel_size * inputs, outputs])?.f_transpose(0, 1)?;
+        let sums = pair[1].f_reshape([outputs, 1])?.f_addmm(&kernel, &h)?;
+        h = match layer.activation {
+            Activation::Linear => sums,
+            Activation::Relu => sums.f_relu()?,
+            Activation::Tanh => sums.f_tanh()?,
+            Activation::Sigmoid => sums.f_sigmoid()?,
+        };
+        each(layer, &h)?;
     }
-    linear[1].f_reshape([1, 1])?.f_addmm(&linear[0].f_transpose(0, 1)?, &h)?.f_reshape([samples, steps, 1])
+    let outputs = network.outputs() as i64;
+    h.f_reshape([outputs, samples, steps])?.f_permute([1, 2, 0])
 }

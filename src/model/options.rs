@@ -2,15 +2,11 @@
 
 use tch::Device;
 
-use super::device::check_device;
-use super::layers::variables;
+use super::adam::is_learning_rate;
+use super::layers::{Activation, Conv1D, Dense, InputLayer, Padding, TimeDistributed, check_size, l2};
+use super::sequential::Sequential;
 use crate::simd::SimdLevel;
 use crate::{Error, Result};
-
-/// The largest layer or kernel size.
-const MAX_SIZE: usize = 65_536;
-/// The largest number of weights in a model: 400 MB.
-pub(super) const MAX_PARAMS: usize = 100_000_000;
 
 /// What [`generate_model`](super::generate_model) builds. `Default` is the original study's model.
 ///
@@ -46,19 +42,14 @@ pub struct ModelOptions {
 /// What computes the network in training and prediction. The engines' results agree to a relative error of about 1e-5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Engine {
-    /// [`Engine::Fused`] on a CPU, [`Engine::Libtorch`] elsewhere.
+    /// [`Engine::Fused`] on a CPU if it supports all layers, otherwise [`Engine::Libtorch`].
     #[default]
     Auto,
-    /// This crate's own engine: all layers forward and backward, sample by sample, with vector instructions. CPU only.
+    /// This crate's own engine: all layers forward and backward, sample by sample, with vector instructions. CPU only;
+    /// activations ReLU and linear only.
     Fused,
     /// libtorch with its automatic differentiation, on any device.
     Libtorch,
-}
-
-impl Engine {
-    pub(crate) fn is_fused(self, device: Device) -> bool {
-        self == Engine::Fused || self == Engine::Auto && device == Device::Cpu
-    }
 }
 
 impl Default for ModelOptions {
@@ -78,19 +69,12 @@ impl Default for ModelOptions {
 }
 
 impl ModelOptions {
+    /// Checks what only these options can name; [`Sequential::compile`] checks the rest.
     pub(super) fn check(&self) -> Result<()> {
         if !is_learning_rate(self.lr) {
             return Err(Error::parameter("lr", self.lr, "give a learning rate above 0, such as 0.001"));
         }
-        if !(self.l2.is_finite() && self.l2 >= 0.0) {
-            return Err(Error::parameter("l2", self.l2, "give 0 or a positive factor, such as 0.01"));
-        }
-        self.check_sizes()?;
-        self.check_engine()?;
-        check_device(self.device)
-    }
-
-    fn check_sizes(&self) -> Result<()> {
+        l2(self.l2).check("l2")?;
         if self.layer_sizes.len() != self.kernel_sizes.len() {
             return Err(Error::parameter(
                 "kernel_sizes",
@@ -98,42 +82,24 @@ impl ModelOptions {
                 format!("give one kernel size for each of the layer sizes {:?}", self.layer_sizes),
             ));
         }
-        let sizes = [("layer_sizes", &self.layer_sizes), ("kernel_sizes", &self.kernel_sizes)];
-        for (name, sizes) in sizes {
-            if let Some(i) = sizes.iter().position(|size| !(1..=MAX_SIZE).contains(size)) {
-                return Err(Error::parameter(format!("{name}[{i}]"), sizes[i], format!("give 1 to {MAX_SIZE}")));
+        for (name, sizes) in [("layer_sizes", &self.layer_sizes), ("kernel_sizes", &self.kernel_sizes)] {
+            for (i, &size) in sizes.iter().enumerate() {
+                check_size(&format!("{name}[{i}]"), size)?;
             }
         }
-        if !(1..=MAX_SIZE).contains(&self.input_channels) {
-            return Err(Error::parameter("input_channels", self.input_channels, format!("give 1 to {MAX_SIZE}")));
-        }
-        let params = variables(self).last().map_or(0, |variable| variable.range.end);
-        if params > MAX_PARAMS {
-            return Err(Error::parameter(
-                "layer_sizes",
-                format!("{:?} with kernel_sizes {:?}", self.layer_sizes, self.kernel_sizes),
-                format!("this model has {params} weights; choose smaller sizes, for at most {MAX_PARAMS}"),
-            ));
-        }
-        Ok(())
+        check_size("input_channels", self.input_channels)
     }
 
-    fn check_engine(&self) -> Result<()> {
-        if self.engine == Engine::Fused && self.device != Device::Cpu {
-            let remedy = "the fused engine runs on the CPU only; use auto or libtorch with this device";
-            return Err(Error::parameter("engine", "fused", remedy));
+    /// The layers of the original study with these sizes, and how to compute them.
+    pub(super) fn sequential(&self) -> Sequential {
+        let mut model = Sequential::new(self.seed);
+        model.device(self.device).engine(self.engine).simd_level(self.simd_level);
+        model.add(InputLayer::new(self.input_channels));
+        for (&filters, &kernel_size) in self.layer_sizes.iter().zip(&self.kernel_sizes) {
+            let layer = Conv1D::new(filters, kernel_size).padding(Padding::Same).activation(Activation::Relu);
+            model.add(layer.kernel_regularizer(l2(self.l2)).bias_regularizer(l2(self.l2)));
         }
-        if !SimdLevel::available().contains(&self.simd_level) {
-            let available: Vec<&str> = SimdLevel::available().into_iter().map(SimdLevel::name).collect();
-            let remedy = format!("this processor has {}", available.join(", "));
-            return Err(Error::parameter("simd_level", self.simd_level.name(), remedy));
-        }
-        Ok(())
+        model.add(TimeDistributed(Dense::new(1)));
+        model
     }
-}
-
-/// Whether Adam can use the rate. It is used as a 32-bit number, in which very small numbers are 0 and very large ones
-/// infinite.
-pub(crate) fn is_learning_rate(rate: f64) -> bool {
-    (rate as f32).is_finite() && rate as f32 > 0.0
 }

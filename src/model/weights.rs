@@ -25,9 +25,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::layers::convolution_name;
-use super::options::MAX_PARAMS;
-use super::{Adam, Model, ModelOptions, Variable, check_weight, generate_model, is_learning_rate, variables};
+use super::network::{convolution_name, dense_name};
+use super::{Adam, MAX_PARAMS, Model, ModelOptions, Network, Variable, check_weight, generate_model, is_learning_rate};
 use crate::files::{NewFile, check_target, hdf5_error, open_hdf5, write_whole};
 use crate::{Error, Result};
 
@@ -117,7 +116,8 @@ impl Model {
     /// let path = folder.path().join("model.weights.h5");
     /// let model = generate_model(&ModelOptions { kernel_sizes: vec![4, 5, 6], ..ModelOptions::default() })?;
     /// model.save_weights(&path, false)?;
-    /// assert_eq!(Model::load_weights(&path)?.options().kernel_sizes, [4, 5, 6]);
+    /// assert_eq!(ModelOptions::from_weights(&path)?.kernel_sizes, [4, 5, 6]);
+    /// assert_eq!(Model::load_weights(&path)?.count_params(), model.count_params());
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn load_weights(path: impl AsRef<Path>) -> Result<Model> {
@@ -145,7 +145,7 @@ impl Model {
         contents.check_fit(path, &variables)?;
         let names = variables.iter().map(|variable| contents.format.weight(&variable.layer, variable.kind));
         let values = contents.floats(path, names)?;
-        let adam = contents.adam(path, &variables, self.learning_rate())?;
+        let adam = contents.adam(path, &variables, &self.adam)?;
         self.set_values(&values)?;
         self.adam = adam;
         Ok(())
@@ -215,7 +215,7 @@ impl Format {
         if self == Format::Safetensors {
             return format!("{layer}.{kind}");
         }
-        let inner = if layer == "time_distributed" { "layer/" } else { "" };
+        let inner = if is_dense(layer) { "layer/" } else { "" };
         format!("layers/{layer}/{inner}vars/{}", if kind == "kernel" { 0 } else { 1 })
     }
 
@@ -234,6 +234,11 @@ impl Format {
             Format::Safetensors => ["momentum", "velocity"].map(|moment| format!("optimizer.{moment}.{layer}.{kind}")),
         }
     }
+}
+
+/// Whether a layer of this name is a `TimeDistributed` one.
+fn is_dense(layer: &str) -> bool {
+    layer.starts_with("time_distributed")
 }
 
 /// One array of a file.
@@ -267,7 +272,7 @@ impl Contents {
             options.layer_sizes.push(output);
             inputs.push(input);
         }
-        match (inputs.first(), self.datasets.get(&self.format.weight("time_distributed", "kernel"))) {
+        match (inputs.first(), self.datasets.get(&self.format.weight(&dense_name(0), "kernel"))) {
             (Some(&channels), _) => options.input_channels = channels,
             (None, Some(kernel)) if kernel.shape.len() == 2 => options.input_channels = kernel.shape[0],
             _ => {
@@ -282,7 +287,7 @@ impl Contents {
             options.lr = Adam::new(rate.values[0]).learning_rate();
         }
         options.check().map_err(|error| Error::file(path, error, REMEDY))?;
-        self.check_fit(path, &variables(&options))?;
+        self.check_fit(path, &Network::new(&options.sequential().layers).variables())?;
         Ok(options)
     }
 
@@ -349,10 +354,11 @@ impl Contents {
         Ok(floats)
     }
 
-    /// The optimiser's state, or a new one with the given learning rate if the file holds none.
-    fn adam(&self, path: &Path, variables: &[Variable], lr: f64) -> Result<Adam> {
+    /// The optimiser with the file's state and learning rate, or as new if the file holds none.
+    fn adam(&self, path: &Path, variables: &[Variable], adam: &Adam) -> Result<Adam> {
+        let new = Adam { iterations: 0, momentum: Vec::new(), velocity: Vec::new(), ..*adam };
         if !self.has_adam() {
-            return Ok(Adam::new(lr));
+            return Ok(new);
         }
         let scalars = self.format.scalars().map(|name| self.datasets.get(name));
         let [Some(steps), Some(rate)] = scalars.map(|scalar| Some(*scalar?.values.first()?)) else {
@@ -362,7 +368,7 @@ impl Contents {
             let problem = format!("the optimiser has made {steps} steps with learning rate {rate}");
             return Err(Error::file(path, problem, REMEDY));
         }
-        let mut adam = Adam { iterations: steps as u64, ..Adam::new(rate) };
+        let mut adam = Adam { iterations: steps as u64, learning_rate: rate as f32, ..new };
         if self.has_moments(variables) {
             let names = || variables.iter().enumerate().map(|(i, variable)| self.format.moments(i, variable));
             adam.momentum = self.floats(path, names().map(|[momentum, _]| momentum))?;

@@ -41,7 +41,7 @@ impl<'a> Backup<'a> {
             format!("batch_size: {}", options.batch_size),
             format!("shuffle: {}", options.shuffle),
             format!("seed: {}", options.seed),
-            format!("l2: {}", model.options().l2),
+            format!("model: {}", model.sequential()),
             format!("data: {}", describe_data(train)),
             format!("validation data: {}", validation.map_or("none".to_string(), describe_data)),
             format!("callbacks: {}", callbacks.join(", ")),

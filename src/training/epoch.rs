@@ -1,12 +1,14 @@
 //! One epoch: batches in a random order, the gradient of each and the optimiser's step, then the validation.
 
+use std::ops::Range;
+
 use rand_mt::Mt64;
 
 use super::executor::Executor;
 use super::samples::{Samples, Segment};
 use super::workers::Run;
 use super::{Evaluation, FitOptions};
-use crate::model::{Adam, Model, Variable};
+use crate::model::{Adam, Network};
 use crate::{Error, Result};
 
 /// What the threads compute together. Each part is a micro-batch or a segment.
@@ -33,7 +35,6 @@ pub(super) struct Epochs<'a> {
 
 impl<'a> Epochs<'a> {
     pub fn new(
-        model: &Model,
         executor: &'a Executor,
         train: &'a Samples,
         validation: Option<&'a Samples>,
@@ -41,7 +42,7 @@ impl<'a> Epochs<'a> {
     ) -> Self {
         Epochs {
             executor,
-            penalty: Penalty::new(model, &executor.variables),
+            penalty: Penalty::new(&executor.network),
             train,
             micro_batch: executor.micro_batch_samples(train.steps, options.batch_size),
             validation: validation.map(|samples| (samples, executor.segments(samples))),
@@ -117,7 +118,7 @@ impl<'a> Epochs<'a> {
             error += part_error;
             gradient.iter_mut().zip(part_gradient).for_each(|(sum, part)| *sum += f64::from(part));
         }
-        let count = (rows.len() * self.train.steps) as f64;
+        let count = (rows.len() * self.train.steps * self.train.outputs) as f64;
         let found = self.penalty.evaluation(error / count, weights);
         if found.loss.is_finite() {
             adam.step(weights, &self.penalty.add_gradient(weights, &gradient, count));
@@ -135,34 +136,44 @@ impl<'a> Epochs<'a> {
     }
 }
 
-/// The penalty on the convolutions' weights.
+/// The penalty on weights.
 pub(super) struct Penalty {
-    l2: f64,
-    /// Number of the convolutions' weights, which come before all others.
-    count: usize,
+    /// Consecutive weights, and the factor of their penalty.
+    parts: Vec<(Range<usize>, f64)>,
 }
 
 impl Penalty {
-    pub fn new(model: &Model, variables: &[Variable]) -> Self {
-        let count = variables.iter().rev().nth(1).map_or(0, |kernel| kernel.range.start);
-        Penalty { l2: model.options().l2, count }
+    pub fn new(network: &Network) -> Self {
+        let mut parts: Vec<(Range<usize>, f64)> = Vec::new();
+        for layer in &network.layers {
+            for (weights, factor) in [&layer.kernel, &layer.bias].into_iter().zip(layer.penalties) {
+                match parts.last_mut() {
+                    Some((last, same)) if *same == factor => last.end = weights.end,
+                    _ => parts.push((weights.clone(), factor)),
+                }
+            }
+        }
+        parts.retain(|(_, factor)| *factor != 0.0);
+        Penalty { parts }
     }
 
     /// The loss that belongs to a mean squared error.
     pub fn evaluation(&self, mse: f64, weights: &[f32]) -> Evaluation {
-        let squares = weights[..self.count].iter().map(|&weight| f64::from(weight) * f64::from(weight));
-        Evaluation { loss: mse + self.l2 * squares.sum::<f64>(), mse }
+        let square = |weight: &f32| f64::from(*weight) * f64::from(*weight);
+        let penalties =
+            self.parts.iter().map(|(part, factor)| factor * weights[part.clone()].iter().map(square).sum::<f64>());
+        Evaluation { loss: mse + penalties.sum::<f64>(), mse }
     }
 
     /// The gradient of the loss, from that of the sum of squared errors over `count` values.
     fn add_gradient(&self, weights: &[f32], gradient: &[f64], count: f64) -> Vec<f32> {
-        let parts = weights.iter().zip(gradient).enumerate();
-        parts
-            .map(|(i, (&weight, &part))| {
-                let decay = if i < self.count { 2.0 * self.l2 * f64::from(weight) } else { 0.0 };
-                (part / count + decay) as f32
-            })
-            .collect()
+        let mut sums: Vec<f64> = gradient.iter().map(|part| part / count).collect();
+        for (part, factor) in &self.parts {
+            for (sum, &weight) in sums[part.clone()].iter_mut().zip(&weights[part.clone()]) {
+                *sum += 2.0 * factor * f64::from(weight);
+            }
+        }
+        sums.into_iter().map(|sum| sum as f32).collect()
     }
 }
 

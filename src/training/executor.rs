@@ -1,10 +1,10 @@
 //! The engine at work: gradients and predictions on pieces of the data, by [`fused`] or [`libtorch`](super::libtorch).
 
 use super::DeadUnits;
-use super::fused;
+use super::fused::Fused;
 use super::samples::{Samples, Segment};
 use crate::Result;
-use crate::model::{Device, Model, ModelOptions, Variable};
+use crate::model::{Activation, Device, Model, Network, NetworkLayer};
 
 /// Time steps of a micro-batch for libtorch: few enough for its arrays to stay in the cache, enough to keep the
 /// overhead per call small.
@@ -19,18 +19,17 @@ const ACCELERATOR_MICRO_BATCHES: usize = 64;
 
 /// Computes the network with one of the engines.
 pub(super) struct Executor {
-    pub variables: Vec<Variable>,
+    pub network: Network,
     pub device: Device,
     /// `None` if the engine is libtorch.
-    pub fused: Option<fused::Network>,
+    pub fused: Option<Fused>,
 }
 
 impl Executor {
     pub fn new(model: &Model) -> Self {
-        let ModelOptions { device, engine, simd_level, .. } = *model.options();
-        let variables = model.variables();
-        let fused = engine.is_fused(device).then(|| fused::Network::new(&variables, simd_level));
-        Executor { variables, device, fused }
+        let (network, device) = (model.network.clone(), model.device());
+        let fused = model.is_fused().then(|| Fused::new(&network, model.simd_level()));
+        Executor { network, device, fused }
     }
 
     /// Sum of squared errors of some samples, and its gradient with respect to all weights.
@@ -44,7 +43,7 @@ impl Executor {
     /// The output for a segment.
     pub fn predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<Vec<f32>> {
         match &self.fused {
-            Some(fused) => Ok(fused.predict(weights, samples, segment, self.reach())),
+            Some(fused) => Ok(fused.predict(weights, samples, segment)),
             None => self.libtorch_predict(weights, samples, segment),
         }
     }
@@ -56,7 +55,8 @@ impl Executor {
         let mut sum = 0.0;
         for sample in segment.samples.clone() {
             let start = sample * samples.steps;
-            let y = &samples.y[start + segment.steps.start..start + segment.steps.end];
+            let steps = start + segment.steps.start..start + segment.steps.end;
+            let y = &samples.y[steps.start * samples.outputs..steps.end * samples.outputs];
             sum += y.iter().zip(&mut predicted).map(|(&y, &p)| f64::from(p - y) * f64::from(p - y)).sum::<f64>();
         }
         Ok(sum)
@@ -64,8 +64,9 @@ impl Executor {
 
     /// The ReLU units that are 0 at every step of the data, for each layer that has any.
     pub fn dead_units(&self, weights: &[f32], samples: &Samples) -> Result<Vec<DeadUnits>> {
-        let layers: Vec<&Variable> = self.variables.iter().filter(|variable| variable.shape.len() == 3).collect();
-        let mut active: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.shape[2]]).collect();
+        let relu = |layer: &&NetworkLayer| layer.activation == Activation::Relu;
+        let layers: Vec<&NetworkLayer> = self.network.layers.iter().filter(relu).collect();
+        let mut active: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.outputs]).collect();
         for segment in self.segments(samples) {
             // Usually the first samples activate all units.
             if active.iter().flatten().all(|&active| active) {
@@ -74,7 +75,7 @@ impl Executor {
             self.find_active(weights, samples, &segment, &mut active)?;
         }
         let dead = layers.iter().zip(active).map(|(layer, active)| DeadUnits {
-            layer: layer.layer.clone(),
+            layer: layer.name.clone(),
             units: (0..active.len()).filter(|&unit| !active[unit]).collect(),
             of: active.len(),
         });
@@ -100,25 +101,10 @@ impl Executor {
         segments
     }
 
-    /// Steps before and after a step that its output depends on.
-    pub fn reach(&self) -> (usize, usize) {
-        let kernels = self.variables.iter().filter(|variable| variable.shape.len() == 3);
-        kernels.map(|kernel| kernel.shape[0] - 1).fold((0, 0), |(left, right), total| {
-            let before = total / 2;
-            (left + before, right + total - before)
-        })
-    }
-
     /// Time steps of a micro-batch.
     fn micro_batch_steps(&self) -> usize {
-        let numbers_per_step: usize = self
-            .variables
-            .iter()
-            .map(|variable| match variable.shape[..] {
-                [kernel_size, input, _] => kernel_size.saturating_mul(input),
-                _ => variable.shape[0],
-            })
-            .sum();
+        let numbers = |layer: &NetworkLayer| layer.kernel_size.saturating_mul(layer.inputs);
+        let numbers_per_step: usize = self.network.layers.iter().map(numbers).sum();
         let steps = if self.fused.is_some() { FUSED_MICRO_BATCH_STEPS } else { MICRO_BATCH_STEPS };
         let steps = steps.min(MICRO_BATCH_NUMBERS / numbers_per_step).max(1);
         if self.device == Device::Cpu { steps } else { ACCELERATOR_MICRO_BATCHES * steps }

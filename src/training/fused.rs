@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError};
 use fearless_simd::prelude::*;
 
 use super::{Samples, Segment};
-use crate::model::Variable;
+use crate::model::{Activation, Network, NetworkLayer};
 use crate::simd::{Kernel, SimdLevel, dispatch_on};
 
 /// Vectors of time steps that are worked on together, and channels.
@@ -38,82 +38,47 @@ const ALIGNMENT: usize = 16;
 /// Single-precision sums of the gradient run over at most this many steps; then they are added up in double precision.
 const SUM_STEPS: usize = 960;
 
-/// A convolution, or the linear layer, which is one with a kernel of one step.
-#[derive(Debug, Clone)]
-struct Layer {
-    inputs: usize,
-    outputs: usize,
-    kernel_size: usize,
-    /// Where kernel and bias are among all weights.
-    kernel: Range<usize>,
-    bias: Range<usize>,
-}
-
-impl Layer {
-    fn new(kernel: &Variable, bias: &Variable) -> Self {
-        let (kernel_size, inputs, outputs) = match kernel.shape[..] {
-            [kernel_size, inputs, outputs] => (kernel_size, inputs, outputs),
-            _ => (1, kernel.shape[0], kernel.shape[1]),
-        };
-        Layer { inputs, outputs, kernel_size, kernel: kernel.range.clone(), bias: bias.range.clone() }
-    }
-
-    /// Steps before the present one that the kernel reaches.
-    fn left(&self) -> usize {
-        (self.kernel_size - 1) / 2
-    }
-}
-
-/// The layers, and memory for the threads that compute with them.
-pub(super) struct Network {
-    layers: Vec<Layer>,
-    weights: usize,
+/// The network, and memory for the threads that compute with it.
+pub(super) struct Fused {
+    network: Network,
     level: SimdLevel,
     /// Memory that is not in use: to allocate it anew would take as long as a sample.
     spare: Mutex<Vec<Memory>>,
 }
 
-impl Network {
-    pub(super) fn new(variables: &[Variable], level: SimdLevel) -> Self {
-        let layers: Vec<Layer> = variables.chunks_exact(2).map(|pair| Layer::new(&pair[0], &pair[1])).collect();
-        let weights = layers.last().map_or(0, |layer| layer.bias.end);
-        Network { layers, weights, level, spare: Mutex::default() }
+impl Fused {
+    pub(super) fn new(network: &Network, level: SimdLevel) -> Self {
+        Fused { network: network.clone(), level, spare: Mutex::default() }
     }
 
     /// Sum of squared errors of some samples, and its gradient with respect to all weights.
     pub(super) fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> (f64, Vec<f32>) {
-        let mut gradient = vec![0.0; self.weights];
+        let mut gradient = vec![0.0; self.network.params()];
         let mut error = 0.0;
         let mut memory = self.take_memory();
         for &row in rows {
-            let Samples { steps, channels, .. } = *samples;
+            let Samples { steps, channels, outputs, .. } = *samples;
             let x = &samples.x[row * steps * channels..(row + 1) * steps * channels];
-            let y = &samples.y[row * steps..(row + 1) * steps];
-            let sample = Sample { network: self, weights, x, memory: &mut memory };
+            let y = &samples.y[row * steps * outputs..(row + 1) * steps * outputs];
+            let sample = Sample { network: &self.network, weights, x, memory: &mut memory };
             error += dispatch_on(self.level, Gradient { sample, y, gradient: &mut gradient });
         }
         self.give_back(memory);
         (error, gradient.into_iter().map(|part| part as f32).collect())
     }
 
-    /// The output for a segment. A stretch of a sample is computed with the steps around it that its output depends on: `reach`
-    /// says how many before and after.
-    pub(super) fn predict(
-        &self,
-        weights: &[f32],
-        samples: &Samples,
-        segment: &Segment,
-        reach: (usize, usize),
-    ) -> Vec<f32> {
+    /// The output for a segment. A stretch of a sample is computed with the steps around it that its output depends on.
+    pub(super) fn predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Vec<f32> {
+        let reach = self.network.reach();
         let Samples { steps, channels, .. } = *samples;
         let start = segment.steps.start.saturating_sub(reach.0);
         let end = steps.min(segment.steps.end + reach.1);
         let mut memory = self.take_memory();
-        let mut output = Vec::with_capacity(segment.samples.len() * segment.steps.len());
+        let mut output = Vec::with_capacity(segment.samples.len() * segment.steps.len() * samples.outputs);
         for sample in segment.samples.clone() {
             let x = &samples.x[(sample * steps + start) * channels..(sample * steps + end) * channels];
             let wanted = segment.steps.start - start..segment.steps.end - start;
-            let sample = Sample { network: self, weights, x, memory: &mut memory };
+            let sample = Sample { network: &self.network, weights, x, memory: &mut memory };
             dispatch_on(self.level, Prediction { sample, wanted, output: &mut output });
         }
         self.give_back(memory);
@@ -151,13 +116,24 @@ impl Kernel for Gradient<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> f64 {
         let Gradient { sample: Sample { network, weights, x, memory }, y, gradient } = self;
-        let layout = Layout::new::<S>(network, y.len());
+        let outputs = network.outputs();
+        let layout = Layout::new::<S>(network, y.len() / outputs);
         let (activations, errors) = memory.split(layout, network, true);
         forward(simd, network, weights, x, layout, activations);
 
-        let output = layout.start_of(network, network.layers.len()) + layout.margin;
-        let predicted = &activations[output..output + layout.steps];
-        let squares = square_errors(simd, predicted, y, &mut errors[output..output + layout.steps]);
+        let mut squares = 0.0;
+        for o in 0..outputs {
+            let output = layout.output(network, o);
+            // As it is, if there is one output.
+            let channel: Vec<f32>;
+            let expected = if outputs == 1 {
+                y
+            } else {
+                channel = y.iter().skip(o).step_by(outputs).copied().collect();
+                &channel
+            };
+            squares += square_errors(simd, &activations[output.clone()], expected, &mut errors[output]);
+        }
         backward(simd, network, weights, layout, activations, errors, gradient);
         squares
     }
@@ -176,12 +152,20 @@ impl Kernel for Prediction<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Prediction { sample: Sample { network, weights, x, memory }, wanted, output } = self;
-        let channels = network.layers.first().map_or(1, |layer| layer.inputs);
-        let layout = Layout::new::<S>(network, x.len() / channels);
+        let steps = wanted.len();
+        let layout = Layout::new::<S>(network, x.len() / network.inputs());
         let (activations, _) = memory.split(layout, network, false);
         forward(simd, network, weights, x, layout, activations);
-        let start = layout.start_of(network, network.layers.len()) + layout.margin;
-        output.extend_from_slice(&activations[start + wanted.start..start + wanted.end]);
+        let first = layout.output(network, 0);
+        let wanted = &activations[first.start + wanted.start..];
+        match network.outputs() {
+            1 => output.extend_from_slice(&wanted[..steps]),
+            outputs => {
+                for t in 0..steps {
+                    output.extend((0..outputs).map(|o| wanted[o * layout.stride + t]));
+                }
+            }
+        }
     }
 }
 
@@ -199,9 +183,15 @@ struct Layout {
 impl Layout {
     fn new<S: Simd>(network: &Network, steps: usize) -> Self {
         let padded = steps.next_multiple_of(VECTORS * S::f32s::LEN);
-        let margin = network.layers.iter().map(|layer| layer.kernel_size).max().unwrap_or(1);
+        let margin = network.layers.iter().map(|layer| layer.left().max(layer.right())).max().unwrap_or(0);
         let margin = margin.next_multiple_of(S::f32s::LEN);
         Layout { steps, padded, margin, stride: margin + padded + margin }
+    }
+
+    /// Where an output channel is among the activations.
+    fn output(&self, network: &Network, channel: usize) -> Range<usize> {
+        let start = self.start_of(network, network.layers.len()) + channel * self.stride + self.margin;
+        start..start + self.steps
     }
 
     /// Where the channels of layer `i`'s input begin.
@@ -222,7 +212,7 @@ impl Memory {
     /// The activations of all layers, and the errors, with zeros in all places that are not written to. Memory that was used
     /// for samples of the same length has them already.
     fn split(&mut self, layout: Layout, network: &Network, errors: bool) -> (&mut [f32], &mut [f32]) {
-        let activations = layout.start_of(network, network.layers.len()) + layout.stride;
+        let activations = layout.start_of(network, network.layers.len()) + network.outputs() * layout.stride;
         let length = if errors { 2 * activations } else { activations };
         if self.used_for.replace((layout.steps, errors)) != Some((layout.steps, errors)) {
             self.numbers.clear();
@@ -236,7 +226,7 @@ impl Memory {
 /// All layers' activations, from the input on.
 #[inline(always)]
 fn forward<S: Simd>(simd: S, network: &Network, weights: &[f32], x: &[f32], layout: Layout, activations: &mut [f32]) {
-    let channels = network.layers.first().map_or(1, |layer| layer.inputs);
+    let channels = network.inputs();
     for channel in 0..channels {
         let row = &mut activations[channel * layout.stride + layout.margin..][..layout.steps];
         for (value, step) in row.iter_mut().zip(x.chunks_exact(channels)) {
@@ -251,15 +241,13 @@ fn forward<S: Simd>(simd: S, network: &Network, weights: &[f32], x: &[f32], layo
             taps: layer.kernel_size,
             inputs: layer.inputs,
             outputs: layer.outputs,
+            dilation: layer.dilation,
             left: layer.left(),
             kernel: &weights[layer.kernel.clone()],
-            epilogue: if i + 1 < network.layers.len() { Epilogue::Relu(bias) } else { Epilogue::Linear(bias) },
+            epilogue: if layer.activation == Activation::Relu { Epilogue::Relu(bias) } else { Epilogue::Linear(bias) },
         };
         convolution.apply(simd, layout, input, after);
-        // Beyond the last step the next layer must find zeros.
-        for channel in 0..layer.outputs {
-            after[channel * layout.stride + layout.margin..][layout.steps..layout.padded].fill(0.0);
-        }
+        clear_beyond_last_step(layout, layer.outputs, after);
     }
 }
 
@@ -296,6 +284,13 @@ fn backward<S: Simd>(
     errors: &mut [f32],
     gradient: &mut [f64],
 ) {
+    if network.layers.last().is_some_and(|layer| layer.activation == Activation::Relu) {
+        for channel in 0..network.outputs() {
+            let output = layout.output(network, channel);
+            let activations = &activations[output.clone()];
+            errors[output].iter_mut().zip(activations).for_each(|(error, &h)| *error = if h <= 0.0 { 0.0 } else { *error });
+        }
+    }
     let mut flipped = Vec::new();
     for (i, layer) in network.layers.iter().enumerate().rev() {
         let (start, end) = (layout.start_of(network, i), layout.start_of(network, i + 1));
@@ -310,16 +305,31 @@ fn backward<S: Simd>(
             taps: layer.kernel_size,
             inputs: layer.outputs,
             outputs: layer.inputs,
-            left: layer.kernel_size - 1 - layer.left(),
+            dilation: layer.dilation,
+            left: layer.right(),
             kernel: &flipped,
-            epilogue: Epilogue::Mask(input),
+            epilogue: match network.layers[i - 1].activation {
+                Activation::Relu => Epilogue::Mask(input),
+                _ => Epilogue::Sum,
+            },
         };
         convolution.apply(simd, layout, after, &mut before[start..]);
+        // A mask has done so.
+        if let Epilogue::Sum = convolution.epilogue {
+            clear_beyond_last_step(layout, layer.inputs, &mut before[start..]);
+        }
+    }
+}
+
+/// Beyond the last step of its input a layer must find zeros.
+fn clear_beyond_last_step(layout: Layout, channels: usize, values: &mut [f32]) {
+    for channel in 0..channels {
+        values[channel * layout.stride + layout.margin..][layout.steps..layout.padded].fill(0.0);
     }
 }
 
 /// A layer's kernel for the way back: taps in reverse order, inputs and outputs exchanged.
-fn flip_kernel(layer: &Layer, kernel: &[f32], flipped: &mut Vec<f32>) {
+fn flip_kernel(layer: &NetworkLayer, kernel: &[f32], flipped: &mut Vec<f32>) {
     flipped.clear();
     for tap in (0..layer.kernel_size).rev() {
         for output in 0..layer.outputs {
@@ -337,6 +347,8 @@ enum Epilogue<'a> {
     Relu(&'a [f32]),
     /// A bias is added.
     Linear(&'a [f32]),
+    /// Nothing.
+    Sum,
     /// The sums become 0 where these activations are 0: the derivative of the ReLU.
     Mask(&'a [f32]),
 }
@@ -346,7 +358,9 @@ struct Convolution<'a> {
     taps: usize,
     inputs: usize,
     outputs: usize,
-    /// Taps before the present step.
+    /// Steps from one tap to the next.
+    dilation: usize,
+    /// Steps from the first tap to the present step.
     left: usize,
     /// Indexed by tap, input and output.
     kernel: &'a [f32],
@@ -406,7 +420,7 @@ impl Convolution<'_> {
         }
         let mut weight = first;
         for tap in 0..self.taps {
-            let mut from = layout.margin + t + tap - self.left;
+            let mut from = layout.margin + t + tap * self.dilation - self.left;
             for _ in 0..self.inputs {
                 let values = &input[from..from + VECTORS * S::f32s::LEN];
                 let weights = &self.kernel[weight..weight + N];
@@ -432,7 +446,7 @@ impl Convolution<'_> {
         let zero = S::f32s::splat(simd, 0.0);
         match self.epilogue {
             Epilogue::Relu(_) => sum.simd_lt(zero).select(zero, sum),
-            Epilogue::Linear(_) => sum,
+            Epilogue::Linear(_) | Epilogue::Sum => sum,
             Epilogue::Mask(activations) => load(simd, activations, at).simd_le(zero).select(zero, sum),
         }
     }
@@ -442,7 +456,7 @@ impl Convolution<'_> {
 #[inline(always)]
 fn weight_gradient<S: Simd>(
     simd: S,
-    layer: &Layer,
+    layer: &NetworkLayer,
     layout: Layout,
     input: &[f32],
     error: &[f32],
@@ -464,7 +478,7 @@ fn weight_gradient<S: Simd>(
 
 /// A layer's gradient over some steps, for the output channels from `first` on.
 struct WeightGradient<'a> {
-    layer: &'a Layer,
+    layer: &'a NetworkLayer,
     layout: Layout,
     input: &'a [f32],
     error: &'a [f32],
@@ -536,7 +550,7 @@ impl WeightGradient<'_> {
     #[inline(always)]
     fn input_at(&self, row: usize) -> usize {
         let (tap, channel) = (row / self.layer.inputs, row % self.layer.inputs);
-        channel * self.layout.stride + self.layout.margin + self.steps.start + tap - self.layer.left()
+        channel * self.layout.stride + self.layout.margin + self.steps.start + tap * self.layer.dilation - self.layer.left()
     }
 
     /// Where the error of an output channel at step `t` is.

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Executor, Samples, Segment};
-use crate::model::{forward, forward_with, from_tensor, to_tensor};
+use crate::model::{Activation, NetworkLayer, forward, forward_with, from_tensor, to_tensor};
 use crate::{Error, Result};
 
 impl Executor {
@@ -17,13 +17,13 @@ impl Executor {
         let gather = |values: &[f32], length: usize| -> Vec<f32> {
             rows.iter().flat_map(|&row| &values[row * length..(row + 1) * length]).copied().collect()
         };
-        let Samples { steps, channels, .. } = *samples;
-        let (x, y) = (gather(&samples.x, steps * channels), gather(&samples.y, steps));
+        let Samples { steps, channels, outputs, .. } = *samples;
+        let (x, y) = (gather(&samples.x, steps * channels), gather(&samples.y, steps * outputs));
         let compute = || {
             let weights = self.tensors(weights, true)?;
             let x = to_tensor(&x, &[rows.len(), steps, channels], self.device)?;
-            let y = to_tensor(&y, &[rows.len(), steps, 1], self.device)?;
-            let error = forward(&weights, &x)?.f_sub(&y)?.f_square()?.f_sum(Kind::Float)?;
+            let y = to_tensor(&y, &[rows.len(), steps, outputs], self.device)?;
+            let error = forward(&self.network, &weights, &x)?.f_sub(&y)?.f_square()?.f_sum(Kind::Float)?;
             let mut gradient = Vec::new();
             for part in Tensor::f_run_backward(&[&error], &weights, false, false)? {
                 gradient.extend(from_tensor(&part)?);
@@ -37,13 +37,13 @@ impl Executor {
     pub(super) fn libtorch_predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<Vec<f32>> {
         let compute = || {
             let (x, start) = self.with_surroundings(samples, segment)?;
-            let y = forward(&self.tensors(weights, false)?, &x)?;
+            let y = forward(&self.network, &self.tensors(weights, false)?, &x)?;
             from_tensor(&y.f_narrow(1, start, segment.steps.len() as i64)?)
         };
         compute().map_err(Error::torch("apply the model"))
     }
 
-    /// Marks the units of each convolution that are above 0 somewhere in a segment.
+    /// Marks the units of each ReLU layer that are above 0 somewhere in a segment.
     pub(super) fn find_active(
         &self,
         weights: &[f32],
@@ -55,14 +55,17 @@ impl Executor {
             let (x, start) = self.with_surroundings(samples, segment)?;
             let (count, steps, _) = x.size3()?;
             let mut layers = active.iter_mut();
-            let mut mark = |h: &Tensor| {
+            let mut mark = |layer: &NetworkLayer, h: &Tensor| {
+                if layer.activation != Activation::Relu {
+                    return Ok(());
+                }
                 let h = h.f_reshape([-1, count, steps])?.f_narrow(2, start, segment.steps.len() as i64)?;
                 let largest = from_tensor(&h.f_amax([1, 2], false)?)?;
                 let units = layers.next().into_iter().flatten();
                 units.zip(largest).for_each(|(active, largest)| *active |= largest > 0.0);
                 Ok(())
             };
-            forward_with(&self.tensors(weights, false)?, &x, &mut mark)
+            forward_with(&self.network, &self.tensors(weights, false)?, &x, &mut mark)
         };
         compute().map(|_| ()).map_err(Error::torch("apply the model"))
     }
@@ -75,7 +78,7 @@ impl Executor {
         segment: &Segment,
     ) -> std::result::Result<(Tensor, i64), tch::TchError> {
         let Samples { steps, channels, .. } = *samples;
-        let (before, after) = self.reach();
+        let (before, after) = self.network.reach();
         let start = segment.steps.start.saturating_sub(before);
         let end = steps.min(segment.steps.end + after);
         let mut x = Vec::with_capacity(segment.samples.len() * (end - start) * channels);
@@ -87,7 +90,8 @@ impl Executor {
     }
 
     fn tensors(&self, weights: &[f32], requires_grad: bool) -> std::result::Result<Vec<Tensor>, tch::TchError> {
-        self.variables
+        let variables = self.network.variables();
+        variables
             .iter()
             .map(|variable| {
                 let tensor = to_tensor(&weights[variable.range.clone()], &variable.shape, self.device)?;

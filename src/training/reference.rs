@@ -2,72 +2,94 @@
 
 use rand_mt::Mt64;
 
-use super::{Executor, Samples, Segment, fused};
-use crate::model::{Device, ModelOptions, Variable, variables};
+use super::fused::Fused;
+use super::{Executor, Samples, Segment};
+use crate::model::{
+    Activation, Conv1D, Dense, Device, InputLayer, Layer, Network, NetworkLayer, Padding, TimeDistributed,
+};
 use crate::simd::SimdLevel;
 
-/// Output, sum of squared errors and its gradient for one sample of `x` (steps, channels) and `y` (steps).
-fn reference(variables: &[Variable], weights: &[f64], x: &[f64], y: &[f64]) -> (Vec<f64>, f64, Vec<f64>) {
-    let steps = y.len();
+/// Output, sum of squared errors and its gradient for one sample of `x` (steps, channels) and `y` (steps, outputs).
+fn reference(network: &Network, weights: &[f64], x: &[f64], y: &[f64]) -> (Vec<f64>, f64, Vec<f64>) {
     let mut layers = vec![x.to_vec()];
-    for pair in variables.chunks(2) {
-        let (kernel_size, inputs, outputs, left) = sizes(&pair[0]);
-        let (kernel, bias) = (&weights[pair[0].range.clone()], &weights[pair[1].range.clone()]);
-        let h = &layers[layers.len() - 1];
-        let mut next = vec![0.0; steps * outputs];
-        for t in 0..steps {
-            for o in 0..outputs {
-                let mut sum = bias[o];
-                for j in 0..kernel_size {
-                    let Some(s) = (t + j).checked_sub(left).filter(|&s| s < steps) else { continue };
-                    for c in 0..inputs {
-                        sum += h[s * inputs + c] * kernel[(j * inputs + c) * outputs + o];
-                    }
-                }
-                next[t * outputs + o] = if is_linear(&pair[0]) { sum } else { sum.max(0.0) };
-            }
-        }
-        layers.push(next);
+    for layer in &network.layers {
+        layers.push(forward(layer, weights, &layers[layers.len() - 1]));
     }
     let output = layers[layers.len() - 1].clone();
     let error = output.iter().zip(y).map(|(p, y)| (p - y) * (p - y)).sum();
 
     let mut gradient = vec![0.0; weights.len()];
     let mut delta: Vec<f64> = output.iter().zip(y).map(|(p, y)| 2.0 * (p - y)).collect();
-    for (i, pair) in variables.chunks(2).enumerate().rev() {
-        let (kernel_size, inputs, outputs, left) = sizes(&pair[0]);
-        let mut previous = vec![0.0; steps * inputs];
-        for t in 0..steps {
-            for o in 0..outputs {
-                let d = delta[t * outputs + o];
-                if !is_linear(&pair[0]) && layers[i + 1][t * outputs + o] <= 0.0 {
-                    continue;
-                }
-                gradient[pair[1].range.start + o] += d;
-                for j in 0..kernel_size {
-                    let Some(s) = (t + j).checked_sub(left).filter(|&s| s < steps) else { continue };
-                    for c in 0..inputs {
-                        let k = pair[0].range.start + (j * inputs + c) * outputs + o;
-                        gradient[k] += d * layers[i][s * inputs + c];
-                        previous[s * inputs + c] += d * weights[k];
-                    }
-                }
-            }
-        }
-        delta = previous;
+    for (i, layer) in network.layers.iter().enumerate().rev() {
+        delta = backward(layer, weights, &layers[i], &layers[i + 1], &delta, &mut gradient);
     }
     (output, error, gradient)
 }
 
-fn sizes(kernel: &Variable) -> (usize, usize, usize, usize) {
-    match kernel.shape[..] {
-        [kernel_size, inputs, outputs] => (kernel_size, inputs, outputs, (kernel_size - 1) / 2),
-        _ => (1, kernel.shape[0], kernel.shape[1], 0),
+/// The output (steps, outputs) of a layer, from its input (steps, inputs).
+fn forward(layer: &NetworkLayer, weights: &[f64], input: &[f64]) -> Vec<f64> {
+    let (inputs, outputs, steps) = (layer.inputs, layer.outputs, input.len() / layer.inputs);
+    let (kernel, bias) = (&weights[layer.kernel.clone()], &weights[layer.bias.clone()]);
+    let mut output = vec![0.0; steps * outputs];
+    for t in 0..steps {
+        for o in 0..outputs {
+            let mut sum = bias[o];
+            for (j, s) in taps(layer, t, steps) {
+                for c in 0..inputs {
+                    sum += input[s * inputs + c] * kernel[(j * inputs + c) * outputs + o];
+                }
+            }
+            output[t * outputs + o] = match layer.activation {
+                Activation::Linear => sum,
+                Activation::Relu => sum.max(0.0),
+                Activation::Tanh => sum.tanh(),
+                Activation::Sigmoid => 1.0 / (1.0 + (-sum).exp()),
+            };
+        }
     }
+    output
 }
 
-fn is_linear(kernel: &Variable) -> bool {
-    kernel.shape.len() == 2
+/// From the derivatives with respect to a layer's output to those with respect to its input. Those with respect to its
+/// weights are added to `gradient`.
+fn backward(
+    layer: &NetworkLayer,
+    weights: &[f64],
+    input: &[f64],
+    output: &[f64],
+    delta: &[f64],
+    gradient: &mut [f64],
+) -> Vec<f64> {
+    let (inputs, outputs, steps) = (layer.inputs, layer.outputs, input.len() / layer.inputs);
+    let mut previous = vec![0.0; input.len()];
+    for t in 0..steps {
+        for o in 0..outputs {
+            let h = output[t * outputs + o];
+            let slope = match layer.activation {
+                Activation::Linear => 1.0,
+                Activation::Relu => f64::from(h > 0.0),
+                Activation::Tanh => 1.0 - h * h,
+                Activation::Sigmoid => h * (1.0 - h),
+            };
+            let d = delta[t * outputs + o] * slope;
+            gradient[layer.bias.start + o] += d;
+            for (j, s) in taps(layer, t, steps) {
+                for c in 0..inputs {
+                    let k = layer.kernel.start + (j * inputs + c) * outputs + o;
+                    gradient[k] += d * input[s * inputs + c];
+                    previous[s * inputs + c] += d * weights[k];
+                }
+            }
+        }
+    }
+    previous
+}
+
+/// The taps of a kernel that lie within a sample at step `t`, each with the step that it covers.
+fn taps(layer: &NetworkLayer, t: usize, steps: usize) -> impl Iterator<Item = (usize, usize)> {
+    let (left, dilation) = (layer.left(), layer.dilation);
+    let covered = move |j: usize| Some((j, (t + j * dilation).checked_sub(left).filter(|&s| s < steps)?));
+    (0..layer.kernel_size).filter_map(covered)
 }
 
 /// Largest difference, relative to the largest value.
@@ -76,88 +98,141 @@ fn difference(found: impl Iterator<Item = f32>, expected: &[f64]) -> f64 {
     found.zip(expected).map(|(f, e)| (f64::from(f) - e).abs()).fold(0.0, f64::max) / scale
 }
 
-/// The gradient above is that of the error above.
-#[test]
-fn gradient_is_the_difference_quotient() {
-    let options = ModelOptions { layer_sizes: vec![3, 2], kernel_sizes: vec![4, 3], ..ModelOptions::default() };
-    let variables = variables(&options);
-    let mut random = Mt64::new(5);
-    let mut draw = |_: usize| (random.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
-    let params = variables[variables.len() - 1].range.end;
-    let weights: Vec<f64> = (0..params).map(&mut draw).collect();
-    let (x, y): (Vec<f64>, Vec<f64>) = (0..20).map(|i| (draw(i), draw(i))).unzip();
-    let (_, _, gradient) = reference(&variables, &weights, &x, &y);
-    for i in 0..params {
-        let error = |shift: f64| {
-            let mut weights = weights.clone();
-            weights[i] += shift;
-            reference(&variables, &weights, &x, &y).1
-        };
-        let quotient = (error(1e-6) - error(-1e-6)) / 2e-6;
-        assert!((quotient - gradient[i]).abs() < 1e-4, "weight {i}: {quotient} and {}", gradient[i]);
+/// Random numbers.
+struct Draw(Mt64);
+
+impl Draw {
+    fn below(&mut self, n: usize) -> usize {
+        (self.0.next_u64() % n as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
+    }
+
+    /// Numbers from -1 to 1.
+    fn floats(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| (self.0.next_u64() >> 40) as f32 / 8_388_608.0 - 1.0).collect()
+    }
+
+    /// A network of so many layers, with any of these activations.
+    fn network(&mut self, layers: usize, activations: &[Activation]) -> Network {
+        let mut found: Vec<Layer> = vec![InputLayer::new(1 + self.below(3)).into()];
+        for nth in 0..layers {
+            let (outputs, activation) = (1 + self.below(9), self.one_of(activations));
+            if nth + 1 == layers || self.below(8) == 0 {
+                found.push(TimeDistributed(Dense::new(outputs).activation(activation)).into());
+                continue;
+            }
+            let layer = Conv1D::new(outputs, 1 + self.below(12)).dilation_rate(1 + self.below(3));
+            let padding = self.one_of(&[Padding::Same, Padding::Causal]);
+            found.push(layer.padding(padding).activation(activation).into());
+        }
+        Network::new(&found)
     }
 }
 
-/// Every engine and set of instructions, on random models and samples of every length around the vectors' and beyond.
+fn doubles(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
+/// The gradient above is that of the error above.
 #[test]
-fn engines_agree_with_the_reference() {
-    let mut random = Mt64::new(7);
-    for case in 0..80 {
-        let mut below = |n: u64| (random.next_u64() % n) as usize;
-        let layers = 1 + case % 5;
-        let options = ModelOptions {
-            layer_sizes: (0..layers).map(|_| 1 + below(9)).collect(),
-            kernel_sizes: (0..layers).map(|_| 1 + below(12)).collect(),
-            input_channels: 1 + below(3),
-            ..ModelOptions::default()
-        };
-        let (count, steps) = match case % 8 {
-            0 => (1, 5000),
-            1 => (130, 1 + below(20)),
-            2 => (3, 1 + below(3)),
-            _ => (1 + below(4), 1 + below(300)),
-        };
-        let variables = variables(&options);
-        let params = variables[variables.len() - 1].range.end;
-        let mut draws =
-            |n: usize| -> Vec<f32> { (0..n).map(|_| (random.next_u64() >> 40) as f32 / 8_388_608.0 - 1.0).collect() };
-        let weights = draws(params);
-        let (x, y) = (draws(count * steps * options.input_channels), draws(count * steps));
-        let samples = Samples { x, y, count, steps, channels: options.input_channels };
+fn gradient_is_the_difference_quotient() {
+    let mut draw = Draw(Mt64::new(5));
+    for activation in [Activation::Linear, Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
+        let network = draw.network(3, &[activation]);
+        let weights = doubles(&draw.floats(network.params()));
+        let x = doubles(&draw.floats(20 * network.inputs()));
+        let y = doubles(&draw.floats(20 * network.outputs()));
+        let (_, _, gradient) = reference(&network, &weights, &x, &y);
+        for i in 0..weights.len() {
+            let error = |shift: f64| {
+                let mut weights = weights.clone();
+                weights[i] += shift;
+                reference(&network, &weights, &x, &y).1
+            };
+            let quotient = (error(1e-6) - error(-1e-6)) / 2e-6;
+            let far = (quotient - gradient[i]).abs();
+            assert!(far < 1e-4 * gradient[i].abs().max(1.0), "{network:?}, weight {i}: {quotient} and {}", gradient[i]);
+        }
+    }
+}
+
+/// A network, its weights and data, and what the reference finds for them.
+struct Case {
+    network: Network,
+    weights: Vec<f32>,
+    samples: Samples,
+    segment: Segment,
+    /// Output of the segment, squared error and gradient of all samples.
+    outputs: Vec<f64>,
+    error: f64,
+    gradient: Vec<f64>,
+}
+
+impl Case {
+    /// `count` samples of `steps` steps.
+    fn new(network: Network, count: usize, steps: usize, draw: &mut Draw) -> Self {
+        let weights = draw.floats(network.params());
+        let (channels, outputs) = (network.inputs(), network.outputs());
+        let (x, y) = (draw.floats(count * steps * channels), draw.floats(count * steps * outputs));
+        let samples = Samples { x, y, count, steps, channels, outputs };
         // A third of the way in, to start and end within the sample as well.
         let segment = Segment { samples: 0..count, steps: steps / 3..steps };
-        let rows: Vec<usize> = (0..count).rev().collect();
-
-        let doubles = |values: &[f32]| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
-        let exact_weights = doubles(&weights);
-        let (mut outputs, mut error_sum, mut gradient_sum) = (Vec::new(), 0.0, vec![0.0; params]);
+        let gradient = vec![0.0; network.params()];
+        let mut case = Case { network, weights, samples, segment, outputs: Vec::new(), error: 0.0, gradient };
         for i in 0..count {
-            let x = doubles(&samples.x[i * steps * samples.channels..(i + 1) * steps * samples.channels]);
-            let y = doubles(&samples.y[i * steps..(i + 1) * steps]);
-            let (output, error, gradient) = reference(&variables, &exact_weights, &x, &y);
-            outputs.extend_from_slice(&output[steps / 3..]);
-            error_sum += error;
-            gradient_sum.iter_mut().zip(gradient).for_each(|(sum, part)| *sum += part);
+            let x = doubles(&case.samples.x[i * steps * channels..(i + 1) * steps * channels]);
+            let y = doubles(&case.samples.y[i * steps * outputs..(i + 1) * steps * outputs]);
+            let (output, error, gradient) = reference(&case.network, &doubles(&case.weights), &x, &y);
+            case.outputs.extend_from_slice(&output[steps / 3 * outputs..]);
+            case.error += error;
+            case.gradient.iter_mut().zip(gradient).for_each(|(sum, part)| *sum += part);
         }
+        case
+    }
 
-        let libtorch = Executor { variables: variables.clone(), device: Device::Cpu, fused: None };
-        let engines = SimdLevel::available().into_iter().map(|level| {
-            let fused = Some(fused::Network::new(&variables, level));
-            (level.name(), Executor { variables: variables.clone(), device: Device::Cpu, fused })
-        });
-        for (name, engine) in engines.chain([("libtorch", libtorch)]) {
-            let what = format!("{name}: {options:?}, {count} samples of {steps} steps");
-            // Twice: the second time in memory that has been used. The bits must be the same.
-            let once = engine.gradient(&weights, &samples, &rows).unwrap();
-            for _ in 0..2 {
-                assert!(engine.gradient(&weights, &samples, &rows).unwrap() == once, "gradient again of {what}");
-                let predicted = engine.predict(&weights, &samples, &segment).unwrap();
-                let (error, gradient) = engine.gradient(&weights, &samples, &rows).unwrap();
-                assert_eq!(predicted.len(), outputs.len(), "{what}");
-                assert!(difference(predicted.into_iter(), &outputs) < 1e-5, "output of {what}");
-                assert!((error - error_sum).abs() < 1e-5 * error_sum, "error of {what}: {error} and {error_sum}");
-                let far = difference(gradient.into_iter(), &gradient_sum);
-                assert!(far < 1e-5, "gradient of {what}: {far}");
+    /// Compares an engine with the reference, `what` being its name.
+    fn check(&self, what: &str, engine: &Executor) {
+        let Case { network, weights, samples, segment, .. } = self;
+        let what = format!("{what}: {network:?}, {} samples of {} steps", samples.count, samples.steps);
+        let rows: Vec<usize> = (0..samples.count).rev().collect();
+        // Twice: the second time in memory that has been used. The bits must be the same.
+        let once = engine.gradient(weights, samples, &rows).unwrap();
+        for _ in 0..2 {
+            assert!(engine.gradient(weights, samples, &rows).unwrap() == once, "gradient again of {what}");
+            let predicted = engine.predict(weights, samples, segment).unwrap();
+            let (error, gradient) = engine.gradient(weights, samples, &rows).unwrap();
+            assert_eq!(predicted.len(), self.outputs.len(), "{what}");
+            assert!(difference(predicted.into_iter(), &self.outputs) < 1e-5, "output of {what}");
+            assert!((error - self.error).abs() < 1e-5 * self.error, "error of {what}: {error} and {}", self.error);
+            let far = difference(gradient.into_iter(), &self.gradient);
+            assert!(far < 1e-5, "gradient of {what}: {far}");
+        }
+    }
+}
+
+/// Every engine and set of instructions, on random networks and samples of every length around the vectors' and beyond.
+#[test]
+fn engines_agree_with_the_reference() {
+    let mut draw = Draw(Mt64::new(7));
+    for nth in 0..120 {
+        let all = [Activation::Relu, Activation::Linear, Activation::Tanh, Activation::Sigmoid];
+        // Every third one for libtorch alone.
+        let network = draw.network(1 + nth % 6, if nth % 3 == 0 { &all } else { &all[..2] });
+        let (count, steps) = match nth % 8 {
+            0 => (1, 5000),
+            1 => (130, 1 + draw.below(20)),
+            2 => (3, 1 + draw.below(3)),
+            _ => (1 + draw.below(4), 1 + draw.below(300)),
+        };
+        let case = Case::new(network, count, steps, &mut draw);
+        let executor = |fused| Executor { network: case.network.clone(), device: Device::Cpu, fused };
+        case.check("libtorch", &executor(None));
+        if case.network.not_fused().is_none() {
+            for level in SimdLevel::available() {
+                case.check(level.name(), &executor(Some(Fused::new(&case.network, level))));
             }
         }
     }

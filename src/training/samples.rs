@@ -14,7 +14,9 @@ pub(super) struct Samples {
     pub y: Vec<f32>,
     pub count: usize,
     pub steps: usize,
+    /// Values per step of `x`, and of `y`.
     pub channels: usize,
+    pub outputs: usize,
 }
 
 /// Consecutive samples, or a stretch of one long sample.
@@ -28,7 +30,7 @@ impl Samples {
     /// Checks shapes and values against the model. `names` are those of `x` and `y` in messages.
     pub fn new(model: &Model, x: &Array3<f64>, y: Option<&Array3<f64>>, names: [&str; 2]) -> Result<Self> {
         let (count, steps, channels) = x.dim();
-        let expected = model.options().input_channels;
+        let (expected, outputs) = (model.network.inputs(), model.network.outputs());
         if channels != expected {
             let remedy = "the last axis holds the values of one time step";
             return Err(shape_error(names[0], format!("(samples, steps, {expected})"), x, remedy));
@@ -37,13 +39,14 @@ impl Samples {
             let remedy = "at least one sample and one time step are needed";
             return Err(shape_error(names[0], format!("(1 or more, 1 or more, {expected})"), x, remedy));
         }
-        if let Some(y) = y.filter(|y| y.dim() != (count, steps, 1)) {
-            let remedy = format!("it needs as many samples and steps as {}, and one value per step", names[0]);
-            return Err(shape_error(names[1], format!("({count}, {steps}, 1)"), y, &remedy));
+        if let Some(y) = y.filter(|y| y.dim() != (count, steps, outputs)) {
+            let values = if outputs == 1 { "one value".to_string() } else { format!("{outputs} values") };
+            let remedy = format!("it needs as many samples and steps as {}, and {values} per step", names[0]);
+            return Err(shape_error(names[1], format!("({count}, {steps}, {outputs})"), y, &remedy));
         }
         let x = to_f32(names[0], x)?;
         let y = y.map_or(Ok(Vec::new()), |y| to_f32(names[1], y))?;
-        Ok(Samples { x, y, count, steps, channels })
+        Ok(Samples { x, y, count, steps, channels, outputs })
     }
 }
 

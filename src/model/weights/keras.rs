@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use hdf5::types::VarLenUnicode;
 use ndarray::ArrayView;
 
-use super::{Contents, Dataset, Format, TRAINING};
+use super::{Contents, Dataset, Format, TRAINING, is_dense};
 use crate::files::hdf5_text;
-use crate::model::options::MAX_PARAMS;
-use crate::model::{Adam, Variable};
+use crate::model::{Adam, MAX_PARAMS, Variable};
 
 /// Groups below this depth are not part of a model that [`generate_model`](crate::model::generate_model) builds.
 const MAX_DEPTH: usize = 8;
@@ -91,9 +90,10 @@ fn write_layers(file: &hdf5::File, variables: &[Variable]) -> hdf5::Result<()> {
         let group = format!("layers/{layer}");
         file.create_group(&group)?;
         create_named_group(file, &format!("{group}/vars"), layer)?;
-        if layer == "time_distributed" {
+        if is_dense(layer) {
             file.create_group(&format!("{group}/layer"))?;
-            create_named_group(file, &format!("{group}/layer/vars"), "dense")?;
+            let name = layer.replace("time_distributed", "dense");
+            create_named_group(file, &format!("{group}/layer/vars"), &name)?;
         }
     }
     Ok(())

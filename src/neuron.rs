@@ -362,9 +362,7 @@ impl HhPscAlpha {
     /// Checks parameters and steps.
     pub(crate) fn check(&self, dt_current_ms: f64, resolution_ms: f64) -> Result<Timing> {
         self.validate()?;
-        let steps_per_value = whole_steps("dt_current_ms", dt_current_ms, resolution_ms)?;
-        let onset_steps = steps_per_value + whole_steps("delay", DELAY_MS, resolution_ms)?;
-        Ok(Timing { resolution_ms, steps_per_value, onset_steps })
+        Timing::new(dt_current_ms, resolution_ms)
     }
 
     /// NEST's simulation through one value of the potential: from state `y` to the one that the value is read from.
@@ -436,6 +434,21 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
+    fn new(dt_current_ms: f64, resolution_ms: f64) -> Result<Self> {
+        if !(dt_current_ms > 0.0 && dt_current_ms.is_finite()) {
+            return Err(Error::parameter("dt_current_ms", dt_current_ms, "give a time above 0, in ms"));
+        }
+        let steps = [dt_current_ms, DELAY_MS].map(|duration_ms| whole_steps(duration_ms, resolution_ms));
+        let [Some(steps_per_value), Some(delay_steps)] = steps else {
+            let remedy = format!(
+                "give a time step that divides dt_current_ms, the time between two values of the current \
+                 ({dt_current_ms} ms), and the delay of {DELAY_MS} ms"
+            );
+            return Err(Error::parameter("resolution_ms", resolution_ms, remedy));
+        };
+        Ok(Timing { resolution_ms, steps_per_value, onset_steps: steps_per_value + delay_steps })
+    }
+
     /// The current (pA) that acts during one of NEST's steps.
     fn current_in_step(self, step: usize, current_pa: &[f64]) -> f64 {
         if step < self.onset_steps { 0.0 } else { current_pa[(step - self.onset_steps) / self.steps_per_value] }
@@ -500,20 +513,10 @@ fn time_ms(steps: usize, resolution_ms: f64) -> f64 {
     (steps as f64 * resolution_ms * 1e9).round() / 1e9
 }
 
-/// How often `step_ms` goes into `duration_ms`, which must be a whole number of times and at least once.
-///
-/// # Errors
-/// [`Error::Parameter`] under the given name.
-pub fn whole_steps(name: &str, duration_ms: f64, step_ms: f64) -> Result<usize> {
+/// The number of steps of `step_ms` in `duration_ms`; `None` unless it is a whole number of 1 or more.
+pub(crate) fn whole_steps(duration_ms: f64, step_ms: f64) -> Option<usize> {
     let count = (duration_ms / step_ms).round();
     let whole =
         step_ms > 0.0 && (1.0..1e15).contains(&count) && (count * step_ms - duration_ms).abs() < 1e-9 * duration_ms;
-    if !whole {
-        return Err(Error::parameter(
-            name,
-            duration_ms,
-            format!("give a whole multiple of the time step {step_ms} ms"),
-        ));
-    }
-    Ok(count as usize)
+    whole.then_some(count as usize)
 }

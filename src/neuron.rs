@@ -40,7 +40,7 @@ pub struct HhPscAlpha {
     pub E_L: f64,
     /// Constant current in addition to the injected one, pA.
     pub I_e: f64,
-    /// Refractory period: the time after a spike in which no further one is counted, ms. It does not clamp the potential.
+    /// Refractory period after a spike, in which no further one is counted, ms. It does not clamp the potential.
     pub t_ref: f64,
 }
 

@@ -6,7 +6,10 @@ pub use crate::dataset::{
 pub use crate::error::{Error, Result};
 pub use crate::figure::{Figure, Share, Slider, Svg, subplots};
 #[cfg(feature = "model")]
-pub use crate::model::{Device, Engine, Model, ModelOptions, devices, generate_model, trained_model};
+pub use crate::model::{
+    Activation, Adam, Conv1D, Dense, Device, Engine, InputLayer, Loss, Model, ModelOptions, Padding, Sequential,
+    TimeDistributed, devices, generate_model, l2, trained_model,
+};
 pub use crate::neuron::{HhPscAlpha, Response};
 pub use crate::notebook::Show;
 pub use crate::progress::Progress;

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use hhnet::Error;
 use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
-use hhnet::model::{Device, Model, ModelOptions, device, generate_model, trained_model};
+use hhnet::model::{
+    Activation, Adam, Conv1D, Dense, Device, InputLayer, Layer, Loss, Model, ModelOptions, Padding, Sequential,
+    TimeDistributed, device, generate_model, l2, trained_model,
+};
 use hhnet::ndarray::{Array3, ArrayD};
 use hhnet::simd::SimdLevel;
 use hhnet::training::FitOptions;
@@ -469,6 +472,92 @@ fn the_state_of_another_optimizer_is_left_out() {
     let without = damaged(&|file| file.unlink("optimizer").unwrap(), &path).unwrap();
     assert_eq!(without.iterations(), 0);
     assert_eq!(without.get_weights().unwrap(), model.get_weights().unwrap());
+}
+
+#[test]
+fn layers_out_of_range_are_named() {
+    let input = || InputLayer::new(1);
+    let compile = |layers: Vec<Layer>| {
+        let mut model = Sequential::new(1);
+        layers.into_iter().for_each(|layer| _ = model.add(layer));
+        model.compile(Adam::new(0.001), Loss::Mse).unwrap_err().to_string()
+    };
+    let conv = || Conv1D::new(2, 3);
+    let cases: [(Vec<Layer>, &str); 11] = [
+        (vec![], "model = : add an InputLayer first"),
+        (vec![conv().into()], "model = Conv1D(2, 3, same, linear): add an InputLayer first"),
+        (vec![input().into()], "model = InputLayer(1): add a Conv1D or a TimeDistributed layer"),
+        (vec![input().into(), input().into()], "add one InputLayer only"),
+        (vec![InputLayer::new(0).into(), conv().into()], "input_1: channels = 0: give 1 to 65536"),
+        (vec![input().into(), conv().into(), Conv1D::new(0, 1).into()], "conv1d_1: filters = 0: give 1 to 65536"),
+        (vec![input().into(), Conv1D::new(1, 0).into()], "conv1d: kernel_size = 0"),
+        (vec![input().into(), conv().dilation_rate(usize::MAX).into()], "conv1d: dilation_rate = 1844"),
+        (vec![input().into(), conv().dilation_rate(60_000).into()], "conv1d: dilation_rate = 60000: a kernel of 3"),
+        (vec![input().into(), conv().bias_regularizer(l2(-1.0)).into()], "conv1d: bias_regularizer l2 = -1"),
+        (vec![input().into(), TimeDistributed(Dense::new(0)).into()], "time_distributed: units = 0"),
+    ];
+    for (layers, expected) in cases {
+        let error = compile(layers);
+        assert!(error.starts_with(expected) || error.ends_with(expected), "{error}");
+    }
+    for (adam, expected) in [
+        (Adam::new(0.0), "Adam: learning_rate = 0"),
+        (Adam::new(0.1).beta_1(1.0), "Adam: beta_1 = 1: "),
+        (Adam::new(0.1).beta_2(-0.1), "Adam: beta_2 = -0.1"),
+        (Adam::new(0.1).epsilon(0.0), "Adam: epsilon = 0"),
+    ] {
+        let mut model = Sequential::new(1);
+        model.add(input()).add(conv());
+        let error = model.compile(adam, Loss::Mse).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn layers_unlike_the_originals_are_described() {
+    let mut model = Sequential::new(1);
+    model.add(InputLayer::new(1));
+    model.add(Conv1D::new(4, 3).padding(Padding::Causal).dilation_rate(2).activation(Activation::Tanh));
+    model.add(TimeDistributed(Dense::new(5).activation(Activation::Sigmoid))).add(TimeDistributed(Dense::new(3)));
+    let model = model.compile(Adam::new(0.001), Loss::Mse).unwrap();
+    let details: Vec<String> = model.layers().into_iter().map(|layer| layer.details).collect();
+    assert_eq!(details, ["", "causal, dilation 2, tanh", "sigmoid", ""]);
+    let summary = model.summary();
+    for line in [
+        "│ conv1d (Conv1D)                 │ (None, None, 4)        │            16 │\n\
+         │ causal, dilation 2, tanh        │                        │               │",
+        "│ time_distributed_1              │ (None, None, 3)        │            18 │",
+    ] {
+        assert!(summary.contains(line), "{summary}");
+    }
+    assert!(model.graph().as_str().contains("causal, dilation 2, tanh"));
+}
+
+#[test]
+fn files_of_any_layers_round_trip() {
+    let build = |seed: u64| {
+        let mut model = Sequential::new(seed);
+        model.add(InputLayer::new(2)).add(Conv1D::new(3, 2).padding(Padding::Causal));
+        model.add(TimeDistributed(Dense::new(4).activation(Activation::Tanh))).add(TimeDistributed(Dense::new(2)));
+        model.compile(Adam::new(0.002).beta_1(0.8), Loss::Mse).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = (Array3::ones((3, 7, 2)), Array3::zeros((3, 7, 2)));
+    let fit = |model: &mut Model| model.fit(&x, &y, None, &FitOptions { epochs: 2, ..FitOptions::default() }).unwrap();
+    for name in ["any.weights.h5", "any.safetensors"] {
+        let path = folder.path().join(name);
+        let (mut model, mut other) = (build(1), build(2));
+        fit(&mut model);
+        model.save_weights(&path, false).unwrap();
+        other.set_weights_from(&path).unwrap();
+        assert_eq!(
+            (fit(&mut model).loss, model.get_weights().unwrap()),
+            (fit(&mut other).loss, other.get_weights().unwrap())
+        );
+        // Such a file does not say what the layers are.
+        let error = Model::load_weights(&path).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("Sequential"), "{error}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::Result;
 /// One layer in a model's graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerNode {
-    /// Name and type, such as `conv1d: Conv1D`.
+    /// Name and type, such as `conv1d: Conv1D`. It may have two lines.
     pub name: String,
     /// The shape of what goes in, such as `(?, ?, 1)`.
     pub input: String,
@@ -82,7 +82,8 @@ fn cells(layer: &LayerNode) -> [f64; 3] {
     let font = Font::new();
     // An even number of pixels, so that the middle of a box is the middle of a pixel, as its sides are.
     let cell = |label: &str| 2.0 * (font.width(&printable(label), TEXT) / 2.0 + EDGE).ceil();
-    [cell(&layer.name), cell("output:"), cell(&layer.input).max(cell(&layer.output))]
+    let name = layer.name.split('\n').map(cell).fold(0.0, f64::max);
+    [name, cell("output:"), cell(&layer.input).max(cell(&layer.output))]
 }
 
 /// The box of a layer, from its left upper corner on.
@@ -107,7 +108,7 @@ fn draw_layer(area: &Area, layer: &LayerNode, cells: &[f64; 3], (left, top): (f6
     ];
     let style = style(TEXT).pos(Pos::new(HPos::Center, VPos::Center));
     for (text, x, y) in texts {
-        area.draw(&Text::new(printable(text), at(x, y), style.clone())).map_err(refused)?;
+        area.draw(&Text::new(text, at(x, y), style.clone())).map_err(refused)?;
     }
     Ok(())
 }

@@ -8,7 +8,11 @@ use crate::{Error, Result};
 impl Model {
     /// The layers with the shapes of their input and output, as a picture.
     pub fn graph(&self) -> Svg {
-        let node = |layer: LayerInfo| LayerNode::new(&layer.label, &layer.input, &layer.output);
+        let name = |layer: &LayerInfo| match &layer.details[..] {
+            "" => layer.label.clone(),
+            details => format!("{}\n{details}", layer.label),
+        };
+        let node = |layer: LayerInfo| LayerNode::new(&name(&layer), &layer.input, &layer.output);
         layer_graph(&self.layers().into_iter().map(node).collect::<Vec<_>>())
     }
 
@@ -31,8 +35,8 @@ impl Model {
         let [steps, inputs, outputs] = *weights[0].shape() else {
             return Err(Error::Figure("the model has no convolution whose kernels could be drawn".to_owned()));
         };
-        let left = (steps - 1) / 2;
-        let lags: Vec<f64> = (0..steps).map(|step| step as f64 - left as f64).collect();
+        let layer = &self.network.layers[0];
+        let lags: Vec<f64> = (0..steps).map(|j| (j * layer.dilation) as f64 - layer.left() as f64).collect();
         let mut figure = Figure::new();
         let axes = figure.axes(0, 0);
         for output in 0..outputs {

@@ -203,15 +203,22 @@ impl NetworkLayer {
             true => vec![self.inputs, self.outputs],
             false => vec![self.kernel_size, self.inputs, self.outputs],
         };
-        let variable =
-            |kind, shape, range: &Range<usize>| Variable { layer: self.name.clone(), kind, shape, range: range.clone() };
+        let variable = |kind, shape, range: &Range<usize>| Variable {
+            layer: self.name.clone(),
+            kind,
+            shape,
+            range: range.clone(),
+        };
         [variable("kernel", shape, &self.kernel), variable("bias", vec![self.outputs], &self.bias)]
     }
 
     fn info(&self) -> LayerInfo {
         let name = self.name.clone();
         let (kind, label) = if self.is_dense {
-            ("TimeDistributed", format!("{name}({}): TimeDistributed(Dense)", name.replace("time_distributed", "dense")))
+            (
+                "TimeDistributed",
+                format!("{name}({}): TimeDistributed(Dense)", name.replace("time_distributed", "dense")),
+            )
         } else {
             ("Conv1D", format!("{name}: Conv1D"))
         };

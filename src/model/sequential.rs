@@ -153,7 +153,8 @@ impl Sequential {
             }
             if let Some(layer) = network.not_fused() {
                 let (name, activation) = (&layer.name, layer.activation);
-                let remedy = format!("it does not compute {name}, whose activation is {activation}; use auto or libtorch");
+                let remedy =
+                    format!("it does not compute {name}, whose activation is {activation}; use auto or libtorch");
                 return Err(Error::parameter("engine", "fused", remedy));
             }
         }

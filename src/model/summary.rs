@@ -7,7 +7,8 @@ const WIDTHS: [usize; 3] = [33, 24, 15];
 
 impl Model {
     /// The model as Keras' `model.summary()` prints it: layers, output shapes (samples, steps, channels), numbers of
-    /// weights. As in Keras, the optimiser's variables are counted too once the model has been trained.
+    /// weights. Where padding, dilation or activation is not as in the original's layers, a line below the layer's name
+    /// says so. As in Keras, the optimiser's variables are counted too once the model has been trained.
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};
@@ -68,15 +69,19 @@ fn row(edge: &str, cells: [&str; 3]) -> String {
     format!("{edge} {name:<w0$} {edge} {shape:<w1$} {edge} {params:>w2$} {edge}")
 }
 
-/// A layer on one row, or on two if its name and kind do not fit on one.
+/// A layer on one row, or on two if its name and kind do not fit on one, and a row for its details.
 fn layer_rows(layer: &LayerInfo) -> Vec<String> {
     let (name, kind) = (&layer.name, format!("({})", layer.kind));
     let (shape, params) = (layer.output.replace('?', "None"), thousands(layer.params));
-    if name.len() + 1 + kind.len() <= WIDTHS[0] - 2 {
+    let mut rows = if name.len() + 1 + kind.len() <= WIDTHS[0] - 2 {
         vec![row("│", [&format!("{name} {kind}"), &shape, &params])]
     } else {
         vec![row("│", [name, &shape, &params]), row("│", [&kind, "", ""])]
+    };
+    if !layer.details.is_empty() {
+        rows.push(row("│", [&layer.details, "", ""]));
     }
+    rows
 }
 
 /// `1234567` as `1,234,567`.

@@ -336,7 +336,11 @@ impl Contents {
         differences.truncate(20);
         let more = if count > 20 { format!("; and {} more", count - 20) } else { String::new() };
         let problem = format!("the weights do not fit the model: {}{more}", differences.join("; "));
-        Err(Error::file(path, problem, "build the model with the file's layer and kernel sizes, or use another file"))
+        Err(Error::file(
+            path,
+            problem,
+            "build the model with the file's layers, with generate_model or Sequential, or use another file",
+        ))
     }
 
     /// The values of several datasets, one after the other.
@@ -383,7 +387,8 @@ impl Contents {
 }
 
 /// What to do about a file that cannot be used.
-const REMEDY: &str = "use a file with the weights of a model that generate_model builds, or write it again";
+const REMEDY: &str = "use a file with the weights of a model that generate_model builds, or build the model with \
+                      Sequential and call set_weights_from";
 
 fn read(path: &Path) -> Result<Contents> {
     match Format::of(path)? {

@@ -228,12 +228,43 @@ fn engines_agree_with_the_reference() {
             _ => (1 + draw.below(4), 1 + draw.below(300)),
         };
         let case = Case::new(network, count, steps, &mut draw);
-        let executor = |fused| Executor { network: case.network.clone(), device: Device::Cpu, fused };
-        case.check("libtorch", &executor(None));
-        if case.network.not_fused().is_none() {
-            for level in SimdLevel::available() {
-                case.check(level.name(), &executor(Some(Fused::new(&case.network, level))));
-            }
+        for (name, engine) in engines(&case.network) {
+            case.check(name, &engine);
         }
+    }
+}
+
+/// All that can compute a network: libtorch, and the fused engine with each set of instructions.
+fn engines(network: &Network) -> Vec<(&'static str, Executor)> {
+    let executor = |fused| Executor { network: network.clone(), device: Device::Cpu, fused };
+    let mut engines = vec![("libtorch", executor(None))];
+    if network.not_fused().is_none() {
+        let fused = |level: SimdLevel| (level.name(), executor(Some(Fused::new(network, level))));
+        engines.extend(SimdLevel::available().into_iter().map(fused));
+    }
+    engines
+}
+
+/// The larger of 0 and NaN would be 0.
+#[test]
+fn nan_passes_through_the_relu_in_every_engine() {
+    let layers = [
+        InputLayer::new(1).into(),
+        Conv1D::new(5, 3).activation(Activation::Relu).into(),
+        Conv1D::new(3, 4).activation(Activation::Relu).into(),
+        TimeDistributed(Dense::new(1)).into(),
+    ];
+    let network = Network::new(&layers);
+    let weights: Vec<f32> = (0..network.params()).map(|i| if i % 2 == 0 { 0.5 } else { -0.5 }).collect();
+    let (count, steps) = (1, 40);
+    let mut x = vec![1.0; steps];
+    x[20] = f32::NAN;
+    let samples = Samples { x, y: Vec::new(), count, steps, channels: 1, outputs: 1 };
+    let segment = Segment { samples: 0..count, steps: 0..steps };
+    for (name, engine) in engines(&network) {
+        let output = engine.predict(&weights, &samples, &segment).unwrap();
+        let nan: Vec<usize> = (0..steps).filter(|&t| output[t].is_nan()).collect();
+        // The steps whose output depends on that one through kernels of 3 and 4 steps.
+        assert_eq!(nan, (17..=22).collect::<Vec<_>>(), "{name}");
     }
 }

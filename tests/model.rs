@@ -554,9 +554,35 @@ fn files_of_any_layers_round_trip() {
             (fit(&mut model).loss, model.get_weights().unwrap()),
             (fit(&mut other).loss, other.get_weights().unwrap())
         );
-        // Such a file does not say what the layers are.
         let error = Model::load_weights(&path).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("Sequential"), "{error}");
+    }
+}
+
+/// Padding and activations show in no array: a file says which they are, and fits no other model.
+#[test]
+fn weights_are_not_read_into_other_layers() {
+    let build = |layer: Conv1D| {
+        let mut model = Sequential::new(1);
+        model.add(InputLayer::new(1)).add(layer).add(TimeDistributed(Dense::new(1)));
+        model.compile(Adam::new(0.001), Loss::Mse).unwrap()
+    };
+    let relu = Conv1D::new(2, 3).activation(Activation::Relu);
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["causal.weights.h5", "causal.safetensors"] {
+        let path = folder.path().join(name);
+        build(relu.padding(Padding::Causal)).save_weights(&path, false).unwrap();
+        let layers =
+            "its weights are those of InputLayer(1), Conv1D(2, 3, causal, relu), TimeDistributed(Dense(1, linear))";
+        for error in [
+            Model::load_weights(&path).unwrap_err(),
+            build(relu).set_weights_from(&path).unwrap_err(),
+            build(relu.padding(Padding::Causal).activation(Activation::Tanh)).set_weights_from(&path).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains(layers), "{error}");
+        }
+        let penalised = relu.padding(Padding::Causal).kernel_regularizer(l2(0.5));
+        build(penalised).set_weights_from(&path).unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use tch::Device;
 
 use super::adam::Adam;
 use super::device::check_device;
-use super::layers::{Layer, check_size};
+use super::layers::{Conv1D, Layer, check_size};
 use super::network::{Network, convolution_name, dense_name};
 use super::options::Engine;
 use super::{MAX_PARAMS, Model};
@@ -167,7 +167,8 @@ impl Sequential {
     }
 }
 
-/// The layers on one line, as `InputLayer(1), Conv1D(2, 11, same, relu), TimeDistributed(Dense(1, linear))`.
+/// The layers on one line, as `InputLayer(1), Conv1D(2, 11, same, relu), TimeDistributed(Dense(1, linear))`: what
+/// determines the output, for given weights.
 impl fmt::Display for Sequential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layers: Vec<String> = self.layers.iter().map(Layer::to_string).collect();
@@ -183,17 +184,12 @@ impl fmt::Display for Layer {
                 write!(f, "TimeDistributed(Dense({}, {}))", layer.0.units, layer.0.activation)
             }
             Layer::Conv1D(layer) => {
-                write!(f, "Conv1D({}, {}, {}", layer.filters, layer.kernel_size, layer.padding)?;
-                if layer.dilation_rate != 1 {
-                    write!(f, ", dilation {}", layer.dilation_rate)?;
+                let Conv1D { filters, kernel_size, padding, activation, .. } = layer;
+                write!(f, "Conv1D({filters}, {kernel_size}, {padding}, {activation}")?;
+                match layer.dilation_rate {
+                    1 => f.write_str(")"),
+                    rate => write!(f, ", dilation {rate})"),
                 }
-                write!(f, ", {}", layer.activation)?;
-                for (what, penalty) in [("kernel", layer.kernel_regularizer), ("bias", layer.bias_regularizer)] {
-                    if penalty.0 != 0.0 {
-                        write!(f, ", {what} l2 {}", penalty.0)?;
-                    }
-                }
-                f.write_str(")")
             }
         }
     }

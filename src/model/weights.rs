@@ -14,6 +14,9 @@
 //! /training                             only in a backup: see `src/training/backup.rs`
 //! ```
 //!
+//! Keras does not store padding, dilation and activations there. `Model::save_weights` writes the layers as the root's
+//! attribute `layers`, which Keras ignores, so that no file is read into another model.
+//!
 //! and a safetensors file the same arrays, in the same shapes, as `conv1d.kernel`, `conv1d.bias`, ...,
 //! `time_distributed.bias`, `optimizer.iterations`, `optimizer.learning_rate`, `optimizer.momentum.conv1d.kernel`,
 //! `optimizer.velocity.conv1d.kernel`, ...
@@ -26,12 +29,17 @@ use std::fs;
 use std::path::Path;
 
 use super::network::{convolution_name, dense_name};
-use super::{Adam, MAX_PARAMS, Model, ModelOptions, Network, Variable, check_weight, generate_model, is_learning_rate};
+use super::{
+    Adam, MAX_PARAMS, Model, ModelOptions, Network, Sequential, Variable, check_weight, generate_model,
+    is_learning_rate,
+};
 use crate::files::{NewFile, check_target, hdf5_error, open_hdf5, write_whole};
 use crate::{Error, Result};
 
 /// The largest safetensors file: weights, momentum and velocity, and what describes them.
 const MAX_BYTES: u64 = 12 * MAX_PARAMS as u64 + 1_000_000;
+/// The name of the attribute, or of the metadata, with the layers.
+const LAYERS: &str = "layers";
 /// The group in which a backup keeps the state of the training.
 pub(crate) const TRAINING: &str = "training";
 
@@ -65,7 +73,7 @@ impl Model {
         match Format::of(path)? {
             Format::Keras => self.save_keras(path, overwrite, &|_| Ok(())),
             Format::Safetensors => {
-                let bytes = safetensors::to_bytes(&self.variables(), &self.values()?, &self.adam)
+                let bytes = safetensors::to_bytes(&self.sequential, &self.variables(), &self.values()?, &self.adam)
                     .map_err(|error| Error::file(path, error, "choose another format"))?;
                 write_whole(path, overwrite, &bytes)
             }
@@ -92,7 +100,7 @@ impl Model {
         let values = self.values()?;
         let new = NewFile::create(path, overwrite)?;
         let file = new.create_hdf5()?;
-        keras::write(&file, &self.variables(), &values, &self.adam)
+        keras::write(&file, &self.sequential, &self.variables(), &values, &self.adam)
             .and_then(|()| more(&file))
             .and_then(|()| file.close())
             .map_err(hdf5_error(path, "write the weights"))?;
@@ -143,6 +151,7 @@ impl Model {
     fn set_contents(&mut self, path: &Path, contents: &Contents) -> Result<()> {
         let variables = self.variables();
         contents.check_fit(path, &variables)?;
+        contents.check_layers(path, &self.sequential)?;
         let names = variables.iter().map(|variable| contents.format.weight(&variable.layer, variable.kind));
         let values = contents.floats(path, names)?;
         let adam = contents.adam(path, &variables, &self.adam)?;
@@ -254,6 +263,8 @@ struct Contents {
     datasets: BTreeMap<String, Dataset>,
     /// Keras' name of the optimiser's class, such as `adam`.
     optimizer: Option<String>,
+    /// The layers, if [`Model::save_weights`] wrote the file: its arrays show neither padding nor activations.
+    layers: Option<String>,
 }
 
 impl Contents {
@@ -287,8 +298,21 @@ impl Contents {
             options.lr = Adam::new(rate.values[0]).learning_rate();
         }
         options.check().map_err(|error| Error::file(path, error, REMEDY))?;
-        self.check_fit(path, &Network::new(&options.sequential().layers).variables())?;
+        let sequential = options.sequential();
+        self.check_fit(path, &Network::new(&sequential.layers).variables())?;
+        self.check_layers(path, &sequential)?;
         Ok(options)
+    }
+
+    /// Compares the layers with those of the model.
+    fn check_layers(&self, path: &Path, model: &Sequential) -> Result<()> {
+        match &self.layers {
+            Some(layers) if *layers != model.to_string() => {
+                let problem = format!("its weights are those of {layers}, and the model is {model}");
+                Err(Error::file(path, problem, "build the file's layers with Sequential and call set_weights_from"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it holds Adam's state.

@@ -42,6 +42,7 @@ impl<'a> Backup<'a> {
             format!("shuffle: {}", options.shuffle),
             format!("seed: {}", options.seed),
             format!("model: {}", model.sequential()),
+            format!("penalties: {:?}", model.network.layers.iter().map(|layer| layer.penalties).collect::<Vec<_>>()),
             format!("data: {}", describe_data(train)),
             format!("validation data: {}", validation.map_or("none".to_string(), describe_data)),
             format!("callbacks: {}", callbacks.join(", ")),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use hdf5::types::VarLenUnicode;
 use ndarray::ArrayView;
 
-use super::{Contents, Dataset, Format, TRAINING, is_dense};
+use super::{Contents, Dataset, Format, LAYERS, TRAINING, is_dense};
 use crate::files::hdf5_text;
-use crate::model::{Adam, MAX_PARAMS, Variable};
+use crate::model::{Adam, MAX_PARAMS, Sequential, Variable};
 
 /// Groups below this depth are not part of a model that [`generate_model`](crate::model::generate_model) builds.
 const MAX_DEPTH: usize = 8;
@@ -23,7 +23,11 @@ pub(super) fn read(file: &hdf5::File) -> hdf5::Result<Contents> {
         }
         _ => None,
     };
-    Ok(Contents { format: Format::Keras, datasets, optimizer })
+    let layers = match file.attr(LAYERS) {
+        Ok(layers) => Some(layers.read_scalar::<VarLenUnicode>()?.to_string()),
+        Err(_) => None,
+    };
+    Ok(Contents { format: Format::Keras, datasets, optimizer, layers })
 }
 
 /// Adds all datasets in a group, and in the groups below it.
@@ -63,7 +67,15 @@ fn read_group(
 }
 
 /// Writes weights and optimiser state to a new file.
-pub(super) fn write(file: &hdf5::File, variables: &[Variable], values: &[f32], adam: &Adam) -> hdf5::Result<()> {
+pub(super) fn write(
+    file: &hdf5::File,
+    sequential: &Sequential,
+    variables: &[Variable],
+    values: &[f32],
+    adam: &Adam,
+) -> hdf5::Result<()> {
+    let layers = hdf5_text(&sequential.to_string())?;
+    file.new_attr::<VarLenUnicode>().create(LAYERS)?.write_scalar(&layers)?;
     write_layers(file, variables)?;
     for variable in variables {
         write_array(file, &Format::Keras.weight(&variable.layer, variable.kind), variable, values)?;

@@ -1,19 +1,21 @@
 //! Reads and writes safetensors files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
-use super::{Contents, Dataset, Format, REMEDY};
-use crate::model::{Adam, Variable};
+use super::{Contents, Dataset, Format, LAYERS, REMEDY};
+use crate::model::{Adam, Sequential, Variable};
 use crate::{Error, Result};
 
 /// The contents of a safetensors file with the given name. The crate checks the header: lengths, gaps, overlaps, sizes.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Contents> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| {
-        Error::file(path, format!("it is not a safetensors file ({} bytes): {error:?}", bytes.len()), REMEDY)
-    })?;
+    let damaged =
+        |error| Error::file(path, format!("it is not a safetensors file ({} bytes): {error:?}", bytes.len()), REMEDY);
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let layers = header.metadata().as_ref().and_then(|metadata| metadata.get(LAYERS)).cloned();
     let mut datasets = BTreeMap::new();
     let mut optimizer = None;
     for (name, tensor) in tensors.tensors() {
@@ -37,11 +39,12 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Contents> {
         }
         datasets.insert(name, Dataset { shape: tensor.shape().to_vec(), values });
     }
-    Ok(Contents { format: Format::Safetensors, datasets, optimizer })
+    Ok(Contents { format: Format::Safetensors, datasets, optimizer, layers })
 }
 
 /// Weights and optimiser state as a safetensors file.
 pub(super) fn to_bytes(
+    sequential: &Sequential,
     variables: &[Variable],
     values: &[f32],
     adam: &Adam,
@@ -68,5 +71,6 @@ pub(super) fn to_bytes(
     for (name, dtype, shape, bytes) in &arrays {
         views.push((name, TensorView::new(*dtype, shape.clone(), bytes)?));
     }
-    serialize(views, &None)
+    let metadata = HashMap::from([(LAYERS.to_string(), sequential.to_string())]);
+    serialize(views, &Some(metadata))
 }

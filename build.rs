@@ -1,5 +1,5 @@
-//! Tells the linker where the shared libraries are, so that programs and tests of this package find them without a library
-//! path in the environment.
+//! Tells the linker where the shared libraries are, so that programs and tests of this package find them without a
+//! library path in the environment.
 
 use std::env;
 

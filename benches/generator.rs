@@ -1,5 +1,6 @@
-//! Neuron-seconds per second: the two scalar forms, many neurons at once with each set of instructions, and the whole data set,
-//! on one thread and on all; the noise alone; and the share of what multiply-adds in the widest vectors could do.
+//! Neuron-seconds per second: the two scalar forms, many neurons at once with each set of instructions, and the whole
+//! data set, on one thread and on all; the noise alone; and the share of what multiply-adds in the widest vectors could
+//! do.
 //!
 //! `cargo bench --bench generator` runs all; with `-- --test` it takes few trials, to show that it works.
 
@@ -12,9 +13,10 @@ use hhnet::neuron::HhPscAlpha;
 use hhnet::simd::{Kernel, SimdLevel, dispatch_on};
 use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom};
 
-/// Floating-point operations of a fixed step in `src/neuron/batch.rs`, a multiply-add counted as two: in each of four stages 23
-/// for the rates (one of them the division), 15 for the potential's slope and 9 for the gates'; 56 to move the states; 84 to
-/// move the exponentials; 5 to check the step. What comes once for each value of the current is left out.
+/// Floating-point operations of a fixed step in `src/neuron/batch.rs`, a multiply-add counted as two: in each of four
+/// stages 23 for the rates (one of them the division), 15 for the potential's slope and 9 for the gates'; 56 to move
+/// the states; 84 to move the exponentials; 5 to check the step. What comes once for each value of the current is left
+/// out.
 const OPERATIONS_PER_STEP: f64 = 4.0 * (23.0 + 15.0 + 9.0) + 56.0 + 84.0 + 5.0;
 /// Of 0.2 ms.
 const STEPS_PER_SECOND: f64 = 5000.0;
@@ -66,7 +68,8 @@ fn main() -> hhnet::Result<()> {
             });
             let achieved = rate * OPERATIONS_PER_STEP * STEPS_PER_SECOND;
             println!(
-                "many at once, {}, {threads} threads: {rate:.0} neuron-seconds per second, {:.1} GFlop/s: {:.0} % of the peak",
+                "many at once, {}, {threads} threads: {rate:.0} neuron-seconds per second, {:.1} GFlop/s: \
+                 {:.0} % of the peak",
                 level.name(),
                 achieved / 1e9,
                 100.0 * achieved / peak

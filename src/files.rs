@@ -1,7 +1,7 @@
-//! Writes files that appear whole or not at all, and opens HDF5 files with messages that explain what is wrong with
-//! them.
+//! Writes files that appear complete or not at all, and opens HDF5 files with error messages that explain what is wrong
+//! with them.
 //!
-//! A file is written in a temporary directory of its own, next to its target, and renamed when it is complete:
+//! A file is written in a temporary directory of its own, next to its target. When it is complete, it is renamed:
 //!
 //! ```text
 //! data.h5                        the target: the old file, or none, until the new one is complete
@@ -9,9 +9,9 @@
 //! .data.h5.a1B2c3.part/lock      locked while the writer runs
 //! ```
 //!
-//! Several writers of one target do not disturb each other: each has its own directory. A process that is killed leaves
-//! its directory, which the next writer of the same target removes, because the lock is free. The lock is
-//! a file of its own: HDF5 locks what it opens, and would take a lock of ours on the same file for another program's.
+//! Several writers of the same target do not interfere, because each has its own directory. A process that is killed
+//! leaves its directory behind. The next writer of the same target finds the lock free and removes the directory. The
+//! lock is a separate file: HDF5 locks what it opens, and would take our lock on the same file for another program's.
 
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -23,24 +23,24 @@ use tempfile::{TempDir, TempPath};
 
 /// The end of a temporary directory's name.
 const SUFFIX: &str = ".part";
-/// The random letters and digits before it.
+/// Number of random letters and digits before it.
 const RANDOM_LENGTH: usize = 6;
 
-/// A file that is being written. It is removed if it is dropped before it is finished.
+/// A file that is being written. If it is dropped before it is finished, it is removed.
 pub(crate) struct NewFile {
     target: PathBuf,
     overwrite: bool,
-    /// Where it is written.
+    /// The path to write to.
     path: PathBuf,
     replaces_leftover: bool,
-    /// Removed with what is in it before the lock is given up.
+    /// Removed, with its contents, before the lock is released.
     directory: TempDir,
     /// `None` where the file system has no locks.
     _lock: Option<File>,
 }
 
 impl NewFile {
-    /// Makes a place to write the file that is to appear as `target`, if that may be written: see [`check_target`].
+    /// Creates a temporary directory for the file `target`, if this may be written: see [`check_target`].
     pub(crate) fn create(target: &Path, overwrite: bool) -> Result<Self> {
         let target = check_target(target, overwrite)?;
         let name = target.file_name().unwrap_or_default().to_owned();
@@ -52,7 +52,7 @@ impl NewFile {
         Ok(NewFile { target, overwrite, path, replaces_leftover, directory, _lock: lock })
     }
 
-    /// The name to write to.
+    /// The path to write to.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -69,7 +69,7 @@ impl NewFile {
 
     /// Flushes the data to the disk and gives the file its final name.
     ///
-    /// A target that has appeared meanwhile is replaced only if that was allowed; its permissions are kept.
+    /// A target that has appeared in the meantime is replaced only if this was allowed. Its permissions are kept.
     pub(crate) fn finish(self) -> Result<()> {
         let NewFile { target, path, .. } = &self;
         let file = File::options().read(true).write(true).open(path).map_err(Error::io(target, "open"))?;
@@ -86,16 +86,16 @@ impl NewFile {
             refuse_existing(target)?;
             return Err(Error::io(target, "give the new file its name")(failed.error));
         }
-        // The new name is in the directory. Not every file system can bring a directory to the disk.
+        // The new name is stored in the directory. Not every file system can flush a directory to the disk.
         let _ = File::open(directory_of(target)).and_then(|directory| directory.sync_all());
-        // A directory that stays is removed by the next writer.
+        // If this fails, the next writer removes the directory.
         let _ = self.directory.close();
         Ok(())
     }
 }
 
 /// Checks that `target` may be written: its directory must exist, and the file must not, unless `overwrite` is set.
-/// Returns its name; a link is followed, so that it stays a link.
+/// Returns the path to write to. A link is followed, so that it remains a link.
 pub(crate) fn check_target(target: &Path, overwrite: bool) -> Result<PathBuf> {
     let target = if target.is_symlink() {
         fs::canonicalize(target).map_err(Error::io(target, "follow the link"))?
@@ -129,7 +129,7 @@ fn directory_of(target: &Path) -> &Path {
     target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What the names of the temporary directories for a file begin with.
+/// The beginning of the names of the temporary directories for a file.
 fn prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(name);
@@ -137,7 +137,7 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// A new temporary directory, with its lock.
+/// Creates a temporary directory and locks it.
 fn locked_directory(parent: &Path, name: &OsStr) -> std::io::Result<(TempDir, Option<File>)> {
     loop {
         let directory = tempfile::Builder::new()
@@ -145,7 +145,7 @@ fn locked_directory(parent: &Path, name: &OsStr) -> std::io::Result<(TempDir, Op
             .rand_bytes(RANDOM_LENGTH)
             .suffix(SUFFIX)
             .tempdir_in(parent)?;
-        // Another writer may see the directory before it is locked, and remove it. Then there is a next one.
+        // Another writer may find the directory before it is locked, and remove it. Then the next one is tried.
         match lock(directory.path()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -176,8 +176,8 @@ fn lock(directory: &Path) -> std::io::Result<Lock> {
     })
 }
 
-/// Removes what killed writers of the same file have left; whether there was anything. Failures do not matter: the new
-/// file has a directory of its own.
+/// Removes what killed writers of the same file have left behind. Returns whether there was anything. Failures do not
+/// matter, because the new file has a directory of its own.
 fn remove_leftovers(parent: &Path, name: &OsStr) -> bool {
     let prefix = prefix(name);
     let mut found = false;
@@ -197,7 +197,7 @@ fn is_temporary(name: &OsStr, prefix: &OsStr) -> bool {
     random.is_some_and(|random| random.len() == RANDOM_LENGTH && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// Writes a small file whole.
+/// Writes a small file, which appears complete or not at all.
 pub(crate) fn write_whole(path: &Path, overwrite: bool, contents: &[u8]) -> Result<()> {
     let file = NewFile::create(path, overwrite)?;
     fs::write(file.path(), contents).map_err(Error::io(path, "write"))?;
@@ -229,12 +229,12 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
     })
 }
 
-/// A text as HDF5 stores it.
+/// A text in the form that HDF5 stores.
 pub(crate) fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
     text.parse().map_err(|error: hdf5::types::StringError| hdf5::Error::from(error.to_string().as_str()))
 }
 
-/// For `map_err`: an HDF5 failure with the file and what was being done.
+/// For `map_err`: adds the path and the action to an HDF5 error.
 pub(crate) fn hdf5_error(path: &Path, action: impl Into<String>) -> impl FnOnce(hdf5::Error) -> Error {
     let (path, action) = (path.to_path_buf(), action.into());
     move |reason| {

@@ -8,8 +8,8 @@
 //! potentials in mV and currents in pA, time comes out in ms.
 //!
 //! Source: A. L. Hodgkin and A. F. Huxley, J. Physiol. 117, 500 (1952), doi 10.1113/jphysiol.1952.sp004764, in the form
-//! and with the values of the NEST simulator's `hh_psc_alpha`. Its synapses (alpha-shaped currents) have no part here:
-//! nothing but the injected current drives this neuron.
+//! and with the values of the NEST simulator's `hh_psc_alpha`. NEST's model also has synapses (alpha-shaped currents).
+//! Here only the injected current drives the neuron.
 
 mod batch;
 mod rates;
@@ -20,7 +20,7 @@ use batch::Batch;
 
 pub use rates::{alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
 
-/// Parameters of the neuron, under NEST's names and with NEST's default values.
+/// Parameters of the neuron, with NEST's names and default values.
 #[allow(non_snake_case)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HhPscAlpha {
@@ -38,9 +38,9 @@ pub struct HhPscAlpha {
     pub E_K: f64,
     /// Leak reversal potential, mV.
     pub E_L: f64,
-    /// Constant current beside the injected one, pA.
+    /// Constant current in addition to the injected one, pA.
     pub I_e: f64,
-    /// Time after a spike in which no other one is counted, ms. It does not clamp the potential.
+    /// Refractory period after a spike, in which no further one is counted, ms. It does not clamp the potential.
     pub t_ref: f64,
 }
 
@@ -60,26 +60,26 @@ impl Default for HhPscAlpha {
     }
 }
 
-/// What the neuron did during one simulation.
+/// The neuron's response to an injected current.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Response {
-    /// Membrane potential, mV; value `i` is the state at time `(i + 1) * dt_current_ms`.
+    /// Membrane potential, mV. Value `i` is that at time `(i + 1) * dt_current_ms`.
     pub potential_mv: Vec<f64>,
-    /// Times at which a spike was counted, ms.
+    /// Spike times, ms.
     pub spike_times_ms: Vec<f64>,
 }
 
-/// Where every simulation starts, mV; the gates start at their steady state for it.
+/// Membrane potential at the start of every simulation, mV. The gates start at their steady state for it.
 pub const INITIAL_POTENTIAL_MV: f64 = -65.0;
 
 /// NEST's default transmission delay, ms: a current stamped with time t acts from t + 1 ms on.
 pub const DELAY_MS: f64 = 1.0;
 
-/// Largest local error of a step, in mV for the potential and 1 for the gates: NEST's `gsl_error_tol`.
+/// Tolerated local error of a step, in mV for the potential and without unit for the gates: NEST's `gsl_error_tol`.
 const ERROR_TOLERANCE: f64 = 1e-3;
 
-/// Fehlberg's scheme: the weights of the slopes in the stages 2 to 6, in the solution of order 5, and in its difference from
-/// that of order 4.
+/// Fehlberg's scheme: the weights of the slopes in stages 2 to 6, in the solution of order 5, and in the difference
+/// between this solution and that of order 4.
 const FEHLBERG_STAGES: [[f64; 5]; 5] = [
     [0.25, 0.0, 0.0, 0.0, 0.0],
     [3.0 / 32.0, 9.0 / 32.0, 0.0, 0.0, 0.0],
@@ -90,19 +90,19 @@ const FEHLBERG_STAGES: [[f64; 5]; 5] = [
 const FEHLBERG_ORDER_5: [f64; 6] = [16.0 / 135.0, 0.0, 6656.0 / 12825.0, 28561.0 / 56430.0, -9.0 / 50.0, 2.0 / 55.0];
 const FEHLBERG_DIFFERENCE: [f64; 6] = [1.0 / 360.0, 0.0, -128.0 / 4275.0, -2197.0 / 75240.0, 1.0 / 50.0, 2.0 / 55.0];
 
-/// Fixed steps end above this potential: what leads to a spike needs shorter ones, mV.
+/// Fixed steps are valid below this potential, mV. On the way to a spike, steps must be shorter.
 const HIGHEST_MV: f64 = -58.0;
-/// And below this one: no exponential can overflow above it, mV.
+/// Fixed steps are valid above this potential, mV. There, no exponential can overflow.
 const LOWEST_MV: f64 = -220.0;
-/// And where the closing rate of m times the step is more than this: from 2.8 on the scheme is unstable.
+/// Fixed steps are valid where the closing rate of m times the step is below this. From 2.8 on, the scheme is unstable.
 const LARGEST_RATE: f64 = 2.0;
-/// And where the potential moves by more than this in a step, mV.
+/// Fixed steps are valid where the potential moves by less than this in a step, mV.
 const LARGEST_MOVE_MV: f64 = 0.3;
 
-/// The largest distance from 0 mV that is taken for a membrane potential.
+/// A membrane potential further from 0 mV than this has run away.
 const POTENTIAL_LIMIT_MV: f64 = 1e3;
 
-/// Potential (mV) and gates.
+/// Membrane potential (mV) and gates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct State {
     v: f64,
@@ -112,7 +112,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The state at rest at potential `v`: each gate at alpha / (alpha + beta).
+    /// The steady state at potential `v`: each gate at alpha / (alpha + beta).
     fn steady(v: f64) -> Self {
         State {
             v,
@@ -122,7 +122,7 @@ impl State {
         }
     }
 
-    /// The state after `dt` ms along a weighted sum of slopes.
+    /// The state after `dt` ms with a weighted sum of slopes.
     #[inline]
     fn advanced<const N: usize>(self, dt: f64, slopes: &[(f64, State); N]) -> Self {
         slopes.iter().fold(self, |y, &(weight, k)| State {
@@ -135,7 +135,7 @@ impl State {
 }
 
 impl HhPscAlpha {
-    /// The equations: the time derivative of each variable (mV/ms, 1/ms) under the current `i` (pA).
+    /// The model's equations: the time derivative of each variable (mV/ms, 1/ms) under the injected current `i` (pA).
     fn derivative(&self, State { v, m, h, n }: State, i: f64) -> State {
         let i_na = self.g_Na * m * m * m * h * (v - self.E_Na);
         let i_k = self.g_K * n * n * n * n * (v - self.E_K);
@@ -148,12 +148,12 @@ impl HhPscAlpha {
         }
     }
 
-    /// Moves the state on by `resolution` ms under the current `i`, in as many Runge-Kutta-Fehlberg steps as the local error
-    /// asks for. `step` is the length to try first, ms, and on return the one to try next.
+    /// Advances the state by `resolution` ms under the injected current `i`, in as many Runge-Kutta-Fehlberg steps as
+    /// the local error requires. `step` is the step size to try first, ms; on return, it is the one to try next.
     ///
-    /// This is the control of the GNU Scientific Library's `odeiv_evolve` with `control_y`, which NEST uses: a step is
-    /// repeated with a shorter one if its error estimate exceeds the tolerance by a tenth, and the next one is longer if
-    /// the estimate is below half the tolerance.
+    /// The step size control is that of the GNU Scientific Library's `odeiv_evolve` with `control_y`, which NEST uses.
+    /// If the error estimate exceeds the tolerance by more than a tenth, the step is repeated with a smaller size. If
+    /// the estimate is below half the tolerance, the next step is larger.
     fn advance(&self, mut y: State, i: f64, resolution: f64, step: &mut f64) -> State {
         let mut t = 0.0;
         while t < resolution {
@@ -183,8 +183,8 @@ impl HhPscAlpha {
         y
     }
 
-    /// One step of the Runge-Kutta-Fehlberg scheme: the solution of order 5 and the largest difference, over the
-    /// variables, from that of order 4.
+    /// One step of the Runge-Kutta-Fehlberg scheme: the solution of order 5, and its largest difference from the
+    /// solution of order 4, over all variables.
     ///
     /// Source: E. Fehlberg, Computing 6, 61 (1970), doi 10.1007/BF02241732.
     fn fehlberg(&self, y: State, i: f64, dt: f64) -> (State, f64) {
@@ -203,19 +203,21 @@ impl HhPscAlpha {
         (y.advanced(dt, &order5), error.v.abs().max(error.m.abs()).max(error.h.abs()).max(error.n.abs()))
     }
 
-    /// Injects a current and returns the potential and the spikes: the scalar reference, one neuron at a time.
+    /// Simulates the response to an injected current, one neuron at a time: the scalar reference.
     ///
-    /// `current_pa` holds one value for every `dt_current_ms`; `resolution_ms` is NEST's resolution, which must divide
-    /// `dt_current_ms` and the delay of 1 ms. Below threshold one integration step spans it; spikes take shorter ones.
+    /// `current_pa` holds one value for every `dt_current_ms`. `resolution_ms` is NEST's resolution, the time step of
+    /// the simulation's grid. It must divide `dt_current_ms` and the delay of 1 ms. Below threshold, one integration
+    /// step spans it; during a spike, integration steps are shorter.
     ///
-    /// Timing is that of a NEST simulation in which a step current generator feeds the neuron and a multimeter reads it:
-    /// value `i` of the current is stamped `(i + 1) * dt_current_ms` and acts from 1 ms later (NEST's default delay) until
-    /// the next one does, with no current before the first; potential `i` is read at `(i + 1) * dt_current_ms`. A spike is
-    /// counted at a step after which V is 0 mV or more and falling, if none was counted within the refractory period before.
+    /// The timing is that of a NEST simulation in which a step current generator drives the neuron and a multimeter
+    /// records it. Value `i` of the current is stamped `(i + 1) * dt_current_ms`. It acts from 1 ms later (NEST's
+    /// default delay) until the next value does; before the first value, no current is injected. Potential `i` is
+    /// recorded at `(i + 1) * dt_current_ms`. A spike is counted at the end of a time step if V is then at least 0 mV
+    /// and falling, unless one was counted within the refractory period before.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a parameter outside its range or steps that do not divide each other;
-    /// [`Error::NotFinite`] for a current that is not finite, or a potential that runs away.
+    /// [`Error::Parameter`] if a parameter is outside its range, or if `resolution_ms` does not divide what it must;
+    /// [`Error::NotFinite`] if a current is not finite, or if the potential runs away.
     ///
     /// ```
     /// use hhnet::neuron::HhPscAlpha;
@@ -238,15 +240,19 @@ impl HhPscAlpha {
         Ok(Response { potential_mv, spike_times_ms: adaptive.spike_times_ms })
     }
 
-    /// The same by the classical Runge-Kutta scheme of order 4 with a fixed step: the scalar form of
-    /// [`simulate_many`](Self::simulate_many).
+    /// Like [`simulate`](Self::simulate), but by the classical Runge-Kutta scheme of order 4 with a fixed step. This is
+    /// the scalar form of [`simulate_many`](Self::simulate_many).
     ///
-    /// A fixed step spans two of NEST's, 0.2 ms with the usual resolution (one, if two do not divide `dt_current_ms` and the
-    /// delay). From one value of the current to the next the potential must stay below -58 mV, above what the fast gate m
-    /// allows for (about -81 mV at 0.2 ms), and move by at most 0.3 mV in a step; if it does not, that stretch is done as
-    /// [`simulate`](Self::simulate) does it. So spikes are those of `simulate`. Elsewhere the potential differs from it by some
-    /// 1e-5 mV at a resolution of 0.1 ms, and by a 16th of that with each halving. A neuron that all but spikes magnifies
-    /// what went before: in the original's 10 million values the largest difference is 4e-3 mV, and 74 exceed 1e-4 mV.
+    /// As in `simulate`, `resolution_ms` is NEST's resolution. The fixed step spans two of these: 0.2 ms at the usual
+    /// resolution of 0.1 ms. If two do not divide both `dt_current_ms` and the delay, it spans one.
+    ///
+    /// From each value of the potential to the next, the potential must stay below -58 mV and above the limit that the
+    /// fast gate m sets (about -81 mV for a step of 0.2 ms), and must move by less than 0.3 mV in each step. Otherwise,
+    /// this interval is integrated as in `simulate`. The spikes are therefore those of `simulate`.
+    ///
+    /// Elsewhere, the two potentials differ by about 1e-5 mV at a resolution of 0.1 ms, and by a 16th of that with each
+    /// halving of the resolution. A neuron that comes close to spiking amplifies earlier differences: in the 10 million
+    /// values of the original study, the largest difference is 4e-3 mV, and 74 exceed 1e-4 mV.
     ///
     /// # Errors
     /// As for `simulate`.
@@ -289,14 +295,14 @@ impl HhPscAlpha {
         Ok(Response { potential_mv, spike_times_ms: adaptive.spike_times_ms })
     }
 
-    /// The same as [`simulate`](Self::simulate) for many currents of one length, several at a time in the processor's vectors,
-    /// dozens of times as fast.
+    /// Like [`simulate`](Self::simulate), for many currents of the same length. One SIMD vector holds several neurons,
+    /// which makes this dozens of times as fast.
     ///
-    /// This is the scheme of [`simulate_rk4`](Self::simulate_rk4), to 1e-9 mV. What a neuron does depends neither on the others
-    /// nor on how many there are, to the last bit.
+    /// The scheme is that of [`simulate_rk4`](Self::simulate_rk4); the potentials agree to within 1e-9 mV. The response
+    /// to a current depends, to the last bit, neither on the other currents nor on their number.
     ///
     /// # Errors
-    /// As for `simulate`, and [`Error::Shape`] if the currents are not of one length.
+    /// As for `simulate`, and [`Error::Shape`] if the currents differ in length.
     ///
     /// ```
     /// use hhnet::neuron::HhPscAlpha;
@@ -314,7 +320,7 @@ impl HhPscAlpha {
         self.simulate_many_on(SimdLevel::best(), currents_pa, dt_current_ms, resolution_ms)
     }
 
-    /// The same with a given set of instructions, to compare their speed.
+    /// Like [`simulate_many`](Self::simulate_many), at a given SIMD level, to compare speeds.
     ///
     /// # Errors
     /// As for `simulate_many`.
@@ -347,7 +353,7 @@ impl HhPscAlpha {
             .collect()
     }
 
-    /// Simulates many checked currents of one length with the given instructions. Returns the spikes of each.
+    /// Simulates many currents of the same length, already checked, at a given SIMD level. Returns the spikes of each.
     pub(crate) fn batch(
         &self,
         level: SimdLevel,
@@ -359,15 +365,13 @@ impl HhPscAlpha {
         simd::dispatch_on(level, Batch { neuron: self, timing, currents, potentials, spikes })
     }
 
-    /// Checks parameters and steps.
+    /// Checks the parameters and the time steps.
     pub(crate) fn check(&self, dt_current_ms: f64, resolution_ms: f64) -> Result<Timing> {
         self.validate()?;
-        let steps_per_value = whole_steps("dt_current_ms", dt_current_ms, resolution_ms)?;
-        let onset_steps = steps_per_value + whole_steps("delay", DELAY_MS, resolution_ms)?;
-        Ok(Timing { resolution_ms, steps_per_value, onset_steps })
+        Timing::new(dt_current_ms, resolution_ms)
     }
 
-    /// NEST's simulation through one value of the potential: from state `y` to the one that the value is read from.
+    /// Simulates as NEST does, from state `y` to the state at which value number `value` of the potential is recorded.
     fn value_adaptively(
         &self,
         mut y: State,
@@ -387,7 +391,7 @@ impl HhPscAlpha {
                     value: y.v,
                     place: format!("t = {} ms", time_ms(step + 1, resolution_ms)),
                     remedy: format!(
-                        "the current there is {i} pA: inject less, or take a step below resolution_ms = {resolution_ms}"
+                        "the current there is {i} pA: inject less, or give a resolution_ms below {resolution_ms} ms"
                     ),
                 });
             }
@@ -402,7 +406,7 @@ impl HhPscAlpha {
     /// Checks every parameter.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for the first one that is outside its range.
+    /// [`Error::Parameter`] for the first one outside its range.
     pub fn validate(&self) -> Result<()> {
         let ranges = [
             ("C_m", self.C_m, f64::MIN_POSITIVE, f64::MAX, "give a capacitance above 0, in pF"),
@@ -424,24 +428,39 @@ impl HhPscAlpha {
     }
 }
 
-/// How the steps of a simulation lie in time.
+/// The timing of a simulation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
     /// NEST's resolution, ms.
     resolution_ms: f64,
-    /// Steps of that length per value of the current.
+    /// Number of NEST's steps, each as long as the resolution, per value of the current.
     steps_per_value: usize,
-    /// Steps after which the first value of the current acts.
+    /// Number of NEST's steps before the first value of the current acts.
     onset_steps: usize,
 }
 
 impl Timing {
-    /// The current (pA) that acts during one of NEST's steps.
+    fn new(dt_current_ms: f64, resolution_ms: f64) -> Result<Self> {
+        if !(dt_current_ms > 0.0 && dt_current_ms.is_finite()) {
+            return Err(Error::parameter("dt_current_ms", dt_current_ms, "give a time above 0, in ms"));
+        }
+        let steps = [dt_current_ms, DELAY_MS].map(|duration_ms| whole_steps(duration_ms, resolution_ms));
+        let [Some(steps_per_value), Some(delay_steps)] = steps else {
+            let remedy = format!(
+                "give a time step that divides dt_current_ms, the time between two values of the current \
+                 ({dt_current_ms} ms), and the delay of {DELAY_MS} ms"
+            );
+            return Err(Error::parameter("resolution_ms", resolution_ms, remedy));
+        };
+        Ok(Timing { resolution_ms, steps_per_value, onset_steps: steps_per_value + delay_steps })
+    }
+
+    /// The injected current (pA) during one of NEST's steps.
     fn current_in_step(self, step: usize, current_pa: &[f64]) -> f64 {
         if step < self.onset_steps { 0.0 } else { current_pa[(step - self.onset_steps) / self.steps_per_value] }
     }
 
-    /// How many of NEST's steps a fixed step spans.
+    /// Number of NEST's steps that a fixed step spans.
     fn fixed_span(self) -> usize {
         if self.steps_per_value.is_multiple_of(2) && self.onset_steps.is_multiple_of(2) { 2 } else { 1 }
     }
@@ -450,20 +469,20 @@ impl Timing {
         self.fixed_span() as f64 * self.resolution_ms
     }
 
-    /// The potentials between which fixed steps may be taken, mV.
+    /// The lowest and the highest potential between which fixed steps are valid, mV.
     fn fixed_range_mv(self) -> (f64, f64) {
-        // Where 4 exp(-(V + 65) / 18) is LARGEST_RATE per step.
+        // Here the closing rate of m, 4 exp(-(V + 65) / 18), times the step is LARGEST_RATE.
         let lowest = -65.0 - 18.0 * (LARGEST_RATE / (4.0 * self.fixed_step_ms())).ln();
         (lowest.max(LOWEST_MV), HIGHEST_MV)
     }
 }
 
-/// What the adaptive scheme remembers of a trial from one step to the next, and the spikes that it found.
+/// What the adaptive scheme keeps of a trial from one step to the next, and the spikes that it has counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Adaptive {
-    /// The length to try next, ms.
+    /// The step size to try next, ms.
     step_ms: f64,
-    /// The first step after which a spike is counted again.
+    /// The first step at whose end a spike may be counted again.
     ready_at: usize,
     spike_times_ms: Vec<f64>,
 }
@@ -474,12 +493,12 @@ impl Adaptive {
     }
 }
 
-/// What a simulation does at a spike.
+/// What a simulation does after a spike.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Spikes {
-    /// Goes on.
+    /// It continues.
     Keep,
-    /// Ends: a trial that will be dropped is not worth more. Its potentials from there on mean nothing.
+    /// It stops, because the trial will be dropped. The potentials from there on are meaningless.
     StopAtFirst,
 }
 
@@ -495,25 +514,15 @@ pub(crate) fn check_current(current_pa: &[f64]) -> Result<()> {
     }
 }
 
-/// The time after `steps` steps, ms, rounded to what a clock of this step shows (0.1 + 0.2 is 0.3).
+/// The time after `steps` steps, ms, rounded to 1e-9 ms, so that three steps of 0.1 ms make 0.3 ms.
 fn time_ms(steps: usize, resolution_ms: f64) -> f64 {
     (steps as f64 * resolution_ms * 1e9).round() / 1e9
 }
 
-/// How often `step_ms` goes into `duration_ms`, which must be a whole number of times and at least once.
-///
-/// # Errors
-/// [`Error::Parameter`] under the given name.
-pub fn whole_steps(name: &str, duration_ms: f64, step_ms: f64) -> Result<usize> {
+/// The number of steps of `step_ms` in `duration_ms`; `None` unless it is a whole number of 1 or more.
+pub(crate) fn whole_steps(duration_ms: f64, step_ms: f64) -> Option<usize> {
     let count = (duration_ms / step_ms).round();
     let whole =
         step_ms > 0.0 && (1.0..1e15).contains(&count) && (count * step_ms - duration_ms).abs() < 1e-9 * duration_ms;
-    if !whole {
-        return Err(Error::parameter(
-            name,
-            duration_ms,
-            format!("give a whole multiple of the time step {step_ms} ms"),
-        ));
-    }
-    Ok(count as usize)
+    whole.then_some(count as usize)
 }

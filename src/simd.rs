@@ -1,41 +1,42 @@
-//! Vectors as wide as the processor has, for kernels that are written once: the crate [`fearless_simd`] with what it lacks here.
+//! SIMD vectors of any width, for kernels that are written only once: a thin layer on the crate [`fearless_simd`].
 //!
-//! A kernel is a type with [`Kernel::run`], generic over [`Simd`]. [`dispatch_on`] runs it at a given [`SimdLevel`], whatever the
-//! program was compiled for; [`SimdLevel::best`] is the widest one that the processor has.
+//! A kernel is a type with a method [`Kernel::run`], generic over [`Simd`]. [`dispatch_on`] runs it at a given
+//! [`SimdLevel`], whatever the program was compiled for. [`SimdLevel::best`] is the widest level that the processor
+//! supports.
 //!
-//! `run`, and every function and closure of a kernel below it, must be `#[inline(always)]`: only what is inlined into the
-//! function that enables the instructions is compiled with them.
+//! `run`, and every function and closure that a kernel calls in it, must be `#[inline(always)]`: only what is inlined
+//! into the function that enables the instructions is compiled with them.
 //!
-//! Levels differ in rounding: all but [`SimdLevel::Portable`] fuse multiplication and addition. The same level gives the same
-//! bits on every machine.
+//! The levels round differently: all but [`SimdLevel::Portable`] have a fused multiply-add. The same level gives the
+//! same bits on every machine.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use fearless_simd::{Level, prelude::*};
 
-/// Work that is written for any level.
+/// A computation that is written for any SIMD level.
 pub trait Kernel {
-    /// What it returns.
+    /// The result.
     type Output;
-    /// Does the work. Mark it `#[inline(always)]`.
+    /// Computes the result. Mark it `#[inline(always)]`.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
-/// A set of vector instructions.
+/// A set of SIMD instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SimdLevel {
-    /// What every processor of the architecture has: 128 bits on x86-64 (SSE2), no vectors elsewhere.
+    /// Supported by every processor of the architecture: 128 bits on x86-64 (SSE2), no vectors elsewhere.
     Portable,
     /// ARM64: 128 bits and fused multiply-add.
     Neon,
     /// x86-64-v3: 256 bits and fused multiply-add.
     Avx2,
-    /// x86-64 since Intel's Ice Lake and AMD's Zen 4: 512 bits.
+    /// x86-64 since Intel's Ice Lake and AMD's Zen 4: 512 bits and fused multiply-add.
     Avx512,
 }
 
 impl SimdLevel {
-    /// The levels that this processor has, the narrowest first. There is always one.
+    /// The levels that this processor supports, the narrowest first. There is always at least one.
     ///
     /// ```
     /// use hhnet::simd::SimdLevel;
@@ -46,7 +47,7 @@ impl SimdLevel {
         levels.into_iter().filter(|level| level.is_available()).collect()
     }
 
-    /// The widest level that this processor has.
+    /// The widest level that this processor supports.
     pub fn best() -> SimdLevel {
         *SimdLevel::available().last().unwrap_or(&SimdLevel::Portable)
     }
@@ -64,7 +65,7 @@ impl SimdLevel {
         }
     }
 
-    /// Its name in messages and in the output of benches.
+    /// The level's name in messages and in the output of benchmarks.
     pub fn name(self) -> &'static str {
         match self {
             SimdLevel::Portable => "portable",
@@ -75,11 +76,11 @@ impl SimdLevel {
     }
 }
 
-/// Runs a kernel at a level; at the narrowest one if the processor does not have it.
+/// Runs a kernel at a level, or at the narrowest one if the processor does not support this level.
 #[cfg(target_arch = "x86_64")]
 pub fn dispatch_on<K: Kernel>(level: SimdLevel, kernel: K) -> K::Output {
     let found = Level::new();
-    // By hand, as the crate's `dispatch!` would compile each kernel for SSE4.2 too.
+    // The crate's `dispatch!` would also compile each kernel for SSE4.2.
     match (level, found.as_avx512(), found.as_avx2(), found.as_sse2()) {
         (SimdLevel::Avx512, Some(simd), ..) => run_in(simd, kernel),
         (SimdLevel::Avx2, _, Some(simd), _) => run_in(simd, kernel),
@@ -88,7 +89,7 @@ pub fn dispatch_on<K: Kernel>(level: SimdLevel, kernel: K) -> K::Output {
     }
 }
 
-/// Runs a kernel at the one level of this architecture.
+/// Runs a kernel at the only level of this architecture.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn dispatch_on<K: Kernel>(_: SimdLevel, kernel: K) -> K::Output {
     fearless_simd::dispatch!(Level::baseline(), simd => kernel.run(simd))
@@ -103,13 +104,13 @@ fn run_in<S: Simd, K: Kernel>(simd: S, kernel: K) -> K::Output {
     )
 }
 
-/// `N` native vectors of double-precision numbers that are worked on in turn, as one that is `N` times as long: while one waits
-/// for a result, the processor computes the others'.
+/// A vector of double-precision numbers, made of `N` native vectors. Operations work on these in turn: while one waits
+/// for a result, the processor computes those of the others.
 #[derive(Debug, Clone, Copy)]
 pub struct Doubles<S: Simd, const N: usize>([S::f64s; N]);
 
 impl<S: Simd, const N: usize> Doubles<S, N> {
-    /// How many numbers.
+    /// Number of lanes.
     pub const LEN: usize = N * S::f64s::LEN;
 
     /// The same number in each lane.
@@ -118,7 +119,7 @@ impl<S: Simd, const N: usize> Doubles<S, N> {
         Doubles([S::f64s::splat(simd, value); N])
     }
 
-    /// The first `LEN` numbers of a slice; panics if it is shorter.
+    /// Loads the first `LEN` numbers of a slice. Panics if it is shorter.
     #[inline(always)]
     pub fn load(simd: S, from: &[f64]) -> Self {
         let mut vectors = [S::f64s::splat(simd, 0.0); N];
@@ -128,7 +129,7 @@ impl<S: Simd, const N: usize> Doubles<S, N> {
         Doubles(vectors)
     }
 
-    /// Writes to the first `LEN` numbers of a slice; panics if it is shorter.
+    /// Stores to the first `LEN` numbers of a slice. Panics if it is shorter.
     #[inline(always)]
     pub fn store(self, to: &mut [f64]) {
         for i in 0..N {
@@ -136,7 +137,7 @@ impl<S: Simd, const N: usize> Doubles<S, N> {
         }
     }
 
-    /// The level's token.
+    /// The value that stands for the level in [`fearless_simd`].
     #[inline(always)]
     pub fn token(self) -> S {
         self.0[0].token()
@@ -147,12 +148,12 @@ impl<S: Simd, const N: usize> Doubles<S, N> {
         self.0[lane / S::f64s::LEN][lane % S::f64s::LEN]
     }
 
-    /// Changes the number in one lane.
+    /// Sets the number in one lane.
     pub fn set_lane(&mut self, lane: usize, value: f64) {
         self.0[lane / S::f64s::LEN][lane % S::f64s::LEN] = value;
     }
 
-    /// `self * factor + addend`, in one rounding where the level has it.
+    /// `self * factor + addend`, with a single rounding if the level has a fused multiply-add.
     #[inline(always)]
     pub fn mul_add(mut self, factor: impl SimdInto<Self, S>, addend: impl SimdInto<Self, S>) -> Self {
         let simd = self.token();
@@ -163,7 +164,7 @@ impl<S: Simd, const N: usize> Doubles<S, N> {
         self
     }
 
-    /// The larger number in each lane.
+    /// The larger of the two numbers in each lane.
     #[inline(always)]
     pub fn max(mut self, other: Self) -> Self {
         for i in 0..N {
@@ -172,7 +173,7 @@ impl<S: Simd, const N: usize> Doubles<S, N> {
         self
     }
 
-    /// The lanes in which `self < limit`, lane 0 in the lowest bit. NaN is below nothing.
+    /// The lanes in which `self < limit`, as a mask with lane 0 in the lowest bit. NaN is not below any limit.
     #[inline(always)]
     pub fn lanes_below(self, limit: f64) -> u64 {
         let mut lanes = 0;
@@ -212,7 +213,7 @@ impl<S: Simd, const N: usize> Neg for Doubles<S, N> {
     }
 }
 
-/// An operator between two vectors, and between a vector and a number.
+/// Implements an operator between two vectors, and between a vector and a number.
 macro_rules! operator {
     ($operator:ident, $method:ident) => {
         impl<S: Simd, const N: usize> $operator for Doubles<S, N> {
@@ -245,7 +246,7 @@ operator!(Div, div);
 mod tests {
     use super::*;
 
-    /// Operations of [`Doubles`] on the lanes of two lists, one after the other.
+    /// Operations of [`Doubles`] on two lists of numbers, vector by vector.
     struct Operations<'a>(&'a [f64], &'a [f64]);
 
     impl<'a> Operations<'a> {
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn every_level_computes_what_its_names_say() {
-        // Small whole numbers: results are exact, whether a level fuses or not.
+        // With small whole numbers, results are exact with and without a fused multiply-add.
         let a: Vec<f64> = (0..64).map(|i| f64::from(i * 37 % 64) - 20.0).collect();
         let b: Vec<f64> = (0..64).map(|i| 2_f64.powi(i % 5)).collect();
         let expected = |f: fn(f64, f64) -> f64| a.iter().zip(&b).map(|(&a, &b)| f(a, b)).collect::<Vec<f64>>();
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn powers_of_two_reach_from_end_to_end() {
+    fn powers_of_two_are_exact_in_the_whole_range() {
         let wholes: Vec<f64> = (-1022..=1017).map(f64::from).collect();
         let powers: Vec<f64> = wholes.iter().map(|whole| whole.exp2()).collect();
         for level in SimdLevel::available() {
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn not_a_number_is_below_nothing() {
+    fn nan_is_not_below_any_limit() {
         let values = vec![f64::NAN; 32];
         for level in SimdLevel::available() {
             for found in dispatch_on(level, Operations(&values, &values)) {

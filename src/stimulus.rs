@@ -1,4 +1,4 @@
-//! Ornstein-Uhlenbeck currents, drawn from NumPy's legacy random stream or from a counter-based one.
+//! Ornstein-Uhlenbeck currents, with random numbers from NumPy's legacy stream or from a counter-based one.
 
 mod philox;
 
@@ -7,18 +7,20 @@ pub use philox::{PhiloxRandom, philox4x32};
 use crate::{Error, Result};
 use rand_mt::Mt;
 
-/// Which random numbers a data set is made of.
+/// The source of a data set's random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stream {
-    /// NumPy's legacy stream, as in the original study: trials take their numbers one after the other ([`NumpyRandom`]).
+    /// NumPy's legacy stream, as in the original study. Trials draw their numbers from it one after the other
+    /// ([`NumpyRandom`]).
     #[default]
     Numpy,
-    /// A counter-based stream: each sample has its own, so any part of the data can be made anywhere ([`PhiloxRandom`]).
+    /// A counter-based stream. Each sample has its own numbers, so any part of the data can be generated on any machine
+    /// ([`PhiloxRandom`]).
     Philox,
 }
 
 impl Stream {
-    /// Its name on the command line and in the data file.
+    /// The stream's name on the command line and in the data file.
     pub fn name(self) -> &'static str {
         match self {
             Stream::Numpy => "numpy",
@@ -40,12 +42,12 @@ impl std::str::FromStr for Stream {
 
 /// A source of numbers from the standard normal distribution.
 pub trait StandardNormal {
-    /// The next one.
+    /// The next number.
     fn standard_normal(&mut self) -> f64;
 }
 
-/// NumPy's legacy generator, as after `numpy.random.seed(seed)`: the Mersenne Twister MT19937 and the polar method for
-/// normal deviates. It gives the same numbers as `numpy.random.random_sample` and `numpy.random.randn`, bit for bit.
+/// NumPy's legacy generator, seeded as by `numpy.random.seed(seed)`: the Mersenne Twister MT19937, and the polar method
+/// for normal deviates. Its numbers are those of `numpy.random.random_sample` and `numpy.random.randn`, bit for bit.
 ///
 /// Sources: M. Matsumoto and T. Nishimura, ACM Trans. Model. Comput. Simul. 8, 3 (1998), doi 10.1145/272991.272995;
 /// G. Marsaglia and T. A. Bray, SIAM Review 6, 260 (1964), doi 10.1137/1006063.
@@ -58,7 +60,7 @@ pub trait StandardNormal {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NumpyRandom {
     twister: Mt,
-    /// The polar method makes two deviates at a time: the bits of the second one, until it is asked for.
+    /// The bits of the second of the two deviates that the polar method makes at a time, until it is drawn.
     spare: Option<u64>,
 }
 
@@ -68,14 +70,14 @@ impl NumpyRandom {
         NumpyRandom { twister: Mt::new(seed), spare: None }
     }
 
-    /// A number from the uniform distribution on [0, 1) with 53 random bits: `numpy.random.random_sample()`.
+    /// The next number from the uniform distribution on [0, 1), with 53 random bits: `numpy.random.random_sample()`.
     pub fn random_sample(&mut self) -> f64 {
         let high = f64::from(self.twister.next_u32() >> 5);
         let low = f64::from(self.twister.next_u32() >> 6);
         (high * 67_108_864.0 + low) / 9_007_199_254_740_992.0
     }
 
-    /// A number from the standard normal distribution: `numpy.random.randn()`.
+    /// The next number from the standard normal distribution: `numpy.random.randn()`.
     pub fn standard_normal(&mut self) -> f64 {
         if let Some(bits) = self.spare.take() {
             return f64::from_bits(bits);
@@ -99,15 +101,16 @@ impl StandardNormal for NumpyRandom {
     }
 }
 
-/// An Ornstein-Uhlenbeck process: noise that is pulled back to a mean value.
+/// An Ornstein-Uhlenbeck process: noise that returns to a mean value.
 ///
 /// dx = theta (mu - x) dt + sigma dW, in steps of `dt_ms` by the Euler-Maruyama scheme,
 ///
 /// x\[i\] = x\[i-1\] + theta (mu - x\[i-1\]) dt + sigma sqrt(dt) r\[i\], with x\[0\] = x0 and r standard normal.
 ///
-/// Its stationary standard deviation is about sigma / sqrt(2 theta), its correlation time 1 / theta: 177 pA and 100 ms
-/// with the default values, which are those of the original study. Source: G. E. Uhlenbeck and L. S. Ornstein,
-/// Phys. Rev. 36, 823 (1930), doi 10.1103/PhysRev.36.823.
+/// The stationary standard deviation is about sigma / sqrt(2 theta), and the correlation time is 1 / theta. With the
+/// default values, which are those of the original study, these are 177 pA and 100 ms.
+///
+/// Source: G. E. Uhlenbeck and L. S. Ornstein, Phys. Rev. 36, 823 (1930), doi 10.1103/PhysRev.36.823.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OrnsteinUhlenbeck {
     /// Rate of return to the mean, 1/ms.
@@ -129,7 +132,7 @@ impl Default for OrnsteinUhlenbeck {
 }
 
 impl OrnsteinUhlenbeck {
-    /// Draws `n` values, pA; value `i` stands for time `(i + 1) * dt_ms`. Takes `n - 1` normal deviates.
+    /// Draws `n` values, pA. Value `i` is stamped `(i + 1) * dt_ms`. This takes `n - 1` normal deviates.
     ///
     /// ```
     /// use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
@@ -143,12 +146,12 @@ impl OrnsteinUhlenbeck {
         trace
     }
 
-    /// Draws as many values as there is room for.
+    /// Draws as many values as `trace` holds.
     pub(crate) fn fill(&self, trace: &mut [f64], random: &mut (impl StandardNormal + ?Sized)) {
         let mut x = self.x0;
         for (i, value) in trace.iter_mut().enumerate() {
             if i > 0 {
-                // Left to right, as the original evaluates it: another order of the operations changes the last bits.
+                // From left to right, as in the original study: another order of operations changes the last bits.
                 x = x
                     + self.theta * (self.mu - x) * self.dt_ms
                     + self.sigma * self.dt_ms.sqrt() * random.standard_normal();
@@ -160,8 +163,8 @@ impl OrnsteinUhlenbeck {
     /// Checks every parameter.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for the first one that is not a finite number in its range. `theta * dt_ms` must stay below 2:
-    /// beyond, the scheme grows without bound.
+    /// [`Error::Parameter`] for the first one that is not a finite number in its range. `theta * dt_ms` must be below
+    /// 2: from 2 on, the scheme is unstable.
     pub fn validate(&self) -> Result<()> {
         let ranges = [
             ("theta", self.theta, 0.0, f64::MAX, "give a rate of 0 or more, in 1/ms"),

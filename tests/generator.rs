@@ -122,10 +122,23 @@ fn parameters_outside_their_range_are_named() {
     assert!(error.starts_with("OrnsteinUhlenbeck::sigma = NaN"), "{error}");
     let error = OrnsteinUhlenbeck { dt_ms: 200.0, ..Default::default() }.validate().unwrap_err().to_string();
     assert!(error.contains("below 200 ms"), "{error}");
-    let error = HhPscAlpha::default().simulate(&[0.0; 10], 1.0, 0.3).unwrap_err().to_string();
-    assert!(error.contains("whole multiple"), "{error}");
-    for bad in [f64::NAN, 0.0, -0.1] {
-        assert!(HhPscAlpha::default().simulate(&[0.0; 10], 1.0, bad).is_err(), "{bad}");
+    for bad in [f64::NAN, f64::INFINITY, 0.0, -0.1] {
+        for (dt_current_ms, resolution_ms, name) in [(1.0, bad, "resolution_ms"), (bad, 0.1, "dt_current_ms")] {
+            let error = HhPscAlpha::default().simulate(&[0.0; 10], dt_current_ms, resolution_ms).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{name} = {bad}: ")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_resolution_must_divide_the_time_between_values_and_the_delay() {
+    for (dt_current_ms, resolution_ms) in [(1.0, 0.3), (0.25, 0.1), (0.6, 0.3), (1.0, 2.0)] {
+        let error = HhPscAlpha::default().simulate(&[0.0; 10], dt_current_ms, resolution_ms).unwrap_err();
+        let expected = format!(
+            "resolution_ms = {resolution_ms}: give a time step that divides dt_current_ms, the time between two values \
+             of the current ({dt_current_ms} ms), and the delay of 1 ms"
+        );
+        assert_eq!(error.to_string(), expected);
     }
 }
 

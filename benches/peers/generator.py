@@ -2,10 +2,10 @@
 
     generator.py PROGRAM [--full]
 
-PROGRAM is `hhnet`, compiled for release. The work is 10000 trials of 1000 ms and 10 of 10000 ms, each a Hodgkin-Huxley neuron
-under its own Ornstein-Uhlenbeck current. hhnet does all of it, with the file. The peers do a part, in a process of their
-own, one after the other; their time is multiplied by what that part is of the whole, unless --full is given (NEST alone then
-takes minutes). Drawing the currents and writing a file are not counted for them.
+PROGRAM is `hhnet`, compiled for release. The work is 10000 trials of 1000 ms and 10 of 10000 ms, each a Hodgkin-Huxley
+neuron under its own Ornstein-Uhlenbeck current. hhnet does all of it, with the file. The peers do a part, in a process
+of their own, one after the other; their time is scaled up to the whole, unless --full is given (NEST alone then takes
+minutes). Drawing the currents and writing a file are not counted for them.
 """
 
 import json

@@ -43,12 +43,14 @@ def main():
 def ours(program, data, rows, folder):
     for engine, epochs in (("fused", 20), ("libtorch", 3)):
         log = Path(folder) / f"{engine}.csv"
-        command = [program, "train", "--data", data, "--weights", f"{folder}/{engine}.weights.h5", "--history", str(log)]
+        weights = f"{folder}/{engine}.weights.h5"
+        command = [program, "train", "--data", data, "--weights", weights, "--history", str(log)]
         subprocess.run(command + ["--epochs", str(epochs), "--engine", engine], check=True, capture_output=True)
         lines = [line.split(",") for line in log.read_text().splitlines()]
         seconds = sorted(float(line[lines[0].index("seconds")]) for line in lines[1:])
         loss = float(lines[1][lines[0].index("loss")])
-        rows.append({"name": f"hhnet, {engine}", "seconds": seconds[0], "loss": loss, "measured": f"fastest of {epochs} epochs"})
+        measured = f"fastest of {epochs} epochs"
+        rows.append({"name": f"hhnet, {engine}", "seconds": seconds[0], "loss": loss, "measured": measured})
 
 
 def load(data):
@@ -82,10 +84,12 @@ def keras_peer(data, full):
     l2 = keras.regularizers.l2
     model = keras.Sequential([keras.Input(shape=(None, 1))])
     for size, kernel in zip(LAYER_SIZES, KERNEL_SIZES):
-        model.add(keras.layers.Conv1D(size, kernel, padding="same", activation="relu", kernel_regularizer=l2(), bias_regularizer=l2()))
+        penalties = {"kernel_regularizer": l2(), "bias_regularizer": l2()}
+        model.add(keras.layers.Conv1D(size, kernel, padding="same", activation="relu", **penalties))
     model.add(keras.layers.TimeDistributed(keras.layers.Dense(1)))
     model.compile(loss="mse", optimizer=keras.optimizers.Adam(0.001), metrics=["mse"])
-    epoch = lambda: model.fit(x, y, batch_size=BATCH, epochs=1, validation_data=validation, verbose=0).history["loss"][0]
+    options = {"batch_size": BATCH, "epochs": 1, "validation_data": validation, "verbose": 0}
+    epoch = lambda: model.fit(x, y, **options).history["loss"][0]
     seconds, loss = best(epoch, 1)
     return seconds * part, loss, "one epoch" if full else "a tenth of an epoch, times 10"
 
@@ -149,7 +153,8 @@ def jax_peer(data, full):
     for size, kernel in (*zip(LAYER_SIZES, KERNEL_SIZES), (1, 1)):
         key, draw = jax.random.split(key)
         limit = (6 / (kernel * (channels + size))) ** 0.5
-        params.append((jax.random.uniform(draw, (kernel, channels, size), minval=-limit, maxval=limit), jnp.zeros(size)))
+        weights = jax.random.uniform(draw, (kernel, channels, size), minval=-limit, maxval=limit)
+        params.append((weights, jnp.zeros(size)))
         channels = size
 
     def forward(params, x):

@@ -24,7 +24,8 @@ fn fails(directory: &Path, arguments: &[&str], expected: &str) {
 
 #[rustfmt::skip]
 const GENERATE: [&str; 11] = [
-    "generate", "--out", "d.h5", "--samples", "30", "--test-samples", "2", "--duration-ms", "200", "--test-duration-ms", "400",
+    "generate", "--out", "d.h5", "--samples", "30", "--test-samples", "2", "--duration-ms", "200",
+    "--test-duration-ms", "400",
 ];
 
 #[cfg(feature = "model")]
@@ -37,8 +38,8 @@ fn from_data_to_predictions() {
 
     #[rustfmt::skip]
     let train = [
-        "train", "--data", "d.h5", "--weights", "w.weights.h5", "--history", "h.csv", "--epochs", "3", "--batch-size", "10",
-        "--validation", "5", "--layer-sizes", "3,4", "--kernel-sizes", "4,1", "--json",
+        "train", "--data", "d.h5", "--weights", "w.weights.h5", "--history", "h.csv", "--epochs", "3",
+        "--batch-size", "10", "--validation", "5", "--layer-sizes", "3,4", "--kernel-sizes", "4,1", "--json",
     ];
     let trained = json(directory, &train);
     assert_eq!(trained["epochs"], 3);
@@ -108,9 +109,9 @@ fn shards_are_joined_and_info_shows_the_command_that_makes_the_whole() {
     #[rustfmt::skip]
     let options = [
         "--samples", "20", "--test-samples", "3", "--duration-ms", "100", "--test-duration-ms", "200.5", "--seed", "7",
-        "--stream", "philox", "--keep-spiking", "--resolution-ms", "0.05", "--theta", "0.02", "--mu", "-20", "--sigma", "50",
-        "--x0", "-5", "--current-dt-ms", "0.5", "--C_m", "101", "--g_Na", "12100", "--g_K", "3500", "--g_L", "29", "--E_Na",
-        "49", "--E_K", "-76", "--E_L", "-55.5", "--I_e", "-1", "--t_ref", "3", "--json",
+        "--stream", "philox", "--keep-spiking", "--resolution-ms", "0.05", "--theta", "0.02", "--mu", "-20",
+        "--sigma", "50", "--x0", "-5", "--current-dt-ms", "0.5", "--C_m", "101", "--g_Na", "12100", "--g_K", "3500",
+        "--g_L", "29", "--E_Na", "49", "--E_K", "-76", "--E_L", "-55.5", "--I_e", "-1", "--t_ref", "3", "--json",
     ];
     for shard in ["1/2", "2/2"] {
         let out = format!("shard {}.h5", &shard[..1]);
@@ -187,8 +188,8 @@ fn a_killed_training_resumes_with_the_same_command() {
     let train = |weights: &'static str, history: &'static str, backup: &'static str| {
         #[rustfmt::skip]
         let arguments = [
-            "train", "--data", "d.h5", "--weights", weights, "--history", history, "--backup", backup, "--epochs", "150",
-            "--batch-size", "10", "--validation", "5", "--reduce-lr", "3", "--lr", "0.01", "--json",
+            "train", "--data", "d.h5", "--weights", weights, "--history", history, "--backup", backup,
+            "--epochs", "150", "--batch-size", "10", "--validation", "5", "--reduce-lr", "3", "--lr", "0.01", "--json",
         ];
         arguments
     };
@@ -226,7 +227,8 @@ fn a_training_can_stop_early() {
     #[rustfmt::skip]
     let train = [
         "train", "--data", "d.h5", "--weights", "w.weights.h5", "--checkpoint", "best.weights.h5", "--epochs", "500",
-        "--batch-size", "10", "--validation", "5", "--early-stopping", "2", "--lr", "0.1", "--lr-decay", "0.99", "--json",
+        "--batch-size", "10", "--validation", "5", "--early-stopping", "2", "--lr", "0.1", "--lr-decay", "0.99",
+        "--json",
     ];
     let trained = json(directory, &train);
     assert!(trained["epochs"].as_u64().unwrap() < 500, "{trained}");

@@ -155,7 +155,6 @@ impl GenerateOptions {
     /// [`Error::Parameter`] for the first option outside its range, with its value and the allowed ones.
     pub fn validate(&self) -> Result<()> {
         self.current.validate()?;
-        self.check_resolution()?;
         self.neuron.check(self.current.dt_ms, self.resolution_ms)?;
         self.shapes()?;
         if self.threads == Some(0) {
@@ -178,22 +177,14 @@ impl GenerateOptions {
         Ok(())
     }
 
-    fn check_resolution(&self) -> Result<()> {
-        let between_values_ms = self.current.dt_ms;
-        let divides = |time_ms: f64| whole_steps("", time_ms, self.resolution_ms).is_ok();
-        if divides(between_values_ms) && divides(1.0) {
-            return Ok(());
-        }
-        let remedy = format!(
-            "give a time step that divides 1 ms and the time between two values of the current, {between_values_ms} ms"
-        );
-        Err(Error::parameter("resolution_ms", self.resolution_ms, remedy))
-    }
-
     /// Shapes (samples, steps, 1) of `X` and `X_test` in the whole data set.
     pub(super) fn shapes(&self) -> Result<[[usize; 3]; 2]> {
         let shape = |name: &str, samples: usize, duration_name: &str, duration_ms: f64| {
-            let steps = whole_steps(duration_name, duration_ms, self.current.dt_ms)?;
+            let dt_ms = self.current.dt_ms;
+            let steps = whole_steps(duration_ms, dt_ms).ok_or_else(|| {
+                let remedy = format!("give a whole multiple of the time between two values of the current, {dt_ms} ms");
+                Error::parameter(duration_name, duration_ms, remedy)
+            })?;
             let bytes = samples.checked_mul(steps).and_then(|n| n.checked_mul(16)).filter(|&bytes| bytes <= 1 << 50);
             if samples == 0 || bytes.is_none() {
                 let remedy = "give 1 or more, but not more than 2^50 bytes of samples";

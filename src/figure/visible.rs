@@ -52,8 +52,8 @@ impl View<'_> {
     ///
     /// Of the points that follow each other within one column, the first, the lowest, the highest and the last are
     /// kept, so that no extreme is lost. A line that also runs back, such as a trajectory in a plane, may pass a column
-    /// at any height and any number of times: there, the points within one square are thinned in this way, and what runs
-    /// from one square to another is drawn once.
+    /// at any height and any number of times: there, the points within one square are thinned in this way, and what
+    /// runs from one square to another is drawn once.
     pub(super) fn lines(&self, x: &[f64], y: &[f64]) -> Vec<Vec<Values>> {
         let squares = !x.iter().filter(|x| x.is_finite()).is_sorted();
         let places = x.iter().zip(y).map(|(&x, &y)| self.place((x, y)));

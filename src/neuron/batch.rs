@@ -1,19 +1,19 @@
 //! Many neurons at once, one in each lane of a vector, by the classical Runge-Kutta scheme of order 4.
 //!
-//! The [scalar form](super::HhPscAlpha::simulate_rk4) of the same scheme stands beside it. What differs is how the rates of
-//! the gates are computed.
+//! It differs from the [scalar form](super::HhPscAlpha::simulate_rk4) of the same scheme in how the rates of the gates
+//! are computed:
 //!
-//! 1. All six rates come from exp(-(V + 65) / 80) and exp(-(V + 65) / 18): the 4th and the 8th power of the first one are those
-//!    with 20 and 10 mV.
-//! 2. Within a step the potential moves by little, `move_mv`. So both exponentials are computed once for each value of the
-//!    current, and brought from step to step and from stage to stage by the Taylor series of exp(-move_mv / 80) and
-//!    exp(-move_mv / 18), which for the largest move hold to 1e-13.
-//! 3. Three quotients share one division: of 1 by the product of their denominators. At -55 and -40 mV two of them are 0 / 0,
-//!    but no fixed step comes near there.
+//! 1. All six rates derive from two exponentials, exp(-(V + 65) / 80) and exp(-(V + 65) / 18). The 4th and the 8th
+//!    power of the first one are the exponentials with 20 and 10 mV.
+//! 2. Within a step, the potential moves by a small `move_mv`. Both exponentials are therefore computed only once for
+//!    each value of the potential. From there, they are updated from step to step and from stage to stage by the Taylor
+//!    series of exp(-move_mv / 80) and exp(-move_mv / 18), which are accurate to 1e-13 for the largest move.
+//! 3. Three quotients share one division, of 1 by the product of their denominators. At -55 and -40 mV, two of them
+//!    are 0 / 0, but no fixed step comes near these potentials.
 //!
-//! Where a lane's potential leaves the range of fixed steps, or moves too far in one, the
-//! [adaptive scheme](super::HhPscAlpha::simulate) does that value of the current again, for that lane alone. So spikes are the
-//! adaptive scheme's, and lanes know nothing of each other.
+//! If the potential of a lane leaves the range in which fixed steps are valid, or moves too far in one step, the
+//! [adaptive scheme](super::HhPscAlpha::simulate) repeats that value of the potential, for that lane alone. Spikes are
+//! therefore those of the adaptive scheme, and no lane depends on another.
 
 use fearless_simd::prelude::*;
 
@@ -22,16 +22,16 @@ use crate::Result;
 use crate::simd::{Doubles, Kernel};
 
 const TWO_24: f64 = 16_777_216.0;
-/// The widest vector, in trials.
+/// The most lanes that are simulated together.
 const MAX_LANES: usize = 16;
 
-/// Trials of one length.
+/// Trials of the same length.
 pub(crate) struct Batch<'a, 'b> {
     pub neuron: &'a HhPscAlpha,
     pub timing: Timing,
-    /// The currents, pA.
+    /// The injected currents, pA.
     pub currents: &'a [&'a [f64]],
-    /// Where the potentials go, mV: as many as the currents have values.
+    /// Where the potentials are written, mV: for each current, as many as it has values.
     pub potentials: &'a mut [&'b mut [f64]],
     pub spikes: Spikes,
 }
@@ -82,13 +82,13 @@ fn simulate<S: Simd, const N: usize>(
     trials.spikes()
 }
 
-/// The trials of one vector, and what the adaptive scheme knows of them.
+/// The trials that are simulated together, one in each lane.
 struct Trials<'a> {
     neuron: &'a HhPscAlpha,
     timing: Timing,
     currents: &'a [&'a [f64]],
     spikes: Spikes,
-    /// For each trial what the adaptive scheme remembers, or why the trial ended.
+    /// For each trial, the state of the adaptive scheme, or the error that ended the trial.
     adaptive: Vec<Result<Adaptive>>,
 }
 
@@ -98,12 +98,12 @@ impl<'a> Trials<'a> {
         Trials { neuron, timing, currents, spikes, adaptive }
     }
 
-    /// Values of each current.
+    /// Number of values of each current.
     fn length(&self) -> usize {
         self.currents.first().map_or(0, |current| current.len())
     }
 
-    /// Does one value again by the adaptive scheme, in the lanes that are not valid.
+    /// Repeats one value of the potential by the adaptive scheme, in the lanes that are not `valid`.
     #[cold]
     fn redo<S: Simd, const N: usize>(
         &mut self,
@@ -113,13 +113,13 @@ impl<'a> Trials<'a> {
         value: usize,
     ) {
         for lane in (0..self.currents.len()).filter(|&lane| valid >> lane & 1 == 0) {
-            // A trial that ended still has a lane.
+            // A trial that has ended keeps its lane.
             let state = self.redo_lane(lane, before.lane(lane), value).unwrap_or(State::steady(INITIAL_POTENTIAL_MV));
             states.set_lane(lane, state);
         }
     }
 
-    /// Nothing, if the trial ends or has ended.
+    /// The same in one lane. Returns `None` if the trial ends or has already ended.
     fn redo_lane(&mut self, lane: usize, before: State, value: usize) -> Option<State> {
         let adaptive = self.adaptive[lane].as_mut().ok()?;
         if self.spikes == Spikes::StopAtFirst && !adaptive.spike_times_ms.is_empty() {
@@ -142,19 +142,21 @@ impl<'a> Trials<'a> {
 /// The scheme with a fixed step.
 struct FixedSteps<S: Simd, const N: usize> {
     constants: Constants<S, N>,
-    /// What moves the potential whatever it is, mV/ms: leak, constant and injected current.
+    /// The part of dV/dt that does not depend on the state, mV/ms: from the leak, the constant current and the injected
+    /// current.
     drive: Doubles<S, N>,
     steps_per_value: usize,
-    /// The current changes `late_steps` into a value of the potential, to what it was `late_values` before.
+    /// On the way to value `i` of the potential, the injected current changes after `late_steps` steps, to its value
+    /// `i - late_values`.
     late_values: usize,
     late_steps: usize,
-    /// The range in which fixed steps are valid, mV.
+    /// The range of potentials in which fixed steps are valid, mV.
     centre_mv: f64,
     half_range_mv: f64,
 }
 
 impl<S: Simd, const N: usize> FixedSteps<S, N> {
-    /// Every lane is valid.
+    /// The mask in which every lane is valid.
     const ALL: u64 = (1 << Doubles::<S, N>::LEN) - 1;
 
     #[inline(always)]
@@ -173,7 +175,7 @@ impl<S: Simd, const N: usize> FixedSteps<S, N> {
         }
     }
 
-    /// Goes on to the next value of the potential. Also says in which lanes all steps were valid.
+    /// Advances to the next value of the potential. Also returns the lanes in which all steps were valid, as a mask.
     #[inline(always)]
     fn advance(&mut self, mut y: States<S, N>, currents: &[&[f64]], value: usize) -> (States<S, N>, u64) {
         let zero = y.v * 0.0;
@@ -195,7 +197,7 @@ impl<S: Simd, const N: usize> FixedSteps<S, N> {
         (y, valid)
     }
 
-    /// Sets the drive to that of one value of the currents.
+    /// Sets the injected currents to those of index `value`.
     #[inline(always)]
     fn inject(&mut self, currents: &[&[f64]], value: usize) {
         let mut injected = [0.0; MAX_LANES];
@@ -207,7 +209,7 @@ impl<S: Simd, const N: usize> FixedSteps<S, N> {
     }
 }
 
-/// Potential and gates of as many neurons as `N` vectors have lanes.
+/// Membrane potential and gates of as many neurons as `N` vectors have lanes.
 #[derive(Clone, Copy)]
 struct States<S: Simd, const N: usize> {
     v: Doubles<S, N>,
@@ -246,20 +248,20 @@ impl<S: Simd, const N: usize> States<S, N> {
     }
 }
 
-/// What stays the same in all steps.
+/// What is the same in all steps.
 #[derive(Clone, Copy)]
 struct Constants<S: Simd, const N: usize> {
-    /// Conductances divided by the capacitance, 1/ms; the leak's with the sign changed.
+    /// Conductances divided by the capacitance, 1/ms; that of the leak with its sign changed.
     g_na: Doubles<S, N>,
     g_k: Doubles<S, N>,
     minus_g_l: Doubles<S, N>,
     e_na: Doubles<S, N>,
     e_k: Doubles<S, N>,
-    /// What the leak and the constant current add to the potential's slope, mV/ms.
+    /// The part of dV/dt that comes from the leak and the constant current and does not depend on the state, mV/ms.
     drive: Doubles<S, N>,
     /// 1 / C_m, 1/pF.
     per_c: Doubles<S, N>,
-    /// A half and a whole step, a third and a sixth of it, ms.
+    /// Half a step, a whole one, a third and a sixth of one, ms.
     half: Doubles<S, N>,
     whole: Doubles<S, N>,
     third: Doubles<S, N>,
@@ -287,7 +289,7 @@ impl<S: Simd, const N: usize> Constants<S, N> {
     }
 }
 
-/// The exponentials that all rates come from, at one potential: the two rates that are nothing else.
+/// The two exponentials from which all rates derive, at one potential: scaled, they are the closing rates of n and m.
 #[derive(Clone, Copy)]
 struct Exponentials<S: Simd, const N: usize> {
     /// exp(-(V + 65) / 80) / 8
@@ -303,7 +305,7 @@ impl<S: Simd, const N: usize> Exponentials<S, N> {
         Exponentials { beta_n: exp(below * (1.0 / 80.0)) * 0.125, beta_m: exp(below * (1.0 / 18.0)) * 4.0 }
     }
 
-    /// Those at a potential that is higher by `move_mv`.
+    /// The exponentials at a potential that is higher by `move_mv`.
     #[inline(always)]
     fn advanced(self, move_mv: Doubles<S, N>) -> Self {
         let (a, b): (f64, f64) = (-1.0 / 80.0, -1.0 / 18.0);
@@ -315,7 +317,7 @@ impl<S: Simd, const N: usize> Exponentials<S, N> {
     }
 }
 
-/// A polynomial by Horner's rule, the highest coefficient first.
+/// A polynomial by Horner's rule, with the coefficient of the highest power first.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize, const COUNT: usize>(
     x: Doubles<S, N>,
@@ -328,13 +330,13 @@ fn polynomial<S: Simd, const N: usize, const COUNT: usize>(
     sum
 }
 
-/// exp(x) for x from -700 to 700: 2 to the nearest whole power, times a Taylor series of the rest.
+/// exp(x) for x from -700 to 700: the nearest whole power of 2, times the Taylor series of the remainder.
 #[inline(always)]
 fn exp<S: Simd, const N: usize>(x: Doubles<S, N>) -> Doubles<S, N> {
-    // Added and taken away, it leaves the nearest whole number.
+    // Adding and then subtracting 1.5 * 2^52 rounds to the nearest whole number.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let whole = x.mul_add(std::f64::consts::LOG2_E, ROUND) - ROUND;
-    // ln 2 in two parts, so that the rest is exact.
+    // ln 2 is split into two parts, so that the remainder is accurate.
     let rest = whole.mul_add(-0.693_147_180_369_123_8, x);
     let rest = whole.mul_add(-1.908_214_929_270_587_7e-10, rest);
     let mut series = [1.0; 13];
@@ -366,7 +368,7 @@ impl<S: Simd, const N: usize> Rates<S, N> {
         let by_40 = exponentials.beta_n * exponentials.beta_n;
         let by_20 = by_40 * by_40;
         let by_10 = by_20 * by_20;
-        // The numerators of alpha_n and alpha_m; the denominators of these and of beta_h.
+        // The numerators of alpha_n and alpha_m, and the denominators of alpha_n, alpha_m and beta_h.
         let over_n = v.mul_add(0.01, 0.55);
         let over_m = v.mul_add(0.1, 4.0);
         let under_n = by_10.mul_add(-TWO_24 * std::f64::consts::E, one);
@@ -386,7 +388,7 @@ impl<S: Simd, const N: usize> Rates<S, N> {
     }
 }
 
-/// The slopes of states, given the exponentials at their potential and what moves it whatever it is, `drive` in mV/ms.
+/// The time derivatives of the states, given the exponentials at their potentials and the drive (mV/ms).
 #[inline(always)]
 fn slopes<S: Simd, const N: usize>(
     y: States<S, N>,
@@ -415,7 +417,7 @@ fn gate_slope<S: Simd, const N: usize>(alpha: Doubles<S, N>, beta: Doubles<S, N>
     (-(alpha + beta)).mul_add(x, alpha)
 }
 
-/// One step, from the exponentials at its start; also how far the potential moves up to the last stage.
+/// One step, given the exponentials at its start. Also returns by how much the potential moves up to the last stage.
 #[inline(always)]
 fn step<S: Simd, const N: usize>(
     y: States<S, N>,
@@ -453,9 +455,10 @@ mod tests {
         (potentials, spikes.into_iter().map(Result::unwrap).collect())
     }
 
-    /// For every number of trials around that of the lanes. The second noise is strong: most of these neurons fire.
+    /// For any number of trials up to more than two full sets of lanes. The last case has strong noise: most of its
+    /// neurons fire.
     #[test]
-    fn every_lane_is_the_scalar_form_and_knows_no_other() {
+    fn every_lane_agrees_with_the_scalar_form_and_depends_on_no_other() {
         let mut random = NumpyRandom::seed(3);
         for (sigma, count) in (1..=2 * MAX_LANES + 1).map(|count| (25.0, count)).chain([(60.0, 40)]) {
             let noise = OrnsteinUhlenbeck { sigma, ..OrnsteinUhlenbeck::default() };
@@ -463,12 +466,12 @@ mod tests {
             let best = batch(SimdLevel::best(), &currents);
             for level in SimdLevel::available() {
                 let (potentials, spikes) = batch(level, &currents);
-                // All that fuse multiplication and addition compute the same bits.
+                // All levels with a fused multiply-add compute the same bits.
                 assert!(level == SimdLevel::Portable || potentials == best.0, "{level:?}");
                 for (trial, current) in currents.iter().enumerate() {
                     let expected = HhPscAlpha::default().simulate_rk4(current, 1.0, 0.1).unwrap();
                     assert_eq!(spikes[trial], expected.spike_times_ms, "{level:?}, {trial} of {count}");
-                    // A spike magnifies the last bits.
+                    // A spike amplifies rounding errors.
                     let tolerance = if spikes[trial].is_empty() { 1e-9 } else { 1e-6 };
                     let pairs = expected.potential_mv.iter().zip(&potentials[trial]);
                     let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -480,9 +483,9 @@ mod tests {
         }
     }
 
-    /// Step, delay and values of the current that do not fall together.
+    /// Also where the delay is not a whole number of values of the current, or a fixed step spans one of NEST's.
     #[test]
-    fn timing_is_the_scalar_forms() {
+    fn timing_is_that_of_the_scalar_form() {
         let neuron = HhPscAlpha::default();
         let current: Vec<f64> = (0..60).map(|i| 30.0 * f64::from(i % 7 - 3)).collect();
         for (dt_current_ms, resolution_ms) in [(0.3, 0.1), (0.5, 0.05), (2.0, 0.1), (1.0, 0.02)] {
@@ -493,9 +496,9 @@ mod tests {
         }
     }
 
-    /// Far below rest the gates are too fast for the fixed step: the lane goes on adaptively.
+    /// Far below rest, the gates are too fast for the fixed step: the adaptive scheme takes over.
     #[test]
-    fn strong_currents_out_of_the_cell_are_the_references() {
+    fn strong_hyperpolarising_currents_agree_with_the_reference() {
         let neuron = HhPscAlpha::default();
         for amplitude in [-300.0, -1000.0, -5000.0] {
             let current = vec![amplitude; 60];
@@ -534,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_exact_within_the_range_of_fixed_steps() {
+    fn rates_are_accurate_within_the_range_of_fixed_steps() {
         let potentials: Vec<f64> = (0..=4 * 162).map(|i| -220.0 + f64::from(i) / 4.0).collect();
         for level in SimdLevel::available() {
             let (rates, _) = dispatch_on(level, Found { potentials_mv: &potentials, moves_mv: &[] });

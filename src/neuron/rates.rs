@@ -1,18 +1,18 @@
-//! Opening and closing rates of the gates, as functions of the potential.
+//! Opening and closing rates of the gates, as functions of the membrane potential.
 
-/// x / (1 - exp(-x)), which is 1 at x = 0, where the plain quotient is 0 / 0.
+/// x / (1 - exp(-x)). Its limit at x = 0 is 1, where the plain quotient is 0 / 0.
 ///
-/// `exp_m1` keeps the quotient exact to the last bits for every other x, however small.
+/// `exp_m1` keeps the quotient accurate to the last bits for every other x, however small.
 fn exp_linear(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { -x / exp_m1(-x) }
 }
 
-/// exp(x), held below overflow so that rates stay finite for every finite potential.
+/// exp(x), limited so that it does not overflow: rates are finite at every finite potential.
 fn exp(x: f64) -> f64 {
     x.min(700.0).exp()
 }
 
-/// exp(x) - 1, held like [`exp`].
+/// exp(x) - 1, limited like [`exp`].
 fn exp_m1(x: f64) -> f64 {
     x.min(700.0).exp_m1()
 }

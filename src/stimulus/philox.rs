@@ -1,11 +1,12 @@
 //! A counter-based random stream: Philox4x32-10, with normal deviates by the inverse of the normal distribution.
 //!
-//! Only additions, multiplications, divisions and square roots make the deviates, in a fixed order. IEEE 754 prescribes each
-//! to the last bit, so they are the same on every machine; a logarithm from the system's library would not be.
+//! The deviates are the same on every machine. They are computed by additions, multiplications, divisions and square
+//! roots in a fixed order, each of which IEEE 754 specifies to the last bit. The logarithm comes from `libm`, which
+//! computes it in this way too; those of the systems' libraries differ in the last bits.
 
 use super::StandardNormal;
 
-/// Philox4x32-10: ten rounds that turn a counter into random bits.
+/// Philox4x32-10: turns a counter into random bits in ten rounds.
 ///
 /// Source: J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, Proc. SC11 (2011), doi 10.1145/2063384.2063405.
 ///
@@ -23,10 +24,10 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// The random numbers of one trial: they depend on its seed, split, sample and attempt alone, and not on any other trial's.
+/// The random numbers of one trial. They depend only on its seed, split, sample and attempt, not on any other trial.
 ///
-/// The key of [`philox4x32`] is (seed, split); its counter is (block, attempt, low half of sample, high half). A block holds
-/// two deviates, each from 52 bits by the inverse of the normal distribution.
+/// The key of [`philox4x32`] is (seed, split). Its counter is (block, attempt, low half of sample, high half). A block
+/// gives two deviates, each from 52 bits by the inverse of the normal distribution.
 ///
 /// ```
 /// use hhnet::stimulus::{OrnsteinUhlenbeck, PhiloxRandom};
@@ -37,15 +38,15 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PhiloxRandom {
     key: [u32; 2],
-    /// Of the next block.
+    /// The counter of the next block.
     counter: [u32; 4],
-    /// The bits of the second deviate of a block, until it is asked for.
+    /// The bits of the second deviate of a block, until it is drawn.
     spare: Option<u64>,
 }
 
 impl PhiloxRandom {
-    /// The numbers of one trial: `split` is 0 for `X` and 1 for `X_test`; `sample` counts from 0, and so does `attempt`, the
-    /// number of trials that were dropped for this sample before.
+    /// The random numbers of one trial. `split` is 0 for `X` and 1 for `X_test`. `sample` is counted from 0. `attempt`
+    /// is the number of trials already dropped for this sample.
     pub fn trial(seed: u32, split: u32, sample: u64, attempt: u32) -> Self {
         PhiloxRandom { key: [seed, split], counter: [0, attempt, sample as u32, (sample >> 32) as u32], spare: None }
     }
@@ -59,7 +60,7 @@ impl PhiloxRandom {
             self.spare = Some(join(c, d));
             join(a, b)
         });
-        // Within (0, 1): neither end can be met.
+        // This is above 0 and below 1.
         normal_quantile((bits as f64 + 0.5) * f64::EPSILON)
     }
 }
@@ -70,7 +71,7 @@ impl StandardNormal for PhiloxRandom {
     }
 }
 
-/// The number below which a standard normal deviate falls with probability `p`, which must be within (0, 1).
+/// The number below which a standard normal deviate lies with probability `p`, which must be above 0 and below 1.
 ///
 /// Source: M. J. Wichura, algorithm AS 241 (PPND16), J. R. Stat. Soc. C 37, 477 (1988), doi 10.2307/2347330.
 #[allow(clippy::excessive_precision, reason = "as published")]
@@ -154,7 +155,7 @@ fn normal_quantile(p: f64) -> f64 {
     if q < 0.0 { -value } else { value }
 }
 
-/// A quotient of polynomials, the highest coefficients first.
+/// A quotient of two polynomials, with the coefficients of the highest powers first.
 fn quotient(x: f64, over: [f64; 8], under: [f64; 8]) -> f64 {
     let polynomial = |coefficients: [f64; 8]| coefficients.iter().fold(0.0, |sum, c| sum * x + c);
     polynomial(over) / polynomial(under)
@@ -164,7 +165,7 @@ fn quotient(x: f64, over: [f64; 8], under: [f64; 8]) -> f64 {
 mod tests {
     use super::*;
 
-    /// The known answers that come with Random123, the authors' own implementation.
+    /// The known answers that Random123, the authors' own implementation, is tested with.
     #[test]
     fn philox_gives_the_known_answers() {
         let ones = u32::MAX;
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(found, [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
     }
 
-    /// Quantiles as published tables and Python's `statistics.NormalDist` have them.
+    /// The quantiles of published tables and of Python's `statistics.NormalDist`.
     #[test]
     fn quantiles_are_those_of_the_normal_distribution() {
         for (p, expected) in [
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn deviates_are_normal_and_those_of_different_trials_have_nothing_in_common() {
+    fn deviates_are_normal_and_trials_are_uncorrelated() {
         const N: usize = 200_000;
         let draw = |seed, split, sample, attempt| -> Vec<f64> {
             let mut random = PhiloxRandom::trial(seed, split, sample, attempt);

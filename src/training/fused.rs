@@ -1,23 +1,24 @@
-//! The network on a CPU, sample by sample: all layers forward, the error, all layers backward, while a sample's numbers stay in
-//! the processor's cache.
+//! The network on a CPU, one sample at a time: all layers forward, the error, all layers backward, while the sample's
+//! numbers stay in the processor's cache.
 //!
-//! A sample is kept channel by channel, so that a vector holds consecutive time steps of one channel:
+//! A sample is stored channel by channel, so that a vector holds consecutive time steps of one channel:
 //!
 //! ```text
 //! |margin of zeros| step 0, 1, ... steps - 1 | zeros up to a whole number of vectors | margin of zeros|   channel 0
 //! |margin of zeros| ...                                                                                   channel 1
 //! ```
 //!
-//! Kernels can then read beyond both ends without a check, and the margins are the zeros of 'same' padding. Everything is one of
-//! two loops, which keep a block of results in registers:
+//! The margins are the zeros of 'same' padding, and let kernels read beyond both ends of a channel without a check.
 //!
-//! - [`Convolution`]: output\[o\]\[t\] = sum over taps and channels of weight * input\[c\]\[t + tap\]. Backward it is used a
-//!   second time, with flipped kernels, to bring the error from a layer's outputs to its inputs.
+//! The computation consists of two loops, which keep a block of results in registers:
+//!
+//! - [`Convolution`]: output\[o\]\[t\] = sum over taps and channels of weight * input\[c\]\[t + tap\]. The backward
+//!   pass uses it too, with flipped kernels, to propagate the error from a layer's outputs to its inputs.
 //! - [`WeightGradient`]: gradient\[tap, c, o\] = sum over t of input\[c\]\[t + tap\] * error\[o\]\[t\].
 //!
-//! The plain form of the same computation is in [`reference`](super::reference).
+//! The module [`reference`](super::reference) has the same computation as plain loops.
 
-#![allow(clippy::needless_range_loop, reason = "vectors and channels are counted, in several arrays at once")]
+#![allow(clippy::needless_range_loop, reason = "an index of a vector or channel applies to several arrays")]
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -28,23 +29,24 @@ use super::{Samples, Segment};
 use crate::model::Variable;
 use crate::simd::{Kernel, SimdLevel, dispatch_on};
 
-/// Vectors of time steps that are worked on together, and channels.
+/// Number of vectors of time steps that are computed together.
 const VECTORS: usize = 2;
+/// Number of output channels that are computed together.
 const CHANNELS: usize = 4;
-/// Rows of the gradient that are worked on together.
+/// Number of rows of the gradient that are computed together.
 const ROWS: usize = 3;
-/// Numbers of a cache line: vectors that begin with one are read faster.
+/// Numbers in a cache line. Vectors that do not cross the border of one are read faster.
 const ALIGNMENT: usize = 16;
-/// Single-precision sums of the gradient run over at most this many steps; then they are added up in double precision.
+/// Single-precision sums run over at most this many steps. Then they are added to a sum in double precision.
 const SUM_STEPS: usize = 960;
 
-/// A convolution, or the linear layer, which is one with a kernel of one step.
+/// A convolution. The linear layer is one with a kernel of one step.
 #[derive(Debug, Clone)]
 struct Layer {
     inputs: usize,
     outputs: usize,
     kernel_size: usize,
-    /// Where kernel and bias are among all weights.
+    /// The positions of kernel and bias among all weights.
     kernel: Range<usize>,
     bias: Range<usize>,
 }
@@ -58,18 +60,18 @@ impl Layer {
         Layer { inputs, outputs, kernel_size, kernel: kernel.range.clone(), bias: bias.range.clone() }
     }
 
-    /// Steps before the present one that the kernel reaches.
+    /// Number of steps before the current one that the kernel covers.
     fn left(&self) -> usize {
         (self.kernel_size - 1) / 2
     }
 }
 
-/// The layers, and memory for the threads that compute with them.
+/// The layers, and memory for the threads that compute them.
 pub(super) struct Network {
     layers: Vec<Layer>,
     weights: usize,
     level: SimdLevel,
-    /// Memory that is not in use: to allocate it anew would take as long as a sample.
+    /// Memory that is not in use. Allocating it again would take as long as computing a sample.
     spare: Mutex<Vec<Memory>>,
 }
 
@@ -80,7 +82,7 @@ impl Network {
         Network { layers, weights, level, spare: Mutex::default() }
     }
 
-    /// Sum of squared errors of some samples, and its gradient with respect to all weights.
+    /// The sum of squared errors of some samples, and its gradient with respect to all weights.
     pub(super) fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> (f64, Vec<f32>) {
         let mut gradient = vec![0.0; self.weights];
         let mut error = 0.0;
@@ -96,8 +98,8 @@ impl Network {
         (error, gradient.into_iter().map(|part| part as f32).collect())
     }
 
-    /// The output for a segment. A stretch of a sample is computed with the steps around it that its output depends on: `reach`
-    /// says how many before and after.
+    /// The output for a segment. If this is a stretch of a sample, its output also depends on the steps around it:
+    /// `reach` is the number of these before and after it.
     pub(super) fn predict(
         &self,
         weights: &[f32],
@@ -129,7 +131,7 @@ impl Network {
     }
 }
 
-/// One sample, and the weights to apply to it.
+/// One sample, and what is needed to compute it.
 struct Sample<'a> {
     network: &'a Network,
     weights: &'a [f32],
@@ -138,7 +140,7 @@ struct Sample<'a> {
     memory: &'a mut Memory,
 }
 
-/// Adds to the gradient of the sum of squared errors, which it returns.
+/// Returns the sum of squared errors of one sample, and adds its gradient to `gradient`.
 struct Gradient<'a> {
     sample: Sample<'a>,
     y: &'a [f32],
@@ -163,7 +165,7 @@ impl Kernel for Gradient<'_> {
     }
 }
 
-/// Appends the wanted steps of the output.
+/// Appends the wanted steps of the output to `output`.
 struct Prediction<'a> {
     sample: Sample<'a>,
     wanted: Range<usize>,
@@ -185,14 +187,14 @@ impl Kernel for Prediction<'_> {
     }
 }
 
-/// How a sample lies in memory.
+/// The layout of a sample in memory.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     steps: usize,
-    /// Steps rounded up to whole blocks of vectors.
+    /// The number of steps, rounded up to whole blocks of vectors.
     padded: usize,
     margin: usize,
-    /// Numbers from one channel to the next.
+    /// The distance from one channel to the next.
     stride: usize,
 }
 
@@ -204,23 +206,23 @@ impl Layout {
         Layout { steps, padded, margin, stride: margin + padded + margin }
     }
 
-    /// Where the channels of layer `i`'s input begin.
+    /// The position of the input of layer `i`.
     fn start_of(&self, network: &Network, i: usize) -> usize {
         self.stride * network.layers[..i].iter().map(|layer| layer.inputs).sum::<usize>()
     }
 }
 
-/// Numbers in the places that a [`Layout`] gives them.
+/// Memory for activations and errors, laid out by [`Layout`].
 #[derive(Default)]
 struct Memory {
     numbers: Vec<f32>,
-    /// The number of steps of the samples it was used for, and whether with errors.
+    /// The number of steps of the samples that it was used for, and whether with errors.
     used_for: Option<(usize, bool)>,
 }
 
 impl Memory {
-    /// The activations of all layers, and the errors, with zeros in all places that are not written to. Memory that was used
-    /// for samples of the same length has them already.
+    /// The activations of all layers, and the errors. Whatever is never written to is 0; in memory that was used for
+    /// samples of the same length, it already is.
     fn split(&mut self, layout: Layout, network: &Network, errors: bool) -> (&mut [f32], &mut [f32]) {
         let activations = layout.start_of(network, network.layers.len()) + layout.stride;
         let length = if errors { 2 * activations } else { activations };
@@ -233,7 +235,7 @@ impl Memory {
     }
 }
 
-/// All layers' activations, from the input on.
+/// Computes the activations of all layers, from the input on.
 #[inline(always)]
 fn forward<S: Simd>(simd: S, network: &Network, weights: &[f32], x: &[f32], layout: Layout, activations: &mut [f32]) {
     let channels = network.layers.first().map_or(1, |layer| layer.inputs);
@@ -256,14 +258,14 @@ fn forward<S: Simd>(simd: S, network: &Network, weights: &[f32], x: &[f32], layo
             epilogue: if i + 1 < network.layers.len() { Epilogue::Relu(bias) } else { Epilogue::Linear(bias) },
         };
         convolution.apply(simd, layout, input, after);
-        // Beyond the last step the next layer must find zeros.
+        // The next layer must find zeros beyond the last step.
         for channel in 0..layer.outputs {
             after[channel * layout.stride + layout.margin..][layout.steps..layout.padded].fill(0.0);
         }
     }
 }
 
-/// The sum of squared errors of a prediction, and its derivative with respect to each value.
+/// The sum of squared errors of a prediction. Writes its derivative with respect to each value to `derivative`.
 #[inline(always)]
 fn square_errors<S: Simd>(simd: S, predicted: &[f32], y: &[f32], derivative: &mut [f32]) -> f64 {
     let mut sum = 0.0;
@@ -285,7 +287,8 @@ fn square_errors<S: Simd>(simd: S, predicted: &[f32], y: &[f32], derivative: &mu
     sum
 }
 
-/// From the derivatives of the last layer's output to those of all weights, which are added to the gradient.
+/// Propagates the derivatives with respect to the last layer's output back through all layers, and adds those with
+/// respect to all weights to the gradient.
 #[inline(always)]
 fn backward<S: Simd>(
     simd: S,
@@ -318,7 +321,7 @@ fn backward<S: Simd>(
     }
 }
 
-/// A layer's kernel for the way back: taps in reverse order, inputs and outputs exchanged.
+/// A layer's kernel for the backward pass: with the taps in reverse order, and inputs and outputs exchanged.
 fn flip_kernel(layer: &Layer, kernel: &[f32], flipped: &mut Vec<f32>) {
     flipped.clear();
     for tap in (0..layer.kernel_size).rev() {
@@ -330,31 +333,31 @@ fn flip_kernel(layer: &Layer, kernel: &[f32], flipped: &mut Vec<f32>) {
     }
 }
 
-/// What becomes of a convolution's sums. NaN passes through each of them, as in libtorch.
+/// What a convolution does with its sums. NaN passes through all of these, as in libtorch.
 #[derive(Clone, Copy)]
 enum Epilogue<'a> {
-    /// A bias is added, and what is below 0 becomes 0.
+    /// Adds a bias, and replaces what is below 0 by 0.
     Relu(&'a [f32]),
-    /// A bias is added.
+    /// Adds a bias.
     Linear(&'a [f32]),
-    /// The sums become 0 where these activations are 0: the derivative of the ReLU.
+    /// Replaces sums by 0 where these activations are 0: the derivative of the ReLU.
     Mask(&'a [f32]),
 }
 
-/// A convolution of all steps.
+/// A convolution over all steps.
 struct Convolution<'a> {
     taps: usize,
     inputs: usize,
     outputs: usize,
-    /// Taps before the present step.
+    /// Number of taps before the current step.
     left: usize,
-    /// Indexed by tap, input and output.
+    /// Weights, indexed by tap, input and output.
     kernel: &'a [f32],
     epilogue: Epilogue<'a>,
 }
 
 impl Convolution<'_> {
-    /// From and to channels one after the other.
+    /// Computes all output channels.
     #[inline(always)]
     fn apply<S: Simd>(&self, simd: S, layout: Layout, input: &[f32], output: &mut [f32]) {
         for first in (0..self.outputs).step_by(CHANNELS) {
@@ -367,7 +370,7 @@ impl Convolution<'_> {
         }
     }
 
-    /// The same for `N` output channels from `first` on.
+    /// Computes `N` output channels from `first` on.
     #[inline(always)]
     fn channels<S: Simd, const N: usize>(
         &self,
@@ -388,7 +391,7 @@ impl Convolution<'_> {
         }
     }
 
-    /// The sums at `VECTORS` vectors of steps from `t` on.
+    /// The sums for `VECTORS` vectors of steps from `t` on.
     #[inline(always)]
     fn sums<S: Simd, const N: usize>(
         &self,
@@ -426,7 +429,7 @@ impl Convolution<'_> {
         sums
     }
 
-    /// Applies the epilogue to a vector of sums; `at` is its place among the outputs.
+    /// Applies the epilogue to a vector of sums, whose position among the outputs is `at`.
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S, sum: S::f32s, at: usize) -> S::f32s {
         let zero = S::f32s::splat(simd, 0.0);
@@ -438,7 +441,7 @@ impl Convolution<'_> {
     }
 }
 
-/// Adds a layer's part of the gradient: of its kernel and its bias.
+/// Adds to the gradient of a layer's kernel and bias.
 #[inline(always)]
 fn weight_gradient<S: Simd>(
     simd: S,
@@ -462,7 +465,7 @@ fn weight_gradient<S: Simd>(
     }
 }
 
-/// A layer's gradient over some steps, for the output channels from `first` on.
+/// A layer's gradient from some of the steps, for the output channels from `first` on.
 struct WeightGradient<'a> {
     layer: &'a Layer,
     layout: Layout,
@@ -473,10 +476,10 @@ struct WeightGradient<'a> {
 }
 
 impl WeightGradient<'_> {
-    /// The gradient of the kernel and the bias for `N` output channels.
+    /// Adds to the gradient of kernel and bias for `N` output channels.
     #[inline(always)]
     fn channels<S: Simd, const N: usize>(&self, simd: S, gradient: &mut [f64]) {
-        // A row for each tap and input channel.
+        // There is one row for each tap and input channel.
         let rows = self.layer.kernel_size * self.layer.inputs;
         for row in (0..rows).step_by(ROWS) {
             match rows - row {
@@ -496,7 +499,7 @@ impl WeightGradient<'_> {
         }
     }
 
-    /// `R` rows from `row` on, for `N` output channels.
+    /// Adds to the gradient of `R` rows of the kernel from `row` on, for `N` output channels.
     #[inline(always)]
     fn rows<S: Simd, const R: usize, const N: usize>(&self, simd: S, row: usize, gradient: &mut [f64]) {
         let count = self.steps.len();
@@ -512,7 +515,7 @@ impl WeightGradient<'_> {
         }
         let mut sums = [[S::f32s::splat(simd, 0.0); N]; R];
         for t in (0..count).step_by(S::f32s::LEN) {
-            // The sums, these inputs and one error at a time: no more than the processor has registers for.
+            // The sums, these inputs and one error at a time fit into the processor's registers.
             let mut vectors = [S::f32s::splat(simd, 0.0); R];
             for r in 0..R {
                 vectors[r] = load(simd, inputs[r], t);
@@ -532,14 +535,14 @@ impl WeightGradient<'_> {
         }
     }
 
-    /// Where the steps of a row's input begin.
+    /// The position of a row's input at the first step.
     #[inline(always)]
     fn input_at(&self, row: usize) -> usize {
         let (tap, channel) = (row / self.layer.inputs, row % self.layer.inputs);
         channel * self.layout.stride + self.layout.margin + self.steps.start + tap - self.layer.left()
     }
 
-    /// Where the error of an output channel at step `t` is.
+    /// The position of an output channel's error at step `t`.
     #[inline(always)]
     fn error_at(&self, o: usize, t: usize) -> usize {
         (self.first + o) * self.layout.stride + self.layout.margin + t

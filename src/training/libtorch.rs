@@ -7,7 +7,7 @@ use crate::model::{forward, forward_with, from_tensor, to_tensor};
 use crate::{Error, Result};
 
 impl Executor {
-    /// Sum of squared errors of some samples, and its gradient with respect to all weights.
+    /// The sum of squared errors of some samples, and its gradient with respect to all weights.
     pub(super) fn libtorch_gradient(
         &self,
         weights: &[f32],
@@ -43,7 +43,7 @@ impl Executor {
         compute().map_err(Error::torch("apply the model"))
     }
 
-    /// Marks the units of each convolution that are above 0 somewhere in a segment.
+    /// Marks the units of each convolution that are above 0 at any step of a segment.
     pub(super) fn find_active(
         &self,
         weights: &[f32],
@@ -67,8 +67,8 @@ impl Executor {
         compute().map(|_| ()).map_err(Error::torch("apply the model"))
     }
 
-    /// A segment's input, and where it starts in it: a stretch of a sample comes with the steps around it that its output
-    /// depends on.
+    /// The input on which a segment's output depends, and the position of the segment in it: a stretch of a sample
+    /// comes with the steps around it.
     fn with_surroundings(
         &self,
         samples: &Samples,

@@ -1,4 +1,4 @@
-//! Jobs on several threads, with results in order.
+//! Runs jobs on several threads and returns the results in order.
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -6,13 +6,14 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 use crate::model::Device;
 use crate::{Error, Result};
 
-/// Does parts 0, 1, ... of a job, as many as it is asked to, and returns the results in this order.
+/// Does a given number of parts of a job, numbered from 0, and returns their results in this order.
 pub type Run<'a, J, R> = dyn FnMut(J, usize) -> Vec<R> + 'a;
 
-/// Calls `body` with a function that does jobs on `threads` threads. They live as long as `body` runs: a pool of this call's
-/// own, because notebook cells share no statics.
+/// Calls `body` with a function that does jobs on `threads` threads. These belong to a local pool, which exists while
+/// `body` runs. It is not rayon's global pool, because notebook cells share no statics.
 ///
-/// On a CPU libtorch uses a single thread in each of them; see [`training`](super). Other devices keep its setting.
+/// On a CPU, libtorch uses only one thread in each of them; see [`training`](super). On other devices its number of
+/// threads is not changed.
 ///
 /// # Errors
 /// Those of `body`, and [`Error::Parameter`] if the threads cannot be started.
@@ -26,7 +27,7 @@ pub fn with_workers<J: Send + Sync, R: Send, O>(
     let _restore = is_cpu.then(|| RestoreThreads(tch::get_num_threads()));
     let use_single_thread = move || {
         if is_cpu {
-            // A thread takes the process' number when it first asks for one, and keeps its own afterwards.
+            // A thread takes over the number of the process when it first asks for it. After that, it has its own.
             tch::get_num_threads();
             tch::set_num_threads(1);
         }
@@ -37,10 +38,10 @@ pub fn with_workers<J: Send + Sync, R: Send, O>(
     }
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|reason| Error::parameter("threads", threads, format!("give fewer: {reason}")))?;
-    // Waits for all threads: one that starts later would change the setting after it has been restored.
+    // This waits for all threads. One that starts later would change the number after it has been restored.
     pool.broadcast(|_| use_single_thread());
     body(&mut |job, parts| {
-        // A thread takes one part at a time, so that all of them end together.
+        // A thread takes one part at a time, so that all threads finish at about the same time.
         let parts = (0..parts).into_par_iter().with_max_len(1);
         pool.install(|| parts.map(|part| work(&job, part)).collect())
     })

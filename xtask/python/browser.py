@@ -1,8 +1,9 @@
 """Works with notebooks as a person does: `browser.py CHROMIUM DIRECTORY RESULTS NOTEBOOK...`.
 
-Starts JupyterLab in DIRECTORY, opens each of DIRECTORY's notebooks in Chromium, runs all cells, unfolds what is folded, moves the
-sliders and saves; then restarts the kernel and runs all cells again. Opens the page in RESULTS that was exported from the notebook,
-without a network. Prints as JSON what there was to see, and keeps screenshots and the saved notebooks in RESULTS. Judges nothing.
+Starts JupyterLab in DIRECTORY, opens each of DIRECTORY's notebooks in Chromium, runs all cells, unfolds what is folded,
+moves the sliders and saves; then restarts the kernel and runs all cells again. Opens the page in RESULTS that was
+exported from the notebook, without a network. Prints as JSON what there was to see, and keeps screenshots and the saved
+notebooks in RESULTS. Judges nothing.
 """
 
 import json
@@ -31,7 +32,8 @@ FLAGS = [
 # JupyterLab and exported pages use the same names.
 CELL = ".jp-Notebook .jp-CodeCell"
 OUTPUT = ".jp-OutputArea-output"
-# What unfolds something folded: in JupyterLab the button with the number of hidden cells, on an exported page the heading.
+# What unfolds something folded: in JupyterLab the button with the number of hidden cells, on an exported page the
+# heading.
 FOLDED = ".jp-Notebook .jp-showHiddenCellsButton:visible, details:not([open]) > summary"
 # For each code cell, whether it can be seen.
 ARE_VISIBLE = "cell => [...document.querySelectorAll(cell)].map(cell => cell.checkVisibility())"
@@ -127,7 +129,8 @@ def unfold(page):
 
 
 def look(page, pictures):
-    """What there is to see before and after unfolding, and for each slider whether a click on another value changes the figure."""
+    """What there is to see before and after unfolding, and for each slider whether a click on another value changes the
+    figure."""
     visible = unfold(page)
     moved = []
     for output in page.locator(f"{CELL} {OUTPUT}").filter(has=page.locator("input[type=range]")).all():

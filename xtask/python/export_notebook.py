@@ -1,7 +1,7 @@
-"""Exports a notebook as an HTML page that needs no network: `export_notebook.py NOTEBOOK FOLDER`. Writes the page into FOLDER.
+"""Exports a notebook as an HTML page that needs no network: `export_notebook.py NOTEBOOK FOLDER`.
 
-Equations become MathML, which browsers draw by themselves. Links to notebooks lead to their pages. What is folded under a heading in
-JupyterLab is folded on the page, too.
+Writes the page into FOLDER. Equations become MathML, which browsers draw by themselves. Links to notebooks lead to
+their pages. What is folded under a heading in JupyterLab is folded on the page, too.
 """
 
 import re
@@ -25,9 +25,17 @@ TEMPLATE = """
 main { max-width: 64rem; margin: auto; }
 .jp-OutputArea-output { overflow-x: auto; }
 .jp-OutputArea-output svg, .jp-OutputArea-output img { max-width: 100%; height: auto; }
-math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.1em; }
+math {
+  font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math;
+  font-size: 1.1em;
+}
 math[display="block"] { margin: 1em 0; overflow-x: auto; overflow-y: hidden; }
-details > summary { margin-left: var(--jp-cell-prompt-width); padding: 0.5em; cursor: pointer; font: bold 1em var(--jp-content-font-family); }
+details > summary {
+  margin-left: var(--jp-cell-prompt-width);
+  padding: 0.5em;
+  cursor: pointer;
+  font: bold 1em var(--jp-content-font-family);
+}
 </style>
 {% endblock %}
 {% block any_cell %}
@@ -70,8 +78,8 @@ def mathml(tex, display):
 
 
 def mark_folds(cells):
-    """Marks where a fold begins, with the text of its heading, and how many folds end after a cell: a fold ends in front of the next
-    heading that is not deeper, or at the end of the notebook."""
+    """Marks where a fold begins, with the text of its heading, and how many folds end after a cell: a fold ends in
+    front of the next heading that is not deeper, or at the end of the notebook."""
     open_folds = []
     for index, cell in enumerate(cells):
         heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None

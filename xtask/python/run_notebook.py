@@ -1,7 +1,7 @@
 """Runs a notebook from a clean kernel: `run_notebook.py NOTEBOOK EXECUTED DIRECTORY`.
 
-Prints a line for each cell, and what cells print while they run. Writes EXECUTED only if every cell succeeds. Otherwise the exit
-status is 1, and the reason is on standard error.
+Prints a line for each cell, and what cells print while they run. Writes EXECUTED only if every cell succeeds. Otherwise
+the exit status is 1, and the reason is on standard error.
 """
 
 import re

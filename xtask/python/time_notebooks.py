@@ -1,6 +1,7 @@
 """Times notebooks: `time_notebooks.py STARTS NOTEBOOK...`.
 
-Runs all cells of each notebook in STARTS fresh kernels, in the present directory, and prints medians of what a person waits for.
+Runs all cells of each notebook in STARTS fresh kernels, in the current directory, and prints medians of what a person
+waits for.
 """
 
 import sys
@@ -13,7 +14,8 @@ from nbclient import NotebookClient
 
 
 def run(path):
-    """Runs a notebook in a fresh kernel: the seconds until the kernel was ready, and the executed cells with their `seconds`."""
+    """Runs a notebook in a fresh kernel: the seconds until the kernel was ready, and the executed cells with their
+    `seconds`."""
     notebook = nbformat.read(path, as_version=4)
     cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     client = NotebookClient(notebook, kernel_name="rust", timeout=3600, startup_timeout=180, record_timing=False)

@@ -51,7 +51,8 @@ fn built(paths: &Paths) -> std::path::PathBuf {
     paths.root.join(target).join("release/hhnet")
 }
 
-/// `cargo xtask bench notebooks`: times every cell of both notebooks, each in `starts` fresh kernels, and prints medians.
+/// `cargo xtask bench notebooks`: times every cell of both notebooks, each in `starts` fresh kernels, and prints
+/// medians.
 pub fn notebooks(starts: &str) -> Result<ExitCode> {
     let paths = setup::run()?;
     if !starts.parse().is_ok_and(|starts: usize| starts > 0) {

@@ -31,8 +31,8 @@ impl Paths {
         let root = root.canonicalize().with_context(|| format!("the checkout {} is gone", root.display()))?;
         if root.to_string_lossy().contains([':', ' ', '"']) {
             bail!(
-                "the path of the checkout, `{}`, holds a blank, a colon or a quotation mark, which breaks the compilers' \
-                 search paths; move the checkout",
+                "the path of the checkout, `{}`, holds a blank, a colon or a quotation mark, which breaks the \
+                 compilers' search paths; move the checkout",
                 root.display()
             );
         }
@@ -43,8 +43,8 @@ impl Paths {
         self.root.join("notebooks")
     }
 
-    /// The folder for results, which git ignores. A direct child of the checkout, so that a notebook that runs in it finds the
-    /// crate at `..`.
+    /// The folder for results, which git ignores. A direct child of the checkout, so that a notebook that runs in it
+    /// finds the crate at `..`.
     pub fn scratch(&self) -> PathBuf {
         self.root.join("target")
     }
@@ -103,7 +103,8 @@ impl Paths {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
-    /// Gives a command the two shared libraries. The values equal those in .cargo/config.toml, so that cargo rebuilds nothing.
+    /// Gives a command the two shared libraries. The values equal those in .cargo/config.toml, so that cargo rebuilds
+    /// nothing.
     pub fn with_libraries<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
         command
@@ -137,8 +138,8 @@ pub fn which(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-/// The directory of the user's own that an environment variable names; None if it is `ours`, which cargo puts there from
-/// .cargo/config.toml.
+/// The directory of the user's own that an environment variable names; None if it is `ours`, which cargo puts there
+/// from .cargo/config.toml.
 pub fn own_directory(variable: &str, ours: &Path) -> Option<PathBuf> {
     let value = PathBuf::from(env::var_os(variable).filter(|value| !value.is_empty())?);
     // The checkout may have been reached through a link, so the folders are compared, not their names.

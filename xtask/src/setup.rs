@@ -1,4 +1,5 @@
-//! Set-up: puts what the notebooks need into `.hhnet/`, step by step. Each step runs only if its result is missing or out of date.
+//! Set-up: puts what the notebooks need into `.hhnet/`, step by step. Each step runs only if its result is missing or
+//! out of date.
 //!
 //! | module | what it sets up |
 //! |---|---|

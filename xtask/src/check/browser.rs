@@ -1,4 +1,5 @@
-//! The notebooks in a real browser: opened in JupyterLab, run, unfolded, saved, restarted and run again, and read as exported pages.
+//! The notebooks in a real browser: opened in JupyterLab, run, unfolded, saved, restarted and run again, and read as
+//! exported pages.
 //!
 //! `xtask/python/browser.py` works the browser and reports what it saw; this module judges it.
 
@@ -19,7 +20,8 @@ use crate::setup::python::Environment;
 
 /// What to say where there is no browser.
 pub const NO_BROWSER: &str = "there is neither Chromium nor Chrome; on Debian: sudo apt install chromium";
-/// What is done in JupyterLab, as the driver names it. The second time, the files that the notebooks write are there already.
+/// What is done in JupyterLab, as the driver names it. The second time, the files that the notebooks write are there
+/// already.
 const RUNS: [&str; 2] = ["run", "restart and run"];
 /// A figure whose smaller side has fewer pixels shows nothing.
 const SMALLEST: u64 = 40;

@@ -1,5 +1,5 @@
-//! Examines an executed notebook: is it complete, did every cell succeed, are the figures well-formed, and does nothing in it
-//! reveal the machine on which it ran?
+//! Examines an executed notebook: is it complete, did every cell succeed, are the figures well-formed, and does nothing
+//! in it reveal the machine on which it ran?
 
 use std::fs;
 use std::path::Path;
@@ -99,7 +99,8 @@ fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
     faults
 }
 
-/// Cells must have run in order, in a kernel that had run nothing before. The runner counts from 1, evcxr in JupyterLab from 2.
+/// Cells must have run in order, in a kernel that had run nothing before. The runner counts from 1, evcxr in JupyterLab
+/// from 2.
 fn is_next(previous: Option<u64>, count: u64) -> bool {
     previous.map_or([1, 2].contains(&count), |previous| count == previous + 1)
 }

@@ -21,8 +21,8 @@ const FIGURES: [(&str, &str, usize); 3] = [
     ("predictions.svg", NOTEBOOKS[1], 13),
 ];
 
-/// `cargo xtask notebooks`: runs both notebooks where they are and keeps them executed, and the figures that texts show. A notebook
-/// that fails stays as it was.
+/// `cargo xtask notebooks`: runs both notebooks where they are and keeps them executed, and the figures that texts
+/// show. A notebook that fails stays as it was.
 pub fn run() -> Result<ExitCode> {
     let paths = setup::run()?;
     for name in NOTEBOOKS {
@@ -53,7 +53,8 @@ pub fn check_committed(paths: &Paths) -> Result<()> {
     report(&faults, "`cargo xtask notebooks` runs them and keeps the result")
 }
 
-/// Runs both notebooks in `target/`: there they find the crate as they do in `notebooks/`, and overwrite no file of the user's.
+/// Runs both notebooks in `target/`: there they find the crate as they do in `notebooks/`, and overwrite no file of the
+/// user's.
 pub fn check_fresh(paths: &Paths) -> Result<()> {
     let mut faults = Vec::new();
     remove_data(paths)?;

@@ -1,6 +1,8 @@
-//! Finds what leads nowhere in texts: tasks of `cargo xtask` that do not exist, paths and relative links to what is not there.
+//! Finds what leads nowhere in texts: tasks of `cargo xtask` that do not exist, paths and relative links to what is not
+//! there.
 //!
-//! Texts are Markdown files, the notebooks' Markdown cells and comments in Rust code. rustdoc checks the links in comments.
+//! Texts are Markdown files, the notebooks' Markdown cells and comments in Rust code. rustdoc checks the links in
+//! comments.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,15 +1,15 @@
 //! What the rust-analyzer inside evcxr reads.
 //!
-//! evcxr asks rust-analyzer for the type of every variable of a cell. Before its first answer rust-analyzer reads all crates that
-//! cargo lists, and the standard library. With everything on which this crate depends that takes 15 seconds. Types need little of
-//! it, so:
+//! evcxr asks rust-analyzer for the type of every variable of a cell. Before its first answer rust-analyzer reads all
+//! crates that cargo lists, and the standard library. With everything on which this crate depends that takes 15
+//! seconds. Types need little of it, so:
 //!
-//! - The standard library's sources are an abridged copy of `core`, `alloc` and `std`. It lacks what says nothing about types: most
-//!   attributes, and all of a comment but its first paragraph, which a kernel shows as help.
-//! - The kernel's `cargo` is this program. When rust-analyzer asks it for the packages (`cargo metadata` with `--filter-platform`),
-//!   it leaves out those that no cell can name: build dependencies, procedural macros, and most dependencies of a package whose
-//!   manifest says, as `types-from` under `[package.metadata.cells]`, which dependencies the types of its interface come from. All
-//!   other calls go to the real cargo unchanged.
+//! - The standard library's sources are an abridged copy of `core`, `alloc` and `std`. It lacks what says nothing about
+//!   types: most attributes, and all of a comment but its first paragraph, which a kernel shows as help.
+//! - The kernel's `cargo` is this program. When rust-analyzer asks it for the packages (`cargo metadata` with
+//!   `--filter-platform`), it leaves out those that no cell can name: build dependencies, procedural macros, and most
+//!   dependencies of a package whose manifest says, as `types-from` under `[package.metadata.cells]`, which
+//!   dependencies the types of its interface come from. All other calls go to the real cargo unchanged.
 //!
 //! ```text
 //! .hhnet/analyzer/library/{core,alloc,std}/src
@@ -259,7 +259,10 @@ pub fn next(value: u8) -> u8 {
 
     #[test]
     fn only_packages_with_types_for_cells_stay() {
-        let package = |name: &str, kind: &str, metadata: Value| json!({"id": name, "name": name, "targets": [{"kind": [kind]}], "metadata": metadata});
+        let package = |name: &str, kind: &str, metadata: Value| {
+            let targets = json!([{"kind": [kind]}]);
+            json!({"id": name, "name": name, "targets": targets, "metadata": metadata})
+        };
         let node = |name: &str, deps: &[(&str, Value)]| {
             let deps: Vec<Value> =
                 deps.iter().map(|(name, kind)| json!({"pkg": name, "dep_kinds": [{"kind": kind}]})).collect();

@@ -1,19 +1,20 @@
 //! The directories in which kernels build cells.
 //!
 //! evcxr builds a notebook's cells as a cargo package. In a new directory it would compile every dependency again, for
-//! minutes; two kernels in one directory would overwrite each other's source. So set-up builds one directory, `prepared`, by
-//! running a kernel in it, and each kernel gets a copy of its own that lives as long as the kernel.
+//! minutes; two kernels in one directory would overwrite each other's source. So set-up builds one directory,
+//! `prepared`, by running a kernel in it, and each kernel gets a copy of its own that lives as long as the kernel.
 //!
 //! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
 //!
 //! ```text
 //! prepared/Cargo.toml, Cargo.lock    the workspace; the lock file starts as a copy of the checkout's
-//! prepared/anchor/                   keeps the crate's dependencies in the lock file, as an optional dependency: nothing is built
+//! prepared/anchor/                   keeps the crate's dependencies in the lock file; as the crate is an optional
+//!                                    dependency here, nothing is built
 //! prepared/cells/                    evcxr's package, with its target directory
 //! ```
 //!
-//! A kernel starts with a package without dependencies. Without the anchor, cargo would drop all versions from the lock file, and
-//! choose them again, over the network, once the notebook's first cell names the crate.
+//! A kernel starts with a package without dependencies. Without the anchor, cargo would drop all versions from the lock
+//! file, and choose them again, over the network, once the notebook's first cell names the crate.
 
 use std::fs::{self, File, FileTimes};
 use std::io::ErrorKind;
@@ -37,8 +38,9 @@ use crate::setup::step::Step;
 const CELLS: &str = "cells";
 /// How a notebook loads the crate.
 const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
-/// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they take. The crate
-/// is optimised fully, its dependencies as little as does no harm. Neither has the checks of arithmetic that cells have.
+/// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
+/// take. The crate is optimised fully, its dependencies as little as does no harm. Neither has the checks of arithmetic
+/// that cells have.
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "anchor"]
@@ -75,7 +77,8 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     Step {
         paths,
         name: "cells",
-        title: "the cells' directory: a kernel compiles the crate once for all notebooks (a few minutes the first time)",
+        title: "the cells' directory: a kernel compiles the crate once for all notebooks \
+                (a few minutes the first time)",
         product: prepared(paths),
         inputs,
     }
@@ -154,7 +157,8 @@ fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
     // The versions of the checkout's own lock file: cells use what the tests have tested.
     fs::copy(paths.root.join("Cargo.lock"), directory.join("Cargo.lock"))?;
     let package = format!(
-        "[package]\nname = \"anchor\"\nedition = \"2024\"\n\n[dependencies]\nhhnet = {{ path = {:?}, optional = true }}\n",
+        "[package]\nname = \"anchor\"\nedition = \"2024\"\n\n\
+         [dependencies]\nhhnet = {{ path = {:?}, optional = true }}\n",
         paths.root.display().to_string()
     );
     fs::write(anchor.join("Cargo.toml"), package)?;
@@ -240,11 +244,11 @@ fn remove_unlocked(paths: &Paths) {
 /// What a copy of `prepared` is for.
 #[derive(Clone, Copy, PartialEq)]
 enum Purpose {
-    /// Cargo rewrites some of it and profits from the compiler's incremental data. A kernel may be at work with the original's
-    /// products, so the copy shares nothing.
+    /// Cargo rewrites some of it and profits from the compiler's incremental data. A kernel may be at work with the
+    /// original's products, so the copy shares nothing.
     Rebuild,
-    /// Dependencies' products are hard links, since nothing writes to them. There is no incremental data: it would take longer to
-    /// copy than it saves.
+    /// Dependencies' products are hard links, since nothing writes to them. There is no incremental data: it would take
+    /// longer to copy than it saves.
     Kernel,
 }
 
@@ -272,7 +276,8 @@ fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file holds what cargo built of a dependency. Cargo may write in place to what belongs to a cell or to the crate.
+/// Whether a file holds what cargo built of a dependency. Cargo may write in place to what belongs to a cell or to the
+/// crate.
 fn is_product_of_dependency(path: &Path) -> bool {
     let mut names = path.iter().map(|name| name.to_string_lossy());
     let in_products = names.any(|name| PRODUCTS.contains(&&*name));

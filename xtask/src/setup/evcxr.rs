@@ -10,7 +10,8 @@ use crate::process::run_logged;
 use crate::setup::step::Step;
 
 const VERSION: &str = "=0.22.0";
-/// A little less optimisation than usual saves compile time. At level 1 a kernel would need 7 s more to its first figure.
+/// A little less optimisation than usual saves compile time. At level 1 a kernel would need 7 s more to its first
+/// figure.
 const PROFILE: [(&str, &str); 2] =
     [("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "64")];
 

@@ -1,8 +1,8 @@
-//! HDF5, the file library, as a shared library: links to the user's own or the system's, or one built from the source that cargo
-//! downloads.
+//! HDF5, the file library, as a shared library: links to the user's own or the system's, or one built from the source
+//! that cargo downloads.
 //!
-//! It must be shared: each notebook cell is a library of its own, and with a static HDF5 no cell could use a file that another
-//! one opened.
+//! It must be shared: each notebook cell is a library of its own, and with a static HDF5 no cell could use a file that
+//! another one opened.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -185,7 +185,8 @@ fn build(paths: &Paths) -> Result<()> {
     remove(&work)
 }
 
-/// Compiles zlib to `libz.a`. It becomes part of libhdf5, so that compressed data can be read whatever the system has installed.
+/// Compiles zlib to `libz.a`. It becomes part of libhdf5, so that compressed data can be read whatever the system has
+/// installed.
 fn build_zlib(paths: &Paths, sources: &Path, work: &Path) -> Result<()> {
     let mut archive = Command::new("ar");
     archive.arg("rcs").arg(work.join("libz.a"));

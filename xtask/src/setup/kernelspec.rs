@@ -1,4 +1,5 @@
-//! The kernelspec `rust`, the file by which Jupyter finds the kernel; the launcher that it names; JupyterLab's settings.
+//! The kernelspec `rust`, the file by which Jupyter finds the kernel; the launcher that it names; JupyterLab's
+//! settings.
 
 use std::env;
 use std::fs;
@@ -14,8 +15,8 @@ use crate::setup::step::Step;
 const LAB_SETTINGS: &str =
     r#"{"@jupyterlab/apputils-extension:notification": {"checkForUpdates": false, "fetchNews": "false"}}"#;
 
-/// Writes the kernelspec and the settings, which lie in the Python environment, unless they are there. Returns whether there was
-/// something to do.
+/// Writes the kernelspec and the settings, which lie in the Python environment, unless they are there. Returns whether
+/// there was something to do.
 pub fn ensure(paths: &Paths, python: &Step) -> Result<bool> {
     let file = paths.kernelspec().join("kernel.json");
     let specification = format!("{:#}", specification(paths));
@@ -45,7 +46,8 @@ fn specification(paths: &Paths) -> Value {
     let mut environment = json!({
         "LIBTORCH": paths.libtorch(),
         "HDF5_DIR": paths.hdf5(),
-        // Jupyter fills in the search path. Without cargo's directory a Jupyter started from the desktop would not find cargo.
+        // Jupyter fills in the search path. Without cargo's directory a Jupyter started from the desktop would not find
+        // cargo.
         "PATH": format!("{}:${{PATH}}", toolchain.join("bin").display()),
         // evcxr and rust-analyzer ask rustup where cargo is.
         "RUSTUP_TOOLCHAIN": toolchain,
@@ -67,8 +69,8 @@ fn specification(paths: &Paths) -> Value {
     })
 }
 
-/// Installs the launcher, a copy of this program: kernels then need no cargo to start, and `cargo clean` does not harm them.
-/// Returns whether there was something to do.
+/// Installs the launcher, a copy of this program: kernels then need no cargo to start, and `cargo clean` does not harm
+/// them. Returns whether there was something to do.
 pub fn install_launcher(paths: &Paths) -> Result<bool> {
     let program = env::current_exe()?;
     let this = fs::read(&program).with_context(|| {

@@ -94,8 +94,8 @@ fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
     remove(&temporary)
 }
 
-/// Adds an empty `libtorch.so` (the linker wants it, but libtorch_cpu holds everything) and the name by which a linker looks for
-/// libgomp, and makes programs find the libraries without a search path.
+/// Adds an empty `libtorch.so` (the linker wants it, but libtorch_cpu holds everything) and the name by which a linker
+/// looks for libgomp, and makes programs find the libraries without a search path.
 fn complete_linux(paths: &Paths, libraries: &Path) -> Result<()> {
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"]);

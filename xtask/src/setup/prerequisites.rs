@@ -1,4 +1,5 @@
-//! What must be there before set-up starts. Names everything that is missing at once, with the command that installs it.
+//! What must be there before set-up starts. Names everything that is missing at once, with the command that installs
+//! it.
 
 use std::env;
 use std::fs;
@@ -67,7 +68,8 @@ fn check_glibc() -> Result<()> {
     if (major, minor) < GLIBC {
         let (least_major, least_minor) = GLIBC;
         bail!(
-            "the C library is glibc {major}.{minor}, but libtorch needs {least_major}.{least_minor}: use a newer distribution"
+            "the C library is glibc {major}.{minor}, but libtorch needs {least_major}.{least_minor}: \
+             use a newer distribution"
         );
     }
     Ok(())
@@ -152,7 +154,8 @@ fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
     let needed = DISK_GB - size_mb(&paths.home) as f64 / 1e3;
     if free < needed {
         missing.push(format!(
-            "{free:.1} GB of disk space are free in {}, but set-up needs {needed:.1} GB: make room or move the checkout",
+            "{free:.1} GB of disk space are free in {}, but set-up needs {needed:.1} GB: \
+             make room or move the checkout",
             paths.root.display()
         ));
     }

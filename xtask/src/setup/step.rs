@@ -1,5 +1,6 @@
-//! A step of set-up and its stamp, a file that is written last and holds a hash of everything on which the step's result depends.
-//! A step that was interrupted has no stamp, and one whose inputs have changed has the wrong one: both are done again.
+//! A step of set-up and its stamp, a file that is written last and holds a hash of everything on which the step's
+//! result depends. A step that was interrupted has no stamp, and one whose inputs have changed has the wrong one: both
+//! are done again.
 
 use std::fs;
 use std::path::PathBuf;

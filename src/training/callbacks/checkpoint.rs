@@ -1,0 +1,108 @@
+//! Writes the weights to files.
+
+use std::path::{Path, PathBuf};
+
+use super::{CallbackState, Monitor};
+use crate::model::Model;
+use crate::training::History;
+use crate::{Error, Result};
+
+/// Writes weights and optimiser state after each epoch, or only after epochs in which `monitor` reached a new smallest
+/// value.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModelCheckpoint {
+    /// Name of the file, which ends in `.weights.h5` or `.safetensors`. In it `{epoch}` is replaced by the number of
+    /// the epoch, counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values. As in Keras,
+    /// `{epoch:02d}` has at least 2 digits and `{val_loss:.2f}` has 2 decimals. If the name contains none of these,
+    /// each file replaces the one before.
+    pub filepath: PathBuf,
+    /// The quantity to minimise.
+    pub monitor: Monitor,
+    /// Whether to write only the best weights.
+    pub save_best_only: bool,
+    /// Whether files from before the training may be replaced.
+    pub overwrite: bool,
+}
+
+impl ModelCheckpoint {
+    pub(super) fn check(&self) -> Result<()> {
+        match file_name(&self.filepath, 1, &History::default()) {
+            Ok(_) => Ok(()),
+            Err(unknown) => Err(Error::file(&self.filepath, format!("cannot replace '{unknown}' in it"), NAMES)),
+        }
+    }
+
+    pub(super) fn epoch_end(
+        &self,
+        state: &mut CallbackState,
+        model: &Model,
+        history: &History,
+        is_resumed: bool,
+    ) -> Result<()> {
+        let value = self.monitor.last(history);
+        let is_best = value < state.best;
+        if self.save_best_only && !is_best {
+            return Ok(());
+        }
+        let epoch = history.len();
+        let path = file_name(&self.filepath, epoch, history).unwrap_or_default();
+        // After the first epoch, a file whose name has no numbers was written by this training.
+        let is_own = is_resumed || state.best_epoch > 0 && path == self.filepath;
+        model.save_weights(&path, self.overwrite || is_own)?;
+        (state.best, state.best_epoch) = (value, epoch);
+        Ok(())
+    }
+}
+
+const NAMES: &str =
+    "use {epoch}, {loss}, {mse}, {val_loss} or {val_mse}, with a form such as {epoch:02d} or {loss:.2f}";
+
+/// The name of a checkpoint, with the numbers of an epoch filled in. The error is the field that is not understood.
+fn file_name(pattern: &Path, epoch: usize, history: &History) -> std::result::Result<PathBuf, String> {
+    let text = pattern.to_string_lossy();
+    let mut name = String::new();
+    let mut rest = &*text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (field, after) = after.split_once('}').ok_or_else(|| format!("{{{after}"))?;
+        let unknown = || format!("{{{field}}}");
+        let (what, form) = field.split_once(':').unwrap_or((field, ""));
+        let monitors = [Monitor::Loss, Monitor::Mse, Monitor::ValLoss, Monitor::ValMse];
+        let number = if what == "epoch" {
+            let digits = if form.is_empty() { Some("0") } else { form.strip_suffix('d') };
+            let width: usize =
+                digits.and_then(|digits| digits.parse().ok()).filter(|&w| w < 100).ok_or_else(unknown)?;
+            format!("{epoch:0width$}")
+        } else {
+            let value = monitors.into_iter().find(|monitor| monitor.name() == what).ok_or_else(unknown)?.last(history);
+            match form.strip_prefix('.').and_then(|form| form.strip_suffix('f')) {
+                _ if form.is_empty() => value.to_string(),
+                Some(digits) => {
+                    let digits: usize = digits.parse().ok().filter(|&digits| digits < 100).ok_or_else(unknown)?;
+                    format!("{value:.digits$}")
+                }
+                None => return Err(unknown()),
+            }
+        };
+        name += before;
+        name += &number;
+        rest = after;
+    }
+    Ok(PathBuf::from(name + rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoints_name_has_the_epochs_numbers() {
+        let history = History { val_loss: vec![2.0, 0.1256], ..History::default() };
+        let name = |pattern: &str| file_name(Path::new(pattern), 7, &history);
+        assert_eq!(name("a.weights.h5"), Ok("a.weights.h5".into()));
+        assert_eq!(name("d/{epoch:02d}-{val_loss:.2f}.weights.h5"), Ok("d/07-0.13.weights.h5".into()));
+        assert_eq!(name("{epoch}_{val_loss}.x"), Ok("7_0.1256.x".into()));
+        for bad in ["{", "{}", "{lr}", "{epoch:x}", "{val_loss:2f}", "{epoch:0999d}"] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
+}

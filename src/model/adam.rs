@@ -82,9 +82,10 @@ impl Adam {
         self.momentum.resize(weights.len(), 0.0);
         self.velocity.resize(weights.len(), 0.0);
         self.iterations += 1;
-        let t = self.iterations as f32;
-        let (beta_1, beta_2, epsilon) = (self.beta_1 as f32, self.beta_2 as f32, self.epsilon as f32);
-        let alpha = self.learning_rate * (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t));
+        // By libm, which has the same bits on every machine.
+        let power = |beta: f64| libm::pow(f64::from(beta as f32), self.iterations as f64) as f32;
+        let alpha = self.learning_rate * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
+        let epsilon = self.epsilon as f32;
         // Keras subtracts in double precision before it rounds.
         let (rate_1, rate_2) = ((1.0 - self.beta_1) as f32, (1.0 - self.beta_2) as f32);
         let moments = self.momentum.iter_mut().zip(&mut self.velocity);

@@ -36,6 +36,11 @@ const VECTORS: usize = 2;
 const CHANNELS: usize = 4;
 /// Number of rows of the gradient that are computed together.
 const ROWS: usize = 3;
+/// Sums over time steps are sums of this many partial ones: step `t` belongs to number `t % LANES`. They are the lanes of
+/// the widest vector. Narrower vectors take them in parts, so that rounding is the same for all widths.
+const LANES: usize = 16;
+/// Parts for the narrowest vectors.
+const MAX_PARTS: usize = 4;
 /// Numbers in a cache line. Vectors that do not cross the border of one are read faster.
 const ALIGNMENT: usize = 16;
 /// Single-precision sums run over at most this many steps. Then they are added to a sum in double precision.
@@ -185,7 +190,7 @@ struct Layout {
 
 impl Layout {
     fn new<S: Simd>(network: &Network, steps: usize) -> Self {
-        let padded = steps.next_multiple_of(VECTORS * S::f32s::LEN);
+        let padded = steps.next_multiple_of(LANES.max(VECTORS * S::f32s::LEN));
         let margin = network.layers.iter().map(|layer| layer.left().max(layer.right())).max().unwrap_or(0);
         let margin = margin.next_multiple_of(S::f32s::LEN);
         Layout { steps, padded, margin, stride: margin + padded + margin }
@@ -258,15 +263,18 @@ fn forward<S: Simd>(simd: S, network: &Network, weights: &[f32], x: &[f32], layo
 #[inline(always)]
 fn square_errors<S: Simd>(simd: S, predicted: &[f32], y: &[f32], derivative: &mut [f32]) -> f64 {
     let mut sum = 0.0;
-    let whole = y.len() / S::f32s::LEN * S::f32s::LEN;
+    let whole = y.len() / LANES * LANES;
     for start in (0..whole).step_by(SUM_STEPS) {
-        let mut squares = S::f32s::splat(simd, 0.0);
-        for t in (start..whole.min(start + SUM_STEPS)).step_by(S::f32s::LEN) {
-            let difference = load(simd, predicted, t) - load(simd, y, t);
-            squares = difference.mul_add(difference, squares);
-            store(simd, difference + difference, derivative, t);
+        let end = whole.min(start + SUM_STEPS);
+        let mut parts = [S::f32s::splat(simd, 0.0); MAX_PARTS];
+        for part in 0..LANES / S::f32s::LEN {
+            for t in (start + part * S::f32s::LEN..end).step_by(LANES) {
+                let difference = load(simd, predicted, t) - load(simd, y, t);
+                parts[part] = difference.mul_add(difference, parts[part]);
+                store(simd, difference + difference, derivative, t);
+            }
         }
-        sum += f64::from(squares.reduce_sum());
+        sum += f64::from(sum_of_lanes::<S>(parts));
     }
     for t in whole..y.len() {
         let difference = predicted[t] - y[t];
@@ -506,14 +514,14 @@ impl WeightGradient<'_> {
                 _ => self.rows::<S, ROWS, N>(simd, row, gradient),
             }
         }
-        let mut sums = [S::f32s::splat(simd, 0.0); N];
-        for t in self.steps.clone().step_by(S::f32s::LEN) {
-            for o in 0..N {
-                sums[o] += load(simd, self.error, self.error_at(o, t));
-            }
-        }
         for o in 0..N {
-            gradient[self.layer.bias.start + self.first + o] += f64::from(sums[o].reduce_sum());
+            let mut parts = [S::f32s::splat(simd, 0.0); MAX_PARTS];
+            for part in 0..LANES / S::f32s::LEN {
+                for t in self.steps.clone().skip(part * S::f32s::LEN).step_by(LANES) {
+                    parts[part] += load(simd, self.error, self.error_at(o, t));
+                }
+            }
+            gradient[self.layer.bias.start + self.first + o] += f64::from(sum_of_lanes::<S>(parts));
         }
     }
 
@@ -531,24 +539,33 @@ impl WeightGradient<'_> {
             let at = self.error_at(o, self.steps.start);
             errors[o] = &self.error[at..at + count];
         }
-        let mut sums = [[S::f32s::splat(simd, 0.0); N]; R];
-        for t in (0..count).step_by(S::f32s::LEN) {
-            // The sums, these inputs and one error at a time fit into the processor's registers.
-            let mut vectors = [S::f32s::splat(simd, 0.0); R];
-            for r in 0..R {
-                vectors[r] = load(simd, inputs[r], t);
-            }
-            for o in 0..N {
-                let error = load(simd, errors[o], t);
+        let zero = S::f32s::splat(simd, 0.0);
+        let mut parts = [[[zero; MAX_PARTS]; N]; R];
+        for part in 0..LANES / S::f32s::LEN {
+            let mut sums = [[zero; N]; R];
+            for t in (part * S::f32s::LEN..count).step_by(LANES) {
+                // The sums, these inputs and one error at a time fit into the processor's registers.
+                let mut vectors = [zero; R];
                 for r in 0..R {
-                    sums[r][o] = error.mul_add(vectors[r], sums[r][o]);
+                    vectors[r] = load(simd, inputs[r], t);
+                }
+                for o in 0..N {
+                    let error = load(simd, errors[o], t);
+                    for r in 0..R {
+                        sums[r][o] = error.mul_add(vectors[r], sums[r][o]);
+                    }
+                }
+            }
+            for r in 0..R {
+                for o in 0..N {
+                    parts[r][o][part] = sums[r][o];
                 }
             }
         }
         for r in 0..R {
             for o in 0..N {
                 let at = self.layer.kernel.start + (row + r) * self.layer.outputs + self.first + o;
-                gradient[at] += f64::from(sums[r][o].reduce_sum());
+                gradient[at] += f64::from(sum_of_lanes::<S>(parts[r][o]));
             }
         }
     }
@@ -566,6 +583,20 @@ impl WeightGradient<'_> {
     fn error_at(&self, o: usize, t: usize) -> usize {
         (self.first + o) * self.layout.stride + self.layout.margin + t
     }
+}
+
+/// The sum of [`LANES`] lanes, half of them added to the other half until few are left: as a vector of that many lanes is
+/// summed.
+#[inline(always)]
+fn sum_of_lanes<S: Simd>(mut parts: [S::f32s; MAX_PARTS]) -> f32 {
+    let mut count = LANES / S::f32s::LEN;
+    while count > 1 {
+        count /= 2;
+        for i in 0..count {
+            parts[i] += parts[i + count];
+        }
+    }
+    parts[0].reduce_sum()
 }
 
 #[inline(always)]

@@ -220,6 +220,15 @@ impl Case {
         sum
     }
 
+    /// All levels that fuse multiplication and addition compute the same bits.
+    fn check_equal_bits(&self) {
+        let Case { network, weights, samples, .. } = self;
+        let rows: Vec<usize> = (0..samples.count).collect();
+        let gradients = engines(network).into_iter().filter(|(name, _)| !["libtorch", "portable"].contains(name));
+        let found: Vec<_> = gradients.map(|(_, engine)| engine.gradient(weights, samples, &rows).unwrap()).collect();
+        assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{network:?}");
+    }
+
     /// Compares an engine with the reference, `what` being its name.
     fn check(&self, what: &str, engine: &Executor) {
         let Case { network, weights, samples, segment, expected } = self;
@@ -259,6 +268,7 @@ fn engines_agree_with_the_reference() {
         for (name, engine) in engines(&case.network) {
             case.check(name, &engine);
         }
+        case.check_equal_bits();
     }
 }
 

@@ -7,8 +7,8 @@
 //! `run`, and every function and closure that a kernel calls in it, must be `#[inline(always)]`: only what is inlined
 //! into the function that enables the instructions is compiled with them.
 //!
-//! The levels round differently: all but [`SimdLevel::Portable`] have a fused multiply-add. The same level gives the
-//! same bits on every machine.
+//! All levels but [`SimdLevel::Portable`] have a fused multiply-add. Kernels should give the same bits with all of these:
+//! what is summed across lanes must not depend on their number.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

@@ -35,7 +35,7 @@ pub struct ModelOptions {
     /// What computes the network.
     pub engine: Engine,
     /// The vector instructions of the fused engine, by default the widest that this processor has. Results are the same
-    /// bits on all machines that compute with the same level.
+    /// bits with all levels that have a fused multiply-add: all but [`SimdLevel::Portable`].
     pub simd_level: SimdLevel,
 }
 

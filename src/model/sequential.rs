@@ -81,7 +81,7 @@ impl Sequential {
     }
 
     /// Sets the vector instructions of the fused engine, by default the widest that this processor has. Results are the
-    /// same bits on all machines that compute with the same level.
+    /// same bits with all levels that have a fused multiply-add: all but [`SimdLevel::Portable`].
     pub fn simd_level(&mut self, simd_level: SimdLevel) -> &mut Self {
         self.simd_level = simd_level;
         self

@@ -39,10 +39,10 @@ const ROWS: usize = 3;
 /// Sums over time steps are sums of this many partial ones: step `t` belongs to number `t % LANES`. They are the lanes of
 /// the widest vector. Narrower vectors take them in parts, so that rounding is the same for all widths.
 const LANES: usize = 16;
-/// Parts for the narrowest vectors.
-const MAX_PARTS: usize = 4;
 /// Numbers in a cache line. Vectors that do not cross the border of one are read faster.
 const ALIGNMENT: usize = 16;
+/// Numbers after which places in the first-level cache repeat: 4 kB.
+const CACHE_PERIOD: usize = 1024;
 /// Single-precision sums run over at most this many steps. Then they are added to a sum in double precision.
 const SUM_STEPS: usize = 960;
 
@@ -192,8 +192,13 @@ impl Layout {
     fn new<S: Simd>(network: &Network, steps: usize) -> Self {
         let padded = steps.next_multiple_of(LANES.max(VECTORS * S::f32s::LEN));
         let margin = network.layers.iter().map(|layer| layer.left().max(layer.right())).max().unwrap_or(0);
-        let margin = margin.next_multiple_of(S::f32s::LEN);
-        Layout { steps, padded, margin, stride: margin + padded + margin }
+        let margin = margin.next_multiple_of(ALIGNMENT);
+        let mut stride = margin + padded + margin;
+        // Channels a multiple of this apart would compete for the same few places in the processor's cache.
+        if stride.is_multiple_of(CACHE_PERIOD / 2) {
+            stride += ALIGNMENT;
+        }
+        Layout { steps, padded, margin, stride }
     }
 
     /// The position of an output channel.
@@ -266,15 +271,19 @@ fn square_errors<S: Simd>(simd: S, predicted: &[f32], y: &[f32], derivative: &mu
     let whole = y.len() / LANES * LANES;
     for start in (0..whole).step_by(SUM_STEPS) {
         let end = whole.min(start + SUM_STEPS);
-        let mut parts = [S::f32s::splat(simd, 0.0); MAX_PARTS];
-        for part in 0..LANES / S::f32s::LEN {
-            for t in (start + part * S::f32s::LEN..end).step_by(LANES) {
-                let difference = load(simd, predicted, t) - load(simd, y, t);
-                parts[part] = difference.mul_add(difference, parts[part]);
-                store(simd, difference + difference, derivative, t);
-            }
-        }
-        sum += f64::from(sum_of_lanes::<S>(parts));
+        let [[squares]] = sum_in_parts::<S, 1, 1>(
+            #[inline(always)]
+            |lane| {
+                let mut squares = S::f32s::splat(simd, 0.0);
+                for t in (start + lane..end).step_by(LANES) {
+                    let difference = load(simd, predicted, t) - load(simd, y, t);
+                    squares = difference.mul_add(difference, squares);
+                    store(simd, difference + difference, derivative, t);
+                }
+                [[squares]]
+            },
+        );
+        sum += f64::from(squares.reduce_sum());
     }
     for t in whole..y.len() {
         let difference = predicted[t] - y[t];
@@ -514,58 +523,59 @@ impl WeightGradient<'_> {
                 _ => self.rows::<S, ROWS, N>(simd, row, gradient),
             }
         }
-        for o in 0..N {
-            let mut parts = [S::f32s::splat(simd, 0.0); MAX_PARTS];
-            for part in 0..LANES / S::f32s::LEN {
-                for t in self.steps.clone().skip(part * S::f32s::LEN).step_by(LANES) {
-                    parts[part] += load(simd, self.error, self.error_at(o, t));
+        let [sums] = sum_in_parts::<S, 1, N>(
+            #[inline(always)]
+            |lane| {
+                let mut sums = [S::f32s::splat(simd, 0.0); N];
+                for t in self.steps.clone().skip(lane).step_by(LANES) {
+                    for o in 0..N {
+                        sums[o] += load(simd, self.error, self.error_at(o, t));
+                    }
                 }
-            }
-            gradient[self.layer.bias.start + self.first + o] += f64::from(sum_of_lanes::<S>(parts));
+                [sums]
+            },
+        );
+        for o in 0..N {
+            gradient[self.layer.bias.start + self.first + o] += f64::from(sums[o].reduce_sum());
         }
     }
 
     /// Adds to the gradient of `R` rows of the kernel from `row` on, for `N` output channels.
     #[inline(always)]
     fn rows<S: Simd, const R: usize, const N: usize>(&self, simd: S, row: usize, gradient: &mut [f64]) {
-        let count = self.steps.len();
-        let mut inputs: [&[f32]; R] = [&[]; R];
+        let blocks = self.steps.len() / LANES;
+        let mut inputs: [&[[f32; LANES]]; R] = [&[]; R];
         for r in 0..R {
-            let at = self.input_at(row + r);
-            inputs[r] = &self.input[at..at + count];
+            inputs[r] = &self.input[self.input_at(row + r)..].as_chunks().0[..blocks];
         }
-        let mut errors: [&[f32]; N] = [&[]; N];
+        let mut errors: [&[[f32; LANES]]; N] = [&[]; N];
         for o in 0..N {
-            let at = self.error_at(o, self.steps.start);
-            errors[o] = &self.error[at..at + count];
+            errors[o] = &self.error[self.error_at(o, self.steps.start)..].as_chunks().0[..blocks];
         }
-        let zero = S::f32s::splat(simd, 0.0);
-        let mut parts = [[[zero; MAX_PARTS]; N]; R];
-        for part in 0..LANES / S::f32s::LEN {
-            let mut sums = [[zero; N]; R];
-            for t in (part * S::f32s::LEN..count).step_by(LANES) {
-                // The sums, these inputs and one error at a time fit into the processor's registers.
-                let mut vectors = [zero; R];
-                for r in 0..R {
-                    vectors[r] = load(simd, inputs[r], t);
-                }
-                for o in 0..N {
-                    let error = load(simd, errors[o], t);
+        let sums = sum_in_parts::<S, R, N>(
+            #[inline(always)]
+            |lane| {
+                let mut sums = [[S::f32s::splat(simd, 0.0); N]; R];
+                for block in 0..blocks {
+                    // The sums, these inputs and one error at a time fit into the processor's registers.
+                    let mut vectors = [S::f32s::splat(simd, 0.0); R];
                     for r in 0..R {
-                        sums[r][o] = error.mul_add(vectors[r], sums[r][o]);
+                        vectors[r] = load(simd, &inputs[r][block], lane);
+                    }
+                    for o in 0..N {
+                        let error = load(simd, &errors[o][block], lane);
+                        for r in 0..R {
+                            sums[r][o] = error.mul_add(vectors[r], sums[r][o]);
+                        }
                     }
                 }
-            }
-            for r in 0..R {
-                for o in 0..N {
-                    parts[r][o][part] = sums[r][o];
-                }
-            }
-        }
+                sums
+            },
+        );
         for r in 0..R {
             for o in 0..N {
                 let at = self.layer.kernel.start + (row + r) * self.layer.outputs + self.first + o;
-                gradient[at] += f64::from(sum_of_lanes::<S>(parts[r][o]));
+                gradient[at] += f64::from(sums[r][o].reduce_sum());
             }
         }
     }
@@ -585,18 +595,28 @@ impl WeightGradient<'_> {
     }
 }
 
-/// The sum of [`LANES`] lanes, half of them added to the other half until few are left: as a vector of that many lanes is
-/// summed.
+/// `R` by `N` sums of [`LANES`] lanes. `part` sums as many lanes as a vector has, from the given lane on. The parts are
+/// added up as the halves of a wide vector are, when it is summed.
 #[inline(always)]
-fn sum_of_lanes<S: Simd>(mut parts: [S::f32s; MAX_PARTS]) -> f32 {
-    let mut count = LANES / S::f32s::LEN;
-    while count > 1 {
-        count /= 2;
-        for i in 0..count {
-            parts[i] += parts[i + count];
+fn sum_in_parts<S: Simd, const R: usize, const N: usize>(
+    mut part: impl FnMut(usize) -> [[S::f32s; N]; R],
+) -> [[S::f32s; N]; R] {
+    let add = |mut a: [[S::f32s; N]; R], b: [[S::f32s; N]; R]| {
+        for r in 0..R {
+            for o in 0..N {
+                a[r][o] += b[r][o];
+            }
+        }
+        a
+    };
+    match LANES / S::f32s::LEN {
+        1 => part(0),
+        2 => add(part(0), part(LANES / 2)),
+        _ => {
+            let even = add(part(0), part(LANES / 2));
+            add(even, add(part(LANES / 4), part(3 * LANES / 4)))
         }
     }
-    parts[0].reduce_sum()
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tch::Device;
 
-use super::layers::{Activation, Layer, Padding};
+use super::layers::{Activation, Conv1D, Layer, Padding, TimeDistributed};
 use super::{Engine, Model};
 
 /// Name, kind, shapes and size of a layer, for [`Model::summary`] and for a drawing of the model.
@@ -96,48 +96,16 @@ impl Network {
     /// The network of layers that have been checked: an input first, and others after it.
     pub fn new(layers: &[Layer]) -> Self {
         let (mut channels, mut end) = (0, 0);
-        let (mut convolutions, mut dense) = (0, 0);
         let mut found: Vec<NetworkLayer> = Vec::new();
         for layer in layers {
+            let count = |is_dense: bool| found.iter().filter(|layer| layer.is_dense == is_dense).count();
             let next = match layer {
                 Layer::InputLayer(layer) => {
                     channels = layer.channels;
                     continue;
                 }
-                Layer::Conv1D(layer) => {
-                    convolutions += 1;
-                    let (kernel, bias) = ranges(end, [layer.kernel_size, channels, layer.filters]);
-                    NetworkLayer {
-                        name: convolution_name(convolutions - 1),
-                        is_dense: false,
-                        inputs: channels,
-                        outputs: layer.filters,
-                        kernel_size: layer.kernel_size,
-                        dilation: layer.dilation_rate,
-                        padding: layer.padding,
-                        activation: layer.activation,
-                        penalties: [layer.kernel_regularizer.0, layer.bias_regularizer.0],
-                        kernel,
-                        bias,
-                    }
-                }
-                Layer::TimeDistributed(layer) => {
-                    dense += 1;
-                    let (kernel, bias) = ranges(end, [1, channels, layer.0.units]);
-                    NetworkLayer {
-                        name: dense_name(dense - 1),
-                        is_dense: true,
-                        inputs: channels,
-                        outputs: layer.0.units,
-                        kernel_size: 1,
-                        dilation: 1,
-                        padding: Padding::Same,
-                        activation: layer.0.activation,
-                        penalties: [0.0; 2],
-                        kernel,
-                        bias,
-                    }
-                }
+                Layer::Conv1D(layer) => NetworkLayer::convolution(layer, convolution_name(count(false)), channels, end),
+                Layer::TimeDistributed(layer) => NetworkLayer::dense(layer, dense_name(count(true)), channels, end),
             };
             (channels, end) = (next.outputs, next.bias.end);
             found.push(next);
@@ -182,6 +150,30 @@ impl Network {
 }
 
 impl NetworkLayer {
+    /// A convolution of `inputs` channels, with its weights from `start` on.
+    fn convolution(layer: &Conv1D, name: String, inputs: usize, start: usize) -> Self {
+        let (kernel, bias) = ranges(start, [layer.kernel_size, inputs, layer.filters]);
+        NetworkLayer {
+            name,
+            is_dense: false,
+            inputs,
+            outputs: layer.filters,
+            kernel_size: layer.kernel_size,
+            dilation: layer.dilation_rate,
+            padding: layer.padding,
+            activation: layer.activation,
+            penalties: [layer.kernel_regularizer.0, layer.bias_regularizer.0],
+            kernel,
+            bias,
+        }
+    }
+
+    /// A dense layer, likewise.
+    fn dense(TimeDistributed(layer): &TimeDistributed, name: String, inputs: usize, start: usize) -> Self {
+        let one_step = Conv1D::new(layer.units, 1).activation(layer.activation);
+        NetworkLayer { is_dense: true, ..NetworkLayer::convolution(&one_step, name, inputs, start) }
+    }
+
     /// Steps before the present one that the kernel reaches.
     pub fn left(&self) -> usize {
         let reach = self.reach();

@@ -13,6 +13,8 @@
 //! 6. [`figure`] draws panels of lines as SVG or PNG, and shows a sequence of figures with a slider;
 //! 7. [`notebook`] displays results in notebook cells.
 //!
+//! [`math`] has evenly spaced numbers and linear least squares.
+//!
 //! [`model`] and [`training`] need libtorch. They belong to the feature `model`, which is on by default. Without it
 //! (`default-features = false`) all other modules build and run on a machine without libtorch.
 //!
@@ -33,6 +35,7 @@ pub mod dataset;
 pub mod error;
 pub mod figure;
 mod files;
+pub mod math;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod neuron;

@@ -63,10 +63,50 @@ impl Default for HhPscAlpha {
 /// The neuron's response to an injected current.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Response {
-    /// Membrane potential, mV. Value `i` is that at time `(i + 1) * dt_current_ms`.
+    /// Membrane potential, mV. Value `i` is that at time `(i + 1) * dt_ms`.
     pub potential_mv: Vec<f64>,
     /// Spike times, ms.
     pub spike_times_ms: Vec<f64>,
+    /// Time between two values of the potential, ms: the simulation's `dt_current_ms`.
+    pub dt_ms: f64,
+}
+
+impl Response {
+    /// The time of each value of the potential, ms: `dt_ms`, `2 * dt_ms`, ..., rounded to 1e-9 ms as spike times are.
+    ///
+    /// ```
+    /// use hhnet::prelude::*;
+    /// let response = HhPscAlpha::default().simulate(&step_current(500.0, 0..100, 300), 0.1, 0.1)?;
+    /// assert_eq!(response.time_ms()[..3], [0.1, 0.2, 0.3]);
+    /// let mut figure = Figure::new();
+    /// figure.axes(0, 0).plot(&response.time_ms(), &response.potential_mv, "V(t)").xlabel("t (ms)").ylabel("Vm (mV)");
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn time_ms(&self) -> Vec<f64> {
+        (1..=self.potential_mv.len()).map(|steps| time_ms(steps, self.dt_ms)).collect()
+    }
+}
+
+/// The neuron's response with the gates and the ionic currents behind it, all at the times of the potential.
+///
+/// An ionic current is positive when positive charge flows out of the cell, as in the [equation](self) of the potential,
+/// where it is subtracted. Sodium's is negative up to `E_Na`, potassium's is positive above `E_K`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// Potential, spikes and times, the same as from [`HhPscAlpha::simulate`].
+    pub response: Response,
+    /// Sodium activation gate: the fraction that is open, 0 to 1.
+    pub m: Vec<f64>,
+    /// Sodium inactivation gate: the fraction that is open, 0 to 1.
+    pub h: Vec<f64>,
+    /// Potassium gate: the fraction that is open, 0 to 1.
+    pub n: Vec<f64>,
+    /// Sodium current g_Na m³ h (V - E_Na), pA.
+    pub i_na_pa: Vec<f64>,
+    /// Potassium current g_K n⁴ (V - E_K), pA.
+    pub i_k_pa: Vec<f64>,
+    /// Leak current g_L (V - E_L), pA.
+    pub i_l_pa: Vec<f64>,
 }
 
 /// Membrane potential at the start of every simulation, mV. The gates start at their steady state for it.
@@ -136,16 +176,24 @@ impl State {
 
 impl HhPscAlpha {
     /// The model's equations: the time derivative of each variable (mV/ms, 1/ms) under the injected current `i` (pA).
-    fn derivative(&self, State { v, m, h, n }: State, i: f64) -> State {
-        let i_na = self.g_Na * m * m * m * h * (v - self.E_Na);
-        let i_k = self.g_K * n * n * n * n * (v - self.E_K);
-        let i_l = self.g_L * (v - self.E_L);
+    fn derivative(&self, y: State, i: f64) -> State {
+        let [i_na, i_k, i_l] = self.ionic_currents(y);
+        let State { v, m, h, n } = y;
         State {
             v: (i + self.I_e - i_na - i_k - i_l) / self.C_m,
             m: alpha_m(v) * (1.0 - m) - beta_m(v) * m,
             h: alpha_h(v) * (1.0 - h) - beta_h(v) * h,
             n: alpha_n(v) * (1.0 - n) - beta_n(v) * n,
         }
+    }
+
+    /// The outward currents of sodium, potassium and the leak, pA.
+    fn ionic_currents(&self, State { v, m, h, n }: State) -> [f64; 3] {
+        [
+            self.g_Na * m * m * m * h * (v - self.E_Na),
+            self.g_K * n * n * n * n * (v - self.E_K),
+            self.g_L * (v - self.E_L),
+        ]
     }
 
     /// Advances the state by `resolution` ms under the injected current `i`, in as many Runge-Kutta-Fehlberg steps as
@@ -228,16 +276,62 @@ impl HhPscAlpha {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn simulate(&self, current_pa: &[f64], dt_current_ms: f64, resolution_ms: f64) -> Result<Response> {
+        let mut potential_mv = Vec::with_capacity(current_pa.len());
+        let spike_times_ms = self.integrate(current_pa, dt_current_ms, resolution_ms, |y| potential_mv.push(y.v))?;
+        Ok(Response { potential_mv, spike_times_ms, dt_ms: dt_current_ms })
+    }
+
+    /// Like [`simulate`](Self::simulate), and records the gates and the ionic currents at the times of the potential.
+    ///
+    /// For a smooth picture of a spike, give ten values of the current per millisecond.
+    ///
+    /// # Errors
+    /// As for `simulate`.
+    ///
+    /// ```
+    /// use hhnet::prelude::*;
+    /// // A pulse of 2 ms, in values of 0.1 ms.
+    /// let recording = HhPscAlpha::default().record(&step_current(800.0, 50..70, 300), 0.1, 0.1)?;
+    /// assert_eq!(recording.response.spike_times_ms.len(), 1);
+    /// let most_open = |gate: &[f64]| gate.iter().copied().fold(0.0, f64::max);
+    /// assert!(most_open(&recording.m) > 0.98 && most_open(&recording.n) < 0.8);
+    /// // Sodium flows into the cell, potassium out of it.
+    /// assert!(recording.i_na_pa.iter().all(|&i| i < 0.0) && recording.i_k_pa.iter().all(|&i| i > 0.0));
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn record(&self, current_pa: &[f64], dt_current_ms: f64, resolution_ms: f64) -> Result<Recording> {
+        let mut states = Vec::with_capacity(current_pa.len());
+        let spike_times_ms = self.integrate(current_pa, dt_current_ms, resolution_ms, |y| states.push(y))?;
+        let each = |quantity: &dyn Fn(State) -> f64| states.iter().map(|&y| quantity(y)).collect();
+        let ionic = |nth: usize| each(&|y| self.ionic_currents(y)[nth]);
+        Ok(Recording {
+            response: Response { potential_mv: each(&|y| y.v), spike_times_ms, dt_ms: dt_current_ms },
+            m: each(&|y| y.m),
+            h: each(&|y| y.h),
+            n: each(&|y| y.n),
+            i_na_pa: ionic(0),
+            i_k_pa: ionic(1),
+            i_l_pa: ionic(2),
+        })
+    }
+
+    /// Integrates adaptively, and passes the state on at the time of each value. Returns the spike times.
+    fn integrate(
+        &self,
+        current_pa: &[f64],
+        dt_current_ms: f64,
+        resolution_ms: f64,
+        mut keep: impl FnMut(State),
+    ) -> Result<Vec<f64>> {
         let timing = self.check(dt_current_ms, resolution_ms)?;
         check_current(current_pa)?;
         let mut y = State::steady(INITIAL_POTENTIAL_MV);
         let mut adaptive = Adaptive::new(timing);
-        let mut potential_mv = Vec::with_capacity(current_pa.len());
         for value in 0..current_pa.len() {
             y = self.value_adaptively(y, value, timing, current_pa, &mut adaptive)?;
-            potential_mv.push(y.v);
+            keep(y);
         }
-        Ok(Response { potential_mv, spike_times_ms: adaptive.spike_times_ms })
+        Ok(adaptive.spike_times_ms)
     }
 
     /// Like [`simulate`](Self::simulate), but by the classical Runge-Kutta scheme of order 4 with a fixed step. This is
@@ -292,7 +386,7 @@ impl HhPscAlpha {
             }
             potential_mv.push(y.v);
         }
-        Ok(Response { potential_mv, spike_times_ms: adaptive.spike_times_ms })
+        Ok(Response { potential_mv, spike_times_ms: adaptive.spike_times_ms, dt_ms: dt_current_ms })
     }
 
     /// Like [`simulate`](Self::simulate), for many currents of the same length. One SIMD vector holds several neurons,
@@ -349,7 +443,7 @@ impl HhPscAlpha {
         potentials
             .into_iter()
             .zip(spikes)
-            .map(|(potential_mv, spikes)| Ok(Response { potential_mv, spike_times_ms: spikes? }))
+            .map(|(potential_mv, spikes)| Ok(Response { potential_mv, spike_times_ms: spikes?, dt_ms: dt_current_ms }))
             .collect()
     }
 

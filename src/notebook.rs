@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`Figure`], [`Svg`] | picture |
 //! | [`Slider`] | HTML with all its figures; the middle one as picture |
+//! | [`Recording`] | picture of potential, gates and ionic currents; range of the potential as text |
 //! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first traces; range as text |
 //! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`](crate::model::Model), lists of weights | table |
 //! | [`History`](crate::training::History) | picture and table |
@@ -25,8 +26,8 @@ mod table;
 
 use crate::Result;
 use crate::dataset::{Description, Generated, H5Matrix, trace};
-use crate::figure::{Figure, Slider, Svg};
-use crate::neuron::{HhPscAlpha, Response};
+use crate::figure::{Figure, Share, Slider, Svg, subplots};
+use crate::neuron::{HhPscAlpha, Recording, Response};
 use crate::stimulus::OrnsteinUhlenbeck;
 use ndarray::{Array3, ArrayD};
 use std::fmt::Debug;
@@ -158,25 +159,59 @@ fn parameters(caption: &str, rows: &[(&str, f64, &str, &str)]) -> Table {
     }
 }
 
+/// The spikes of a response in words.
+fn spikes(response: &Response) -> String {
+    match response.spike_times_ms[..] {
+        [] => "no spike".to_owned(),
+        [time] => format!("a spike at {time:.1} ms"),
+        [first, ..] => format!("{} spikes, the first at {first:.1} ms", response.spike_times_ms.len()),
+    }
+}
+
+/// Number of values, spikes, and range of the potential.
+fn response_text(response: &Response) -> String {
+    let potential = &response.potential_mv;
+    let range = range(potential.iter().copied());
+    format!("{} steps, {}; potential (mV): {range}", potential.len(), spikes(response))
+}
+
 impl Show for Response {
     fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
-        let potential = &self.potential_mv;
-        let spikes = match self.spike_times_ms.len() {
-            0 => "no spike".to_owned(),
-            1 => format!("a spike at {:.1} ms", self.spike_times_ms[0]),
-            count => format!("{count} spikes, the first at {:.1} ms", self.spike_times_ms[0]),
-        };
-        let text = format!("{} steps, {spikes}; potential (mV): {}", potential.len(), range(potential.iter().copied()));
-        if potential.is_empty() {
+        let text = response_text(self);
+        if self.potential_mv.is_empty() {
             return Ok(vec![(TEXT, text)]);
         }
         let mut figure = Figure::new();
         figure
             .axes(0, 0)
-            .plot(&numbers(potential.len()), potential, "")
-            .title(&spikes)
-            .xlabel("step")
+            .plot(&self.time_ms(), &self.potential_mv, "")
+            .title(&spikes(self))
+            .xlabel("t (ms)")
             .ylabel("Vm (mV)");
+        figure_bundle(&figure, text)
+    }
+}
+
+impl Show for Recording {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
+        let Recording { response, m, h, n, i_na_pa, i_k_pa, i_l_pa } = self;
+        let text = format!("{}; with the gates m, h, n and the ionic currents", response_text(response));
+        if response.potential_mv.is_empty() {
+            return Ok(vec![(TEXT, text)]);
+        }
+        let t = response.time_ms();
+        let mut figure = subplots(3, 1, Share::XAll);
+        figure.figsize(6.4, 7.2);
+        figure.axes(0, 0).plot(&t, &response.potential_mv, "").title(&spikes(response)).ylabel("Vm (mV)");
+        figure.axes(1, 0).plot(&t, m, "m").plot(&t, h, "h").plot(&t, n, "n").ylabel("fraction open").legend();
+        figure
+            .axes(2, 0)
+            .plot(&t, i_na_pa, "Na")
+            .plot(&t, i_k_pa, "K")
+            .plot(&t, i_l_pa, "leak")
+            .xlabel("t (ms)")
+            .ylabel("outward current (pA)")
+            .legend();
         figure_bundle(&figure, text)
     }
 }
@@ -252,19 +287,14 @@ const TRACES: usize = 3;
 /// Draws the traces of the first samples in an array (samples, steps, channels).
 fn first_traces(samples: &Array3<f64>) -> Figure {
     let mut figure = Figure::new();
-    let step = numbers(samples.dim().1);
     for nth in 0..samples.dim().0.min(TRACES) {
         let values = trace(samples, nth);
         if values.iter().any(|value| value.is_finite()) {
-            figure.axes(0, 0).plot(&step, &values, &format!("sample {nth}"));
+            figure.axes(0, 0).plot_y(&values, &format!("sample {nth}"));
         }
     }
     figure.axes(0, 0).xlabel("step").legend();
     figure
-}
-
-fn numbers(count: usize) -> Vec<f64> {
-    (0..count).map(|nth| nth as f64).collect()
 }
 
 /// Lowest value, highest value and mean of the finite values.
@@ -304,7 +334,7 @@ impl Show for [f64] {
             return Ok(vec![(TEXT, format!("[{}{more}]", first.join(", ")))]);
         }
         let mut figure = Figure::new();
-        figure.axes(0, 0).plot(&numbers(self.len()), self, "").xlabel("index");
+        figure.axes(0, 0).plot_y(self, "").xlabel("index");
         figure_bundle(&figure, format!("{} values: {}", self.len(), range(self.iter().copied())))
     }
 }
@@ -488,7 +518,14 @@ pub(super) mod tests {
         let spiking = neuron.simulate(&[1000.0; 50], 1.0, 0.1).unwrap();
         assert!(text(&spiking).contains("spikes, the first at"));
         has(&spiking, PICTURE, "Vm (mV)");
+        has(&spiking, PICTURE, "t (ms)");
         assert!(text(&neuron.simulate(&[], 1.0, 0.1).unwrap()).starts_with("0 steps"));
+        let recording = neuron.record(&[1000.0; 50], 1.0, 0.1).unwrap();
+        assert!(text(&recording).starts_with(&text(&spiking)));
+        for part in ["Vm (mV)", "fraction open", "outward current (pA)", "t (ms)", ">leak<", ">h<"] {
+            has(&recording, PICTURE, part);
+        }
+        assert!(text(&neuron.record(&[], 1.0, 0.1).unwrap()).starts_with("0 steps"));
     }
 
     #[test]

@@ -5,18 +5,19 @@ pub use crate::dataset::{
 };
 pub use crate::error::{Error, Result};
 pub use crate::figure::{Figure, Share, Slider, Svg, subplots};
+pub use crate::math::{least_squares, linspace};
 #[cfg(feature = "model")]
 pub use crate::model::{
     Activation, Adam, Conv1D, Dense, Device, Engine, InputLayer, Loss, Model, ModelOptions, Padding, Sequential,
     TimeDistributed, devices, generate_model, l2, trained_model,
 };
-pub use crate::neuron::{HhPscAlpha, Response};
+pub use crate::neuron::{HhPscAlpha, Recording, Response};
 pub use crate::notebook::Show;
 pub use crate::progress::Progress;
-pub use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom, Stream};
+pub use crate::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom, Stream, step_current};
 #[cfg(feature = "model")]
 pub use crate::training::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, Evaluation, FitOptions, History, LearningRateScheduler,
     ModelCheckpoint, Monitor, ReduceLrOnPlateau,
 };
-pub use ndarray::Array3;
+pub use ndarray::{Array2, Array3};

@@ -1,8 +1,11 @@
-//! Ornstein-Uhlenbeck currents, with random numbers from NumPy's legacy stream or from a counter-based one.
+//! Injected currents: steps, and Ornstein-Uhlenbeck noise with random numbers from NumPy's legacy stream or from a
+//! counter-based one.
 
 mod philox;
 
 pub use philox::{PhiloxRandom, philox4x32};
+
+use std::ops::Range;
 
 use crate::{Error, Result};
 use rand_mt::Mt;
@@ -38,6 +41,24 @@ impl std::str::FromStr for Stream {
             .find(|stream| stream.name() == name)
             .ok_or_else(|| Error::parameter("stream", name, "give numpy or philox"))
     }
+}
+
+/// A current of `amplitude_pa` (pA) at the values in `on`, and of 0 pA elsewhere: `steps` values.
+///
+/// Values are counted from 0. What `on` has beyond `steps` is cut off. A simulation stamps value `i` with
+/// `(i + 1) * dt_current_ms`, and it acts from 1 ms later. At one value per millisecond, values 20 to 119 act from 22 to
+/// 122 ms.
+///
+/// ```
+/// use hhnet::prelude::*;
+/// let current_pa = step_current(150.0, 20..120, 160);
+/// assert_eq!((current_pa.len(), current_pa[19], current_pa[20], current_pa[119], current_pa[120]), (160, 0.0, 150.0, 150.0, 0.0));
+/// let response = HhPscAlpha::default().simulate(&current_pa, 1.0, 0.1)?;
+/// assert!(response.potential_mv[119] > response.potential_mv[19]);
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub fn step_current(amplitude_pa: f64, on: Range<usize>, steps: usize) -> Vec<f64> {
+    (0..steps).map(|step| if on.contains(&step) { amplitude_pa } else { 0.0 }).collect()
 }
 
 /// A source of numbers from the standard normal distribution.
@@ -183,5 +204,20 @@ impl OrnsteinUhlenbeck {
             return Err(Error::parameter("OrnsteinUhlenbeck::dt_ms", self.dt_ms, remedy));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_cut_at_the_end_of_the_current() {
+        assert_eq!(step_current(2.0, 1..3, 5), [0.0, 2.0, 2.0, 0.0, 0.0]);
+        assert_eq!(step_current(-2.0, 2..usize::MAX, 4), [0.0, 0.0, -2.0, -2.0]);
+        for on in [7..9, 2..2, Range { start: 3, end: 1 }] {
+            assert_eq!(step_current(2.0, on, 4), [0.0; 4]);
+        }
+        assert_eq!(step_current(2.0, 0..3, 0), []);
     }
 }

@@ -247,6 +247,44 @@ impl Model {
         Ok(y)
     }
 
+    /// The output of a model with one input channel and one output for a single sample: one value for each value of `x`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the model has several input channels or outputs, or if `x` is empty; [`Error::NotFinite`] if
+    /// a value is not finite as a 32-bit number.
+    ///
+    /// ```
+    /// use hhnet::prelude::*;
+    /// let predicted_mv = trained_model()?.predict_trace(&step_current(150.0, 20..120, 160))?;
+    /// assert_eq!(predicted_mv.len(), 160);
+    /// assert!(predicted_mv[100] > predicted_mv[10]);
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn predict_trace(&self, x: &[f64]) -> Result<Vec<f64>> {
+        let error = |what: &str, expected: String, found: String, remedy: &str| {
+            Err(Error::Shape { what: what.into(), expected, found, remedy: remedy.into() })
+        };
+        let (inputs, outputs, found) = (self.network.inputs(), self.network.outputs(), format!("({},)", x.len()));
+        if inputs != 1 {
+            let remedy = "the model has several input channels: use predict";
+            return error("x", format!("(samples, steps, {inputs})"), found, remedy);
+        }
+        if outputs != 1 {
+            let remedy = "the model has several outputs: use predict";
+            return error("output", "(samples, steps, 1)".into(), format!("(samples, steps, {outputs})"), remedy);
+        }
+        if x.is_empty() {
+            return error("x", "(1 or more,)".into(), found, "at least one time step is needed");
+        }
+        if let Some(index) = x.iter().position(|&value| !(value as f32).is_finite()) {
+            let place = format!("index {index}");
+            let remedy = "use finite 32-bit numbers".into();
+            return Err(Error::NotFinite { what: "x".into(), value: x[index], place, remedy });
+        }
+        let sample = Array3::from_shape_fn((1, x.len(), 1), |(_, step, _)| x[step]);
+        Ok(self.predict(&sample)?.into_iter().collect())
+    }
+
     /// The ReLU units that are 0 at every step of `x`, shape (samples, steps, channels), for each layer that has any.
     ///
     /// Such a unit cannot learn, because its gradient is 0 too. `fit` looks for dead units at its end.

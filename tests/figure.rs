@@ -55,6 +55,18 @@ fn counted(n: i32) -> Vec<f64> {
 }
 
 #[test]
+fn values_alone_are_plotted_over_their_indices() {
+    let y = [-65.0, -63.0, f64::NAN, -64.0];
+    let (mut alone, mut over) = (Figure::new(), Figure::new());
+    alone.axes(0, 0).plot_y(&y, "y(t)").legend();
+    over.axes(0, 0).plot(&counted(4), &y, "y(t)").legend();
+    assert_eq!(alone.to_svg().unwrap().as_str(), over.to_svg().unwrap().as_str());
+    let mut empty = Figure::new();
+    empty.axes(0, 0).plot_y(&[], "y(t)");
+    assert_eq!(empty.to_svg().unwrap_err().to_string(), "figure: 'y(t)': there are no values to plot");
+}
+
+#[test]
 fn a_figure_is_a_scalable_picture_on_white() {
     let svg = Figure::new().to_svg().unwrap();
     let document = parse(&svg);

@@ -1,7 +1,7 @@
 //! The noise and the neuron against NumPy's and NEST's numbers (tests/data/original_seed1234.h5).
 
-use hhnet::neuron::{HhPscAlpha, alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
-use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck};
+use hhnet::neuron::{HhPscAlpha, Recording, alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
+use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, step_current};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/original_seed1234.h5");
 
@@ -41,6 +41,76 @@ fn potentials_are_nests() {
             assert_eq!(response.spike_times_ms.is_empty(), potential != "rejected_V_m");
         }
     }
+}
+
+/// Also where the current or the grid is finer, and where the neuron fires.
+#[test]
+fn a_recording_has_the_bits_of_the_simulation() {
+    let neuron = HhPscAlpha { I_e: 10.0, ..HhPscAlpha::default() };
+    let (quiet, spiking) = (&golden("demo2_current")[..200], &golden("rejected_current")[..1000]);
+    for (current, dt_current_ms, resolution_ms) in [(quiet, 1.0, 0.1), (spiking, 1.0, 0.1), (spiking, 0.5, 0.05)] {
+        let recording = neuron.record(current, dt_current_ms, resolution_ms).unwrap();
+        let response = &recording.response;
+        assert_eq!(*response, neuron.simulate(current, dt_current_ms, resolution_ms).unwrap());
+        let Recording { m, h, n, i_na_pa, i_k_pa, i_l_pa, .. } = &recording;
+        for values in [m, h, n, i_na_pa, i_k_pa, i_l_pa] {
+            assert_eq!(values.len(), current.len());
+        }
+        for (t, &v) in response.potential_mv.iter().enumerate() {
+            assert!([m[t], h[t], n[t]].iter().all(|gate| (0.0..=1.0).contains(gate)));
+            assert_eq!(i_na_pa[t], neuron.g_Na * m[t] * m[t] * m[t] * h[t] * (v - neuron.E_Na));
+            assert_eq!(i_k_pa[t], neuron.g_K * n[t] * n[t] * n[t] * n[t] * (v - neuron.E_K));
+            assert_eq!(i_l_pa[t], neuron.g_L * (v - neuron.E_L));
+        }
+    }
+    assert!(neuron.record(&[], 1.0, 0.1).unwrap().m.is_empty());
+}
+
+/// C_m dV/dt = I - (the sum of the ionic currents), and dm/dt follows from the rates, in a spike.
+#[test]
+fn a_recording_satisfies_the_equations() {
+    let (neuron, dt) = (HhPscAlpha { I_e: 10.0, ..HhPscAlpha::default() }, 0.01);
+    let current = step_current(800.0, 0..3000, 3000);
+    let Recording { response, m, h, n, i_na_pa, i_k_pa, i_l_pa } = neuron.record(&current, dt, dt).unwrap();
+    assert!(response.spike_times_ms.len() > 1);
+    let v = &response.potential_mv;
+    let slope = |values: &[f64], t: usize| (values[t + 1] - values[t - 1]) / (2.0 * dt);
+    for t in 200..2990 {
+        let (found, ionic) = (neuron.C_m * slope(v, t), i_na_pa[t] + i_k_pa[t] + i_l_pa[t]);
+        let expected = 800.0 + neuron.I_e - ionic;
+        assert!((found - expected).abs() < 1e-3 * i_na_pa[t].abs().max(1e3), "{t}: {found} {expected}");
+        for (gate, alpha, beta) in
+            [(&m, alpha_m(v[t]), beta_m(v[t])), (&h, alpha_h(v[t]), beta_h(v[t])), (&n, alpha_n(v[t]), beta_n(v[t]))]
+        {
+            let (found, expected) = (slope(gate, t), alpha * (1.0 - gate[t]) - beta * gate[t]);
+            assert!((found - expected).abs() < 1e-3, "{t}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn potentials_have_times_from_every_scheme() {
+    let neuron = HhPscAlpha::default();
+    for (dt_current_ms, resolution_ms) in [(1.0, 0.1), (0.1, 0.1), (0.3, 0.1), (2.0, 0.1)] {
+        let current = [700.0; 300];
+        let expected: Vec<f64> = (1..=300).map(|i| (f64::from(i) * dt_current_ms * 10.0).round() / 10.0).collect();
+        let responses = [
+            neuron.simulate(&current, dt_current_ms, resolution_ms).unwrap(),
+            neuron.simulate_rk4(&current, dt_current_ms, resolution_ms).unwrap(),
+            neuron.simulate_many(&[current.to_vec()], dt_current_ms, resolution_ms).unwrap().remove(0),
+            neuron.record(&current, dt_current_ms, resolution_ms).unwrap().response,
+        ];
+        for response in responses {
+            assert_eq!((response.time_ms(), response.dt_ms), (expected.clone(), dt_current_ms));
+            // Between a spike and the value of the potential at the same time is no rounding.
+            let on_grid = response.spike_times_ms.iter().filter(|time| expected.contains(time)).count();
+            assert!(
+                !response.spike_times_ms.is_empty()
+                    && (dt_current_ms > 0.1 || on_grid == response.spike_times_ms.len())
+            );
+        }
+    }
+    assert!(neuron.simulate(&[], 1.0, 0.1).unwrap().time_ms().is_empty());
 }
 
 #[test]
@@ -134,6 +204,8 @@ fn parameters_outside_their_range_are_named() {
 fn a_resolution_must_divide_the_time_between_values_and_the_delay() {
     for (dt_current_ms, resolution_ms) in [(1.0, 0.3), (0.25, 0.1), (0.6, 0.3), (1.0, 2.0)] {
         let error = HhPscAlpha::default().simulate(&[0.0; 10], dt_current_ms, resolution_ms).unwrap_err();
+        let recorded = HhPscAlpha::default().record(&[0.0; 10], dt_current_ms, resolution_ms).unwrap_err();
+        assert_eq!(error.to_string(), recorded.to_string());
         let expected = format!(
             "resolution_ms = {resolution_ms}: give a time step that divides dt_current_ms, the time between two values \
              of the current ({dt_current_ms} ms), and the delay of 1 ms"
@@ -146,6 +218,8 @@ fn a_resolution_must_divide_the_time_between_values_and_the_delay() {
 fn a_potential_that_runs_away_is_reported_and_not_returned() {
     let error = HhPscAlpha::default().simulate(&[1e7; 200], 1.0, 0.1).unwrap_err().to_string();
     assert!(error.contains("at t = 2.") && error.contains("10000000 pA"), "{error}");
+    let error = HhPscAlpha::default().record(&[0.0, f64::NAN], 1.0, 0.1).unwrap_err().to_string();
+    assert!(error.contains("current is NaN at value 1"), "{error}");
     let error = HhPscAlpha::default().simulate(&[0.0, f64::NAN], 1.0, 0.1).unwrap_err().to_string();
     assert!(error.contains("current is NaN at value 1"), "{error}");
 }

@@ -643,3 +643,42 @@ fn weights_that_do_not_fit_are_refused() {
     model.set_weights(&weights).unwrap();
     assert_eq!(model.get_weights().unwrap(), weights);
 }
+
+#[test]
+fn a_predicted_trace_is_the_prediction_of_one_sample() {
+    let model = trained_model().unwrap();
+    let (x, _) = waves(1, 300);
+    let trace = model.predict_trace(&x.iter().copied().collect::<Vec<_>>()).unwrap();
+    assert_eq!(trace, model.predict(&x).unwrap().into_iter().collect::<Vec<_>>());
+    assert_eq!(model.predict_trace(&[0.0]).unwrap().len(), 1);
+}
+
+#[test]
+fn a_predicted_trace_needs_one_channel_one_output_and_finite_values() {
+    let model = |channels: usize, outputs: usize| {
+        let mut model = Sequential::new(1);
+        model.add(InputLayer::new(channels)).add(TimeDistributed(Dense::new(outputs)));
+        model.compile(Adam::new(0.01), Loss::Mse).unwrap()
+    };
+    for (channels, outputs, x, expected) in [
+        (
+            3,
+            1,
+            &[1.0, 2.0][..],
+            "x: expected shape (samples, steps, 3), found (2,); the model has several input channels: use predict",
+        ),
+        (
+            1,
+            2,
+            &[1.0],
+            "output: expected shape (samples, steps, 1), found (samples, steps, 2); the model has several outputs: use \
+             predict",
+        ),
+        (1, 1, &[], "x: expected shape (1 or more,), found (0,); at least one time step is needed"),
+        (1, 1, &[1.0, f64::NAN], "x is NaN at index 1; use finite 32-bit numbers"),
+        (1, 1, &[-1e39], "x is -1000000000000000000000000000000000000000 at index 0; use finite 32-bit numbers"),
+    ] {
+        let error = model(channels, outputs).predict_trace(x).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}

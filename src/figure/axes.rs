@@ -44,6 +44,20 @@ impl Axes {
         self.points(label, x, &[("y", y)], |x, [y]| Kind::Line { x, y })
     }
 
+    /// A line through the values of y, over 0, 1, 2, ...
+    ///
+    /// ```
+    /// use hhnet::figure::Figure;
+    /// let mut figure = Figure::new();
+    /// figure.axes(0, 0).plot_y(&[-65.0, -63.0, -64.0], "y(t)").xlabel("step").ylabel("Vm (mV)");
+    /// figure.to_svg()?;
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn plot_y(&mut self, y: &[f64], label: &str) -> &mut Self {
+        let x: Vec<f64> = (0..y.len()).map(|nth| nth as f64).collect();
+        self.plot(&x, y, label)
+    }
+
     /// A line as by [`Axes::plot`], and a logarithmic y axis for the panel and those that share it.
     ///
     /// Values of 0 and below leave gaps.

@@ -1,0 +1,378 @@
+//! A little linear algebra: evenly spaced numbers and linear least squares.
+
+use ndarray::Array2;
+
+use crate::{Error, Result};
+
+/// Rows that are folded into the triangle at a time: few enough for the processor's cache.
+const BLOCK_ROWS: usize = 256;
+
+/// A column is dependent if less than this part of its length is perpendicular to the columns before it.
+const DEPENDENT: f64 = 1e-10;
+
+/// `num` evenly spaced numbers from `start` to `stop`, both included: `numpy.linspace(start, stop, num)`, bit for bit.
+///
+/// Value `i` is `start + i * step` with `step = (stop - start) / (num - 1)`. The last value is exactly `stop`. A single
+/// value is `start`, and with `num` 0 there is none. `start` may be above `stop`.
+///
+/// ```
+/// use hhnet::prelude::*;
+/// assert_eq!(linspace(0.0, 2000.0, 81)[..3], [0.0, 25.0, 50.0]);
+/// assert_eq!(linspace(-50.0, -70.0, 3), [-50.0, -60.0, -70.0]);
+/// assert_eq!(linspace(0.0, 1.0, 1), [0.0]);
+/// ```
+pub fn linspace(start: f64, stop: f64, num: usize) -> Vec<f64> {
+    let span = stop - start;
+    let intervals = num.saturating_sub(1) as f64;
+    let step = span / intervals;
+    let value = |nth: usize| {
+        let offset = match nth as f64 {
+            nth if intervals == 0.0 => nth * span,
+            // The step is too small for a number: NumPy divides first, too.
+            nth if step == 0.0 => nth / intervals * span,
+            nth => nth * step,
+        };
+        offset + start
+    };
+    let mut values: Vec<f64> = (0..num).map(value).collect();
+    if let [_, .., last] = &mut values[..] {
+        *last = stop;
+    }
+    values
+}
+
+/// The weights `w`, one for each column of `a`, for which `a w` is as close to `b` as possible: those with the smallest
+/// sum of squares |a w - b|². A column of ones in `a` adds a constant.
+///
+/// `a` has shape (rows, columns), and `b` has one value for each row. The method is Householder's QR decomposition, by
+/// blocks of rows. It works in double precision and loses about as many digits as the condition number of `a` has;
+/// normal equations would lose twice as many. The scale of a column does not matter. The time is proportional to
+/// rows * columns²: 24 columns and 50 000 rows take a few hundredths of a second.
+///
+/// Source: G. H. Golub, Numer. Math. 7, 206 (1965), doi 10.1007/BF01436075.
+///
+/// # Errors
+/// [`Error::Shape`] if `a` has no columns or fewer rows than columns, or if `b` does not have one value for each row;
+/// [`Error::NotFinite`] if a value is not finite, or if a weight would be too large for a number;
+/// [`Error::Parameter`], with the number of the column counted from 0, if a column is a linear combination of those
+/// before it, to within 1e-10 of its length: then many weights fit equally well.
+///
+/// ```
+/// use hhnet::prelude::*;
+/// // A straight line: the potential (mV) at three currents (pA).
+/// let (current_pa, potential_mv) = ([-100.0, 0.0, 100.0], [-66.0, -65.0, -64.3]);
+/// let a = Array2::from_shape_fn((3, 2), |(row, column)| if column == 0 { 1.0 } else { current_pa[row] });
+/// let w = least_squares(&a, &potential_mv)?;
+/// assert!((w[0] + 65.1).abs() < 1e-12); // mV
+/// assert!((w[1] - 0.0085).abs() < 1e-12); // mV/pA: the resistance in GΩ
+///
+/// let error = least_squares(&Array2::ones((3, 2)), &potential_mv).unwrap_err().to_string();
+/// assert!(error.starts_with("a[.., 1] = a linear combination of the columns before it"));
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub fn least_squares(a: &Array2<f64>, b: &[f64]) -> Result<Vec<f64>> {
+    check_shapes(a.dim(), b.len())?;
+    let (rows, columns) = a.dim();
+    let exponents = column_exponents(a)?;
+    let b_exponent = exponent("b", b.iter().copied(), |index| format!("index {index}"))?.unwrap_or(0);
+
+    let mut triangle = Triangle::new(columns);
+    for first in (0..rows).step_by(BLOCK_ROWS) {
+        let block = first..rows.min(first + BLOCK_ROWS);
+        let mut values = Vec::with_capacity((columns + 1) * block.len());
+        for (column, &exponent) in exponents.iter().enumerate() {
+            values.extend(block.clone().map(|row| libm::scalbn(a[[row, column]], -exponent)));
+        }
+        values.extend(b[block.clone()].iter().map(|&value| libm::scalbn(value, -b_exponent)));
+        triangle.fold(&mut values, block.len());
+    }
+
+    triangle.check_columns()?;
+    let weights = triangle.solve().into_iter().zip(exponents);
+    let weights: Vec<f64> = weights.map(|(w, exponent)| libm::scalbn(w, b_exponent - exponent)).collect();
+    match weights.iter().position(|w| !w.is_finite()) {
+        None => Ok(weights),
+        Some(column) => Err(Error::NotFinite {
+            what: "weight".into(),
+            value: weights[column],
+            place: format!("column {column} of a"),
+            remedy: "give a and b in units in which they are of similar size".into(),
+        }),
+    }
+}
+
+fn check_shapes((rows, columns): (usize, usize), values: usize) -> Result<()> {
+    let error = |what: &str, expected: String, found: String, remedy: &str| {
+        Err(Error::Shape { what: what.into(), expected, found, remedy: remedy.into() })
+    };
+    let found = format!("({rows}, {columns})");
+    if columns == 0 {
+        return error("a", "(rows, 1 or more)".into(), found, "give one column for each weight");
+    }
+    if rows < columns {
+        return error("a", format!("({columns} or more, {columns})"), found, "give at least as many rows as columns");
+    }
+    if values != rows {
+        return error("b", format!("({rows},)"), format!("({values},)"), "give one value for each row of a");
+    }
+    Ok(())
+}
+
+/// The exponent (of 2) of the largest value in each column, which must not be all 0.
+///
+/// Columns that are scaled by it have the same bits but cannot overflow.
+fn column_exponents(a: &Array2<f64>) -> Result<Vec<i32>> {
+    let exponent_of = |(column, values): (usize, ndarray::ArrayView1<f64>)| {
+        let found = exponent("a", values.iter().copied(), |row| format!("index [{row}, {column}]"))?;
+        let remedy = "leave this column out: any weight fits";
+        found.ok_or_else(|| Error::parameter(format!("a[.., {column}]"), "0 in every row", remedy))
+    };
+    a.columns().into_iter().enumerate().map(exponent_of).collect()
+}
+
+/// The exponent of the largest of the values, which must be finite; `None` if all are 0.
+fn exponent(what: &str, values: impl Iterator<Item = f64>, place: impl Fn(usize) -> String) -> Result<Option<i32>> {
+    let mut largest = 0.0_f64;
+    for (nth, value) in values.enumerate() {
+        if !value.is_finite() {
+            let remedy = "give finite values".into();
+            return Err(Error::NotFinite { what: what.into(), value, place: place(nth), remedy });
+        }
+        largest = largest.max(value.abs());
+    }
+    Ok((largest > 0.0).then(|| libm::ilogb(largest)))
+}
+
+/// The upper triangle R of a QR decomposition, with Q^T b as its last column.
+struct Triangle {
+    columns: usize,
+    /// One row after the other, each of `columns + 1` values.
+    values: Vec<f64>,
+}
+
+impl Triangle {
+    fn new(columns: usize) -> Self {
+        Triangle { columns, values: vec![0.0; columns * (columns + 1)] }
+    }
+
+    fn at(&self, row: usize, column: usize) -> f64 {
+        self.values[row * (self.columns + 1) + column]
+    }
+
+    /// Adds a block of rows, given one column after the other: a Householder reflection for each column moves all of it
+    /// into the triangle.
+    fn fold(&mut self, block: &mut [f64], rows: usize) {
+        let width = self.columns + 1;
+        for (k, row) in self.values.chunks_exact_mut(width).enumerate() {
+            let (before, after) = block.split_at_mut((k + 1) * rows);
+            // The reflection is I - beta v v^T. v consists of `head`, for the triangle's row, and `tail`.
+            let tail = &before[k * rows..];
+            let below = dot(tail, tail);
+            if below == 0.0 {
+                continue;
+            }
+            let (diagonal, row) = row[k..].split_first_mut().expect("a row ends with b");
+            let length = (*diagonal * *diagonal + below).sqrt();
+            let beta = 1.0 / (length * (length + diagonal.abs()));
+            // With the other sign, the difference would lose digits.
+            let reflected = length.copysign(-*diagonal);
+            let head = *diagonal - reflected;
+            *diagonal = reflected;
+            for (top, column) in row.iter_mut().zip(after.chunks_exact_mut(rows)) {
+                let along = beta * (head * *top + dot(tail, column));
+                *top -= along * head;
+                column.iter_mut().zip(tail).for_each(|(value, v)| *value -= along * v);
+            }
+        }
+    }
+
+    /// The diagonal is the length of that part of a column that is perpendicular to those before it.
+    fn check_columns(&self) -> Result<()> {
+        for column in 0..self.columns {
+            let length = (0..=column).map(|row| self.at(row, column).powi(2)).sum::<f64>().sqrt();
+            let part = self.at(column, column).abs() / length;
+            if part <= DEPENDENT {
+                let value = format!("a linear combination of the columns before it, to {part:.0e} of its length");
+                let remedy = "leave this column out, or add rows in which it differs";
+                return Err(Error::parameter(format!("a[.., {column}]"), value, remedy));
+            }
+        }
+        Ok(())
+    }
+
+    /// The solution w of R w = Q^T b, from the last weight to the first.
+    fn solve(&self) -> Vec<f64> {
+        let mut weights = vec![0.0; self.columns];
+        for row in (0..self.columns).rev() {
+            let known: f64 = (row + 1..self.columns).map(|column| self.at(row, column) * weights[column]).sum();
+            weights[row] = (self.at(row, self.columns) - known) / self.at(row, row);
+        }
+        weights
+    }
+}
+
+/// The sum of the products, in eight sums side by side, which fill vectors.
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let (x, x_rest) = x.as_chunks::<LANES>();
+    let (y, y_rest) = y.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stimulus::NumpyRandom;
+
+    /// From NumPy 2.
+    #[test]
+    fn linspace_is_numpys_bit_for_bit() {
+        assert_eq!(linspace(0.0, 1.0, 0), []);
+        assert_eq!(linspace(-3.5, 1.0, 1), [-3.5]);
+        assert_eq!(linspace(2.0, 2.0, 3), [2.0; 3]);
+        let values = linspace(-80.0, 55.3, 1000);
+        assert_eq!([values[1], values[333], values[998]], [-79.86456456456456, -34.89999999999999, 55.164564564564586]);
+        let values = linspace(1e-3, -1e3, 77);
+        assert_eq!([values[1], values[40], values[75]], [-13.156907894736843, -526.3153157894737, -986.8420921052632]);
+        // The step would be 0.
+        assert_eq!(linspace(0.0, 5e-324, 5), [0.0, 0.0, 0.0, 5e-324, 5e-324]);
+        for (start, stop, num) in [(0.1, 0.7, 7), (-80.0, 55.3, 1000), (1e-3, -1e3, 77), (0.0, 5e-324, 5)] {
+            let values = linspace(start, stop, num);
+            assert_eq!((values.len(), values[0], values[num - 1]), (num, start, stop));
+            assert!(values.is_sorted_by(|a, b| if start < stop { a <= b } else { a >= b }), "{start} {stop}");
+        }
+        assert!(linspace(0.0, f64::NAN, 3)[1].is_nan());
+    }
+
+    /// Householder's reflections one by one on the whole matrix, in plain loops.
+    fn reference(a: &Array2<f64>, b: &[f64]) -> Vec<f64> {
+        let (rows, columns) = a.dim();
+        let (mut a, mut b) = (a.clone(), b.to_vec());
+        for k in 0..columns {
+            let mut v: Vec<f64> = (k..rows).map(|i| a[[i, k]]).collect();
+            let length = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+            v[0] += length.copysign(v[0]);
+            let square: f64 = v.iter().map(|v| v * v).sum();
+            for j in k..columns {
+                let along: f64 = 2.0 / square * (k..rows).map(|i| v[i - k] * a[[i, j]]).sum::<f64>();
+                (k..rows).for_each(|i| a[[i, j]] -= along * v[i - k]);
+            }
+            let along: f64 = 2.0 / square * (k..rows).map(|i| v[i - k] * b[i]).sum::<f64>();
+            (k..rows).for_each(|i| b[i] -= along * v[i - k]);
+        }
+        let mut w = vec![0.0; columns];
+        for k in (0..columns).rev() {
+            w[k] = (b[k] - (k + 1..columns).map(|j| a[[k, j]] * w[j]).sum::<f64>()) / a[[k, k]];
+        }
+        w
+    }
+
+    fn random(rows: usize, columns: usize, random: &mut NumpyRandom) -> (Array2<f64>, Vec<f64>) {
+        let a = Array2::from_shape_simple_fn((rows, columns), || random.standard_normal());
+        (a, (0..rows).map(|_| random.standard_normal()).collect())
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+        assert_eq!(found.len(), expected.len(), "{what}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{what}: {found} {expected}");
+        }
+    }
+
+    const SIZES: [(usize, usize); 9] =
+        [(1, 1), (2, 1), (5, 5), (40, 7), (255, 3), (256, 20), (257, 20), (600, 255), (2000, 300)];
+
+    #[test]
+    fn weights_are_those_of_plain_loops_and_errors_perpendicular_to_every_column() {
+        let mut numbers = NumpyRandom::seed(1);
+        for (rows, columns) in SIZES {
+            let (a, b) = random(rows, columns, &mut numbers);
+            let w = least_squares(&a, &b).unwrap();
+            assert_close(&w, &reference(&a, &b), 1e-10, &format!("{rows} x {columns}"));
+            let errors = a.dot(&ndarray::aview1(&w)) - ndarray::aview1(&b);
+            assert!(a.t().dot(&errors).iter().all(|dot| dot.abs() < 1e-9 * rows as f64), "{rows} x {columns}");
+        }
+    }
+
+    #[test]
+    fn weights_that_fit_exactly_are_found_whatever_the_units() {
+        let mut numbers = NumpyRandom::seed(2);
+        for (rows, columns) in SIZES {
+            let (a, w) = (random(rows, columns, &mut numbers).0, random(columns, 1, &mut numbers).1);
+            let b = a.dot(&ndarray::aview1(&w));
+            let found = least_squares(&a, b.as_slice().unwrap()).unwrap();
+            assert_close(&found, &w, 1e-9, &format!("{rows} x {columns}"));
+            // Powers of two change no bit, even where squares would overflow or vanish.
+            for (a_unit, b_unit) in [(2.0_f64.powi(600), 1.0), (2.0_f64.powi(-600), 2.0_f64.powi(-900))] {
+                let (a, b) = (&a * a_unit, &b * b_unit);
+                let scaled = least_squares(&a, b.as_slice().unwrap()).unwrap();
+                assert_eq!(scaled, found.iter().map(|w| w / a_unit * b_unit).collect::<Vec<_>>());
+            }
+            // Arrays need not be in the usual order in memory.
+            let mut columns_first = Array2::zeros((columns, rows)).reversed_axes();
+            columns_first.assign(&a);
+            assert_eq!(least_squares(&columns_first, b.as_slice().unwrap()).unwrap(), found);
+        }
+        assert_eq!(least_squares(&Array2::eye(3), &[0.0; 3]).unwrap(), [0.0; 3]);
+    }
+
+    /// A polynomial of degree 9 over 0 to 1: the condition number is about 1e7, and that of the normal equations its
+    /// square.
+    #[test]
+    fn ill_conditioned_columns_lose_only_as_many_digits_as_they_must() {
+        let x = linspace(0.0, 1.0, 1000);
+        let a = Array2::from_shape_fn((1000, 10), |(row, power)| x[row].powi(power as i32));
+        let expected: Vec<f64> = (1..=10).map(f64::from).collect();
+        let b = a.dot(&ndarray::aview1(&expected));
+        assert_close(&least_squares(&a, b.as_slice().unwrap()).unwrap(), &expected, 1e-7, "polynomial");
+    }
+
+    #[test]
+    fn dependent_columns_are_named() {
+        let (mut a, b) = random(700, 6, &mut NumpyRandom::seed(3));
+        let exact = a.column(0).to_owned() * 3.0 - a.column(2);
+        for (noise, is_dependent) in [(0.0, true), (1e-12, true), (1e-8, false)] {
+            let noisy = &exact + &(a.column(5).to_owned() * noise);
+            a.column_mut(4).assign(&noisy);
+            match least_squares(&a, &b) {
+                Err(error) => {
+                    let start = "a[.., 4] = a linear combination of the columns before it, to ";
+                    assert!(is_dependent && error.to_string().starts_with(start), "{noise}: {error}");
+                }
+                Ok(_) => assert!(!is_dependent, "{noise}"),
+            }
+        }
+        a.column_mut(1).fill(0.0);
+        let error = least_squares(&a, &b).unwrap_err().to_string();
+        assert_eq!(error, "a[.., 1] = 0 in every row: leave this column out: any weight fits");
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        let error = |a: &Array2<f64>, b: &[f64]| least_squares(a, b).unwrap_err().to_string();
+        assert_eq!(
+            error(&Array2::ones((2, 3)), &[1.0; 2]),
+            "a: expected shape (3 or more, 3), found (2, 3); give at least as many rows as columns"
+        );
+        assert_eq!(
+            error(&Array2::ones((2, 0)), &[1.0; 2]),
+            "a: expected shape (rows, 1 or more), found (2, 0); give one column for each weight"
+        );
+        assert_eq!(
+            error(&Array2::eye(3), &[1.0; 2]),
+            "b: expected shape (3,), found (2,); give one value for each row of a"
+        );
+        let mut a = Array2::eye(3);
+        a[[2, 1]] = f64::NAN;
+        assert_eq!(error(&a, &[1.0; 3]), "a is NaN at index [2, 1]; give finite values");
+        assert_eq!(error(&Array2::eye(2), &[0.0, f64::INFINITY]), "b is inf at index 1; give finite values");
+        let error = error(&(Array2::eye(2) * 1e-300), &[0.0, 1e300]);
+        assert!(error.starts_with("weight is inf at column 1 of a;"), "{error}");
+    }
+}

@@ -233,7 +233,7 @@ mod tests {
     /// From NumPy 2.
     #[test]
     fn linspace_is_numpys_bit_for_bit() {
-        assert_eq!(linspace(0.0, 1.0, 0), []);
+        assert!(linspace(0.0, 1.0, 0).is_empty());
         assert_eq!(linspace(-3.5, 1.0, 1), [-3.5]);
         assert_eq!(linspace(2.0, 2.0, 3), [2.0; 3]);
         let values = linspace(-80.0, 55.3, 1000);

@@ -522,7 +522,7 @@ pub(super) mod tests {
         assert!(text(&neuron.simulate(&[], 1.0, 0.1).unwrap()).starts_with("0 steps"));
         let recording = neuron.record(&[1000.0; 50], 1.0, 0.1).unwrap();
         assert!(text(&recording).starts_with(&text(&spiking)));
-        for part in ["Vm (mV)", "fraction open", "outward current (pA)", "t (ms)", ">leak<", ">h<"] {
+        for part in ["Vm (mV)", "fraction open", "outward current (pA)", "t (ms)", "\nleak\n", "\nh\n"] {
             has(&recording, PICTURE, part);
         }
         assert!(text(&neuron.record(&[], 1.0, 0.1).unwrap()).starts_with("0 steps"));

@@ -218,6 +218,6 @@ mod tests {
         for on in [7..9, 2..2, Range { start: 3, end: 1 }] {
             assert_eq!(step_current(2.0, on, 4), [0.0; 4]);
         }
-        assert_eq!(step_current(2.0, 0..3, 0), []);
+        assert!(step_current(2.0, 0..3, 0).is_empty());
     }
 }

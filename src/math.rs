@@ -1,4 +1,4 @@
-//! A little linear algebra: evenly spaced numbers and linear least squares.
+//! Evenly spaced numbers, and linear least squares.
 
 use ndarray::Array2;
 
@@ -47,7 +47,7 @@ pub fn linspace(start: f64, stop: f64, num: usize) -> Vec<f64> {
 /// `a` has shape (rows, columns), and `b` has one value for each row. The method is Householder's QR decomposition, by
 /// blocks of rows. It works in double precision and loses about as many digits as the condition number of `a` has;
 /// normal equations would lose twice as many. The scale of a column does not matter. The time is proportional to
-/// rows * columns²: 24 columns and 50 000 rows take a few hundredths of a second.
+/// rows * columns²: 50 000 rows take about a tenth of a second with 24 columns, and 2 s with 150.
 ///
 /// Source: G. H. Golub, Numer. Math. 7, 206 (1965), doi 10.1007/BF01436075.
 ///

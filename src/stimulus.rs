@@ -52,7 +52,7 @@ impl std::str::FromStr for Stream {
 /// ```
 /// use hhnet::prelude::*;
 /// let current_pa = step_current(150.0, 20..120, 160);
-/// assert_eq!((current_pa.len(), current_pa[19], current_pa[20], current_pa[119], current_pa[120]), (160, 0.0, 150.0, 150.0, 0.0));
+/// assert_eq!((&current_pa[19..21], &current_pa[119..121]), (&[0.0, 150.0][..], &[150.0, 0.0][..]));
 /// let response = HhPscAlpha::default().simulate(&current_pa, 1.0, 0.1)?;
 /// assert!(response.potential_mv[119] > response.potential_mv[19]);
 /// # Ok::<(), hhnet::Error>(())

@@ -102,7 +102,7 @@ fn potentials_have_times_from_every_scheme() {
         ];
         for response in responses {
             assert_eq!((response.time_ms(), response.dt_ms), (expected.clone(), dt_current_ms));
-            // Between a spike and the value of the potential at the same time is no rounding.
+            // Where every step of the grid has a value, spike times are among the times, to the last bit.
             let on_grid = response.spike_times_ms.iter().filter(|time| expected.contains(time)).count();
             assert!(
                 !response.spike_times_ms.is_empty()

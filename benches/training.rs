@@ -63,7 +63,7 @@ fn main() -> hhnet::Result<()> {
     Ok(())
 }
 
-/// Series of 1000 numbers from 0 to 1.
+/// Samples of 1000 numbers from 0 to 1.
 fn noise(samples: usize) -> Array3<f64> {
     let mut random = Mt64::new(samples as u64);
     Array3::from_shape_simple_fn((samples, 1000, 1), || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64)

@@ -147,10 +147,7 @@ impl Model {
     /// # Errors
     /// If the rate is not a finite number above 0.
     pub fn set_learning_rate(&mut self, lr: f64) -> Result<()> {
-        let adam = Adam { learning_rate: lr as f32, ..self.adam.clone() };
-        adam.check()?;
-        self.adam = adam;
-        Ok(())
+        self.adam.set_learning_rate(lr)
     }
 
     /// Number of training steps (batches) so far.
@@ -261,7 +258,10 @@ impl Model {
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Model").field("sequential", &self.sequential).field("adam", &self.adam).finish()
+        f.debug_struct("Model")
+            .field("sequential", &self.sequential)
+            .field("iterations", &self.adam.iterations)
+            .finish()
     }
 }
 

@@ -28,7 +28,7 @@ fn keras_model(name: &str, engine: Engine) -> Model {
     model
 }
 
-/// Series with some structure: shifted waves and what a smooth function makes of them.
+/// Samples with some structure: shifted waves and what a smooth function makes of them.
 fn waves(count: usize, steps: usize) -> (Array3<f64>, Array3<f64>) {
     let x = Array3::from_shape_fn((count, steps, 1), |(i, t, _)| ((i * 37 + t) as f64 * 0.3).sin() + 0.01 * i as f64);
     let y = x.mapv(|x| x * x - 0.5 * x);

@@ -57,10 +57,7 @@ impl Adam {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        if !is_learning_rate(f64::from(self.learning_rate)) {
-            let remedy = "give a learning rate above 0, such as 0.001";
-            return Err(Error::parameter("Adam: learning_rate", self.learning_rate, remedy));
-        }
+        check_learning_rate(f64::from(self.learning_rate))?;
         for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
             if !(0.0..1.0).contains(&(beta as f32)) {
                 return Err(Error::parameter(format!("Adam: {name}"), beta, "give 0 or more and less than 1"));
@@ -75,6 +72,13 @@ impl Adam {
     /// The rate as a short decimal number: 0.001, not 0.0010000000474974513.
     pub(crate) fn learning_rate(&self) -> f64 {
         self.learning_rate.to_string().parse().unwrap_or(f64::from(self.learning_rate))
+    }
+
+    /// Sets the rate. The rest of the state stays.
+    pub(super) fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        check_learning_rate(rate)?;
+        self.learning_rate = rate as f32;
+        Ok(())
     }
 
     /// Makes one step: changes `weights` in place.
@@ -95,6 +99,13 @@ impl Adam {
             *weight -= *momentum * alpha / (velocity.sqrt() + epsilon);
         }
     }
+}
+
+fn check_learning_rate(rate: f64) -> Result<()> {
+    if is_learning_rate(rate) {
+        return Ok(());
+    }
+    Err(Error::parameter("Adam: learning_rate", rate, "give a learning rate above 0, such as 0.001"))
 }
 
 /// Whether Adam can use the rate. It is used as a 32-bit number, in which very small numbers are 0 and very large ones

@@ -18,6 +18,17 @@ pub enum Layer {
     TimeDistributed(TimeDistributed),
 }
 
+impl Layer {
+    /// `name` is the layer's, for messages.
+    pub(super) fn check(&self, name: &str) -> Result<()> {
+        match self {
+            Layer::InputLayer(layer) => check_size(&format!("{name}: channels"), layer.channels),
+            Layer::Conv1D(layer) => layer.check(name),
+            Layer::TimeDistributed(layer) => layer.0.check(name),
+        }
+    }
+}
+
 impl From<InputLayer> for Layer {
     fn from(layer: InputLayer) -> Self {
         Layer::InputLayer(layer)
@@ -117,12 +128,11 @@ impl Conv1D {
     }
 
     /// Steps from the first to the last one that the kernel covers.
-    pub(super) fn reach(&self) -> usize {
+    fn reach(&self) -> usize {
         (self.kernel_size - 1) * self.dilation_rate
     }
 
-    /// `name` is the layer's, for messages.
-    pub(super) fn check(&self, name: &str) -> Result<()> {
+    fn check(&self, name: &str) -> Result<()> {
         check_size(&format!("{name}: filters"), self.filters)?;
         check_size(&format!("{name}: kernel_size"), self.kernel_size)?;
         check_size(&format!("{name}: dilation_rate"), self.dilation_rate)?;
@@ -162,7 +172,7 @@ impl Dense {
         Dense { activation, ..self }
     }
 
-    pub(super) fn check(&self, name: &str) -> Result<()> {
+    fn check(&self, name: &str) -> Result<()> {
         check_size(&format!("{name}: units"), self.units)
     }
 }

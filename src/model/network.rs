@@ -93,7 +93,7 @@ pub(crate) struct Variable {
 }
 
 impl Network {
-    /// The network of layers that have been checked: an input first, and others after it.
+    /// The network of these layers, whose sizes need not have been checked: an input first, and others after it.
     pub fn new(layers: &[Layer]) -> Self {
         let (mut channels, mut end) = (0, 0);
         let mut found: Vec<NetworkLayer> = Vec::new();

@@ -6,8 +6,8 @@ use tch::Device;
 
 use super::adam::Adam;
 use super::device::check_device;
-use super::layers::{Conv1D, Layer, check_size};
-use super::network::{Network, convolution_name, dense_name};
+use super::layers::{Conv1D, Layer};
+use super::network::Network;
 use super::options::Engine;
 use super::{MAX_PARAMS, Model};
 use crate::simd::SimdLevel;
@@ -107,8 +107,8 @@ impl Sequential {
     pub fn compile(self, optimizer: Adam, loss: Loss) -> Result<Model> {
         let Loss::Mse = loss;
         optimizer.check()?;
-        self.check_layers()?;
         let network = Network::new(&self.layers);
+        self.check_layers(&network)?;
         if network.params() > MAX_PARAMS {
             let remedy = format!("it has {} weights; choose smaller sizes, for at most {MAX_PARAMS}", network.params());
             return Err(Error::parameter("model", &self, remedy));
@@ -118,31 +118,18 @@ impl Sequential {
         Model::build(self, network, optimizer)
     }
 
-    fn check_layers(&self) -> Result<()> {
-        let Some((Layer::InputLayer(input), layers)) = self.layers.split_first() else {
+    fn check_layers(&self, network: &Network) -> Result<()> {
+        let Some((first @ Layer::InputLayer(_), layers)) = self.layers.split_first() else {
             return Err(Error::parameter("model", self, "add an InputLayer first"));
         };
-        check_size("input_1: channels", input.channels)?;
+        first.check("input_1")?;
         if layers.is_empty() {
             return Err(Error::parameter("model", self, "add a Conv1D or a TimeDistributed layer"));
         }
-        let (mut convolutions, mut dense) = (0, 0);
-        for layer in layers {
-            match layer {
-                Layer::InputLayer(_) => {
-                    return Err(Error::parameter("model", self, "add one InputLayer only"));
-                }
-                Layer::Conv1D(layer) => {
-                    layer.check(&convolution_name(convolutions))?;
-                    convolutions += 1;
-                }
-                Layer::TimeDistributed(layer) => {
-                    layer.0.check(&dense_name(dense))?;
-                    dense += 1;
-                }
-            }
+        if layers.iter().any(|layer| matches!(layer, Layer::InputLayer(_))) {
+            return Err(Error::parameter("model", self, "add one InputLayer only"));
         }
-        Ok(())
+        layers.iter().zip(&network.layers).try_for_each(|(layer, named)| layer.check(&named.name))
     }
 
     fn check_engine(&self, network: &Network) -> Result<()> {

@@ -3,13 +3,17 @@
 //! | module | what it checks |
 //! |---|---|
 //! | [`texts`] | tasks, paths and links that texts name |
+//! | [`results`] | what cells print: is it what the committed notebook shows, and does a cell show what the text quotes |
+//! | [`course`] | the course version of the notebooks |
 //! | [`examine`] | an executed notebook: is it complete, did every cell succeed |
 //! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
 //! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
 
 pub mod browser;
+pub mod course;
 pub mod examine;
 pub mod notebooks;
+pub mod results;
 pub mod texts;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -37,6 +41,7 @@ pub fn run() -> Result<ExitCode> {
     // The default feature is the model, which needs libtorch.
     let without_model = ["test", "--locked", "--workspace", "--no-default-features"];
     checks.run("Rust tests without the model", |paths| cargo(paths, &without_model));
+    checks.run("course version", course::check);
     // The browser runs the notebooks from a clean kernel, too.
     match browser::find() {
         Some(chromium) => checks.run("notebooks in a browser", |paths| browser::check(paths, &chromium)),

@@ -6,11 +6,13 @@
 //! | [`kernel`] | runs when Jupyter starts a Rust kernel |
 //! | [`check`] | runs the notebooks, and all checks of `cargo xtask test` |
 //! | [`lab`] | opens JupyterLab |
+//! | [`course`] | writes the notebooks as learners get them |
 //! | [`mod@bench`] | measures |
 //! | [`paths`], [`process`], [`files`] | serve all others: where everything is, running other programs, small file operations |
 
 mod bench;
 mod check;
+mod course;
 mod files;
 mod kernel;
 mod lab;
@@ -32,6 +34,8 @@ Usage: cargo xtask TASK
   lab         Set up, then open JupyterLab in notebooks/. Further arguments go to JupyterLab.
   notebooks   Set up, then run both notebooks from a clean kernel. Replaces the notebooks by the executed ones, and
               the figures in docs/ by theirs. Puts an HTML copy of each notebook into target/notebooks/.
+  course      `--out DIR` writes both notebooks without solutions and outputs into DIR. With --nbgrader, DIR becomes the
+              folder of an nbgrader course. docs/teaching.md says how to use them.
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
   browser     Run only the last of these checks: work with both notebooks in JupyterLab in Chromium.
   bench NAME  Measure `generator` or `training`; with --peers, time other programs on the same work.
@@ -56,6 +60,10 @@ fn main() -> ExitCode {
         ["test"] => check::run(),
         ["browser"] => check::browser::run(),
         ["lab", options @ ..] => lab::run(options),
+        ["course", "--out", folder] => course::run(folder, &[]),
+        ["course", "--out", folder, "--nbgrader"] | ["course", "--nbgrader", "--out", folder] => {
+            course::run(folder, &["--nbgrader"])
+        }
         ["bench", "notebooks"] => bench::notebooks("5"),
         ["bench", "notebooks", starts] => bench::notebooks(starts),
         ["bench", name, "--peers", options @ ..] if bench::BENCHES.contains(name) => bench::peers(name, options),

@@ -10,9 +10,9 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::check::examine::{self, code_cells, list, text};
+use crate::check::examine::{self, code_cells, has_tag, list, text};
 use crate::check::notebooks::{self, NOTEBOOKS};
-use crate::check::report;
+use crate::check::{report, results};
 use crate::files::{create_folder, remove};
 use crate::paths::{Paths, which};
 use crate::setup;
@@ -63,7 +63,7 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     notebooks::remove_data(paths)?;
     let advice = format!("screenshots and the saved notebooks are in {}", paths.short(&results));
     // A cell that failed is the cause of whatever else was seen.
-    report(&saved_faults(&results)?, &advice)?;
+    report(&saved_faults(paths, &results)?, &advice)?;
     let seen = seen?;
     fs::write(results.join("seen.json"), format!("{seen:#}"))?;
     let faults: Vec<String> = expected.iter().flat_map(|expected| faults(&seen, expected)).collect();
@@ -72,13 +72,16 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The faults of the notebooks that were saved in JupyterLab.
-fn saved_faults(results: &Path) -> Result<Vec<String>> {
+/// The faults of the notebooks that were saved in JupyterLab, and what they print otherwise than the committed ones.
+fn saved_faults(paths: &Paths, folder: &Path) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for (name, what) in NOTEBOOKS.into_iter().flat_map(|name| RUNS.map(|what| (name, what))) {
-        let saved = results.join(what).join(name);
+        let saved = folder.join(what).join(name);
         if saved.exists() {
-            let found = examine::file(&saved, name)?;
+            let mut found = examine::file(&saved, name)?;
+            if found.is_empty() {
+                found = results::changed(&paths.notebooks().join(name), &saved)?;
+            }
             faults.extend(found.into_iter().map(|fault| format!("{name}, {what}: {fault}")));
         }
     }
@@ -134,9 +137,7 @@ impl Expected {
         Self {
             name: name.to_string(),
             figures: code_cells(notebook).map(|cell| list(&cell["outputs"]).iter().any(has_figure)).collect(),
-            solutions: code_cells(notebook)
-                .map(|cell| list(&cell["metadata"]["tags"]).contains(&json!("solution")))
-                .collect(),
+            solutions: code_cells(notebook).map(|cell| has_tag(cell, "solution")).collect(),
             sliders: outputs.map(|output| html(output).matches("type=\"range\"").count()).sum(),
         }
     }

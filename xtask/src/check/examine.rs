@@ -47,7 +47,7 @@ pub fn code_cells(notebook: &Value) -> impl Iterator<Item = &Value> {
 /// The figure that a notebook's cell with this number shows.
 pub fn figure(notebook: &Path, number: usize) -> Result<Option<String>> {
     let notebook = read(notebook)?;
-    let cell = code_cells(&notebook).find(|cell| has_tag(cell, number));
+    let cell = code_cells(&notebook).find(|cell| has_number(cell, number));
     Ok(cell.and_then(svg).map(text))
 }
 
@@ -57,6 +57,10 @@ pub fn text(value: &Value) -> String {
         Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
         other => other.as_str().unwrap_or_default().to_string(),
     }
+}
+
+pub fn has_tag(cell: &Value, tag: &str) -> bool {
+    list(&cell["metadata"]["tags"]).iter().any(|found| found == tag)
 }
 
 /// The elements of a JSON array; none if it is something else.
@@ -109,17 +113,17 @@ fn is_next(previous: Option<u64>, count: u64) -> bool {
 fn missing(cells: &[Value], expected: &Expected) -> Vec<String> {
     let mut faults = Vec::new();
     for number in 0..=expected.last_tag {
-        if !cells.iter().any(|cell| has_tag(cell, number)) {
+        if !cells.iter().any(|cell| has_number(cell, number)) {
             faults.push(format!("no cell has the tag orig-{number:02}"));
         }
     }
     for &number in expected.figures {
-        if !cells.iter().any(|cell| has_tag(cell, number) && svg(cell).is_some()) {
+        if !cells.iter().any(|cell| has_number(cell, number) && svg(cell).is_some()) {
             faults.push(format!("the cell with the tag orig-{number:02} shows no figure ({SVG})"));
         }
     }
     if let Some((number, bound)) = expected.training {
-        match cells.iter().filter(|cell| has_tag(cell, number)).find_map(last_validation_error) {
+        match cells.iter().filter(|cell| has_number(cell, number)).find_map(last_validation_error) {
             Some(error) if error < bound => {}
             Some(error) => faults.push(format!("the training ended at val_mse {error}, it should be below {bound}")),
             None => faults.push(format!("the cell with the tag orig-{number:02} prints no val_mse")),
@@ -139,9 +143,8 @@ fn last_validation_error(cell: &Value) -> Option<f64> {
     printed.rsplit_once("val_mse: ")?.1.split_whitespace().next()?.parse().ok()
 }
 
-fn has_tag(cell: &Value, number: usize) -> bool {
-    let tag = format!("orig-{number:02}");
-    list(&cell["metadata"]["tags"]).iter().any(|found| found == tag.as_str())
+fn has_number(cell: &Value, number: usize) -> bool {
+    has_tag(cell, &format!("orig-{number:02}"))
 }
 
 fn first_line(cell: &Value) -> String {

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::check::{examine, report};
+use crate::check::{examine, report, results};
 use crate::files::{create_folder, remove, replace};
 use crate::paths::Paths;
 use crate::process::run_logged;
@@ -42,12 +42,15 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Examines the committed notebooks and the figures in `docs/`.
+/// Examines the committed notebooks, the results that their texts quote, and the figures in `docs/`.
 pub fn check_committed(paths: &Paths) -> Result<()> {
     let mut faults = Vec::new();
+    let measured = paths.root.join("benches/RESULTS.md");
+    let measured = fs::read_to_string(&measured).with_context(|| format!("cannot read {}", measured.display()))?;
     for name in NOTEBOOKS {
         let mut found = examine::file(&paths.notebooks().join(name), name)?;
         found.extend(figure_faults(paths, name)?);
+        found.extend(results::unfounded(&paths.notebooks().join(name), &measured)?);
         faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
     }
     report(&faults, "`cargo xtask notebooks` runs them and keeps the result")
@@ -60,7 +63,9 @@ pub fn check_fresh(paths: &Paths) -> Result<()> {
     remove_data(paths)?;
     for name in NOTEBOOKS {
         let executed = execute(paths, name, &paths.scratch())?;
-        faults.extend(examine::file(&executed, name)?.into_iter().map(|fault| format!("{name}: {fault}")));
+        let mut found = examine::file(&executed, name)?;
+        found.extend(results::changed(&paths.notebooks().join(name), &executed)?);
+        faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
     }
     remove_data(paths)?;
     report(&faults, "the executed ones are in target/notebooks")
@@ -105,14 +110,20 @@ fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
     create_folder(&results)?;
     let executed = results.join(name);
     remove(&executed)?;
+    run_file(paths, &paths.notebooks().join(name), &executed, directory)?;
+    Ok(executed)
+}
+
+/// Runs a notebook with `directory` as its working directory, and writes the executed one.
+pub fn run_file(paths: &Paths, notebook: &Path, executed: &Path, directory: &Path) -> Result<()> {
     let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("run_notebook.py")).args([&paths.notebooks().join(name), &executed, directory]);
+    python.arg(paths.script("run_notebook.py")).args([notebook, executed, directory]);
     python.stdin(Stdio::null()).current_dir(directory).env_remove("EVCXR_TMPDIR");
     let status = paths.with_jupyter(&mut python).status().context("cannot start the notebook runner")?;
     if !status.success() {
-        bail!("notebooks/{name} did not run to its end: see the lines above");
+        bail!("{} did not run to its end: see the lines above", paths.short(notebook));
     }
-    Ok(executed)
+    Ok(())
 }
 
 /// Exports an executed notebook as an HTML page in a folder.

@@ -7,7 +7,8 @@
 //! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
 //!
 //! ```text
-//! prepared/Cargo.toml, Cargo.lock    the workspace; the lock file starts as a copy of the checkout's
+//! prepared/Cargo.toml, Cargo.lock    the workspace; the lock file starts as a copy of the checkout's. It says where the
+//!                                    crate is, so that `:dep hhnet = { workspace = true }` loads it in any folder
 //! prepared/anchor/                   keeps the crate's dependencies in the lock file; as the crate is an optional
 //!                                    dependency here, nothing is built
 //! prepared/cells/                    evcxr's package, with its target directory
@@ -63,11 +64,19 @@ opt-level = 3
 debug-assertions = false
 overflow-checks = false
 "#;
+const ANCHOR: &str = r#"[package]
+name = "anchor"
+edition = "2024"
+
+[dependencies]
+hhnet = { workspace = true, optional = true }
+"#;
 /// The folders in which cargo keeps what it has built of each package.
 const PRODUCTS: [&str; 3] = ["build", "deps", ".fingerprint"];
 
 pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
-    let mut inputs = vec![rustc.to_string(), paths.root.display().to_string(), WORKSPACE.to_string()];
+    let mut inputs =
+        vec![rustc.to_string(), paths.root.display().to_string(), WORKSPACE.to_string(), ANCHOR.to_string()];
     inputs.extend(dependencies(paths));
     inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
@@ -153,15 +162,11 @@ fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
     let anchor = directory.join("anchor");
     fs::create_dir_all(anchor.join("src"))?;
     fs::create_dir_all(directory.join(CELLS))?;
-    fs::write(directory.join("Cargo.toml"), WORKSPACE)?;
+    let crate_at = format!("\n[workspace.dependencies]\nhhnet = {{ path = {:?} }}\n", paths.root.display().to_string());
+    fs::write(directory.join("Cargo.toml"), WORKSPACE.to_string() + &crate_at)?;
     // The versions of the checkout's own lock file: cells use what the tests have tested.
     fs::copy(paths.root.join("Cargo.lock"), directory.join("Cargo.lock"))?;
-    let package = format!(
-        "[package]\nname = \"anchor\"\nedition = \"2024\"\n\n\
-         [dependencies]\nhhnet = {{ path = {:?}, optional = true }}\n",
-        paths.root.display().to_string()
-    );
-    fs::write(anchor.join("Cargo.toml"), package)?;
+    fs::write(anchor.join("Cargo.toml"), ANCHOR)?;
     fs::write(anchor.join("src/lib.rs"), "")?;
     Ok(())
 }

@@ -1,0 +1,105 @@
+"""Writes the course version of notebooks: `course.py [--nbgrader] FOLDER NOTEBOOK...`.
+
+It has no solutions and no outputs. Where a solution was, there is a cell for the learner's own. The notebooks may lie in
+any folder, as the kernel knows where the crate is. With --nbgrader, FOLDER becomes the folder of an nbgrader course with
+the assignment `hhnet`, and each check of an exercise has as many points as the exercise has stars.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell
+
+HEADING = re.compile(r"(#+) ")
+EXERCISE = re.compile(r"### (\d+)\. ")
+# How a notebook in the checkout loads the crate, and how any notebook does.
+IN_CHECKOUT = ':dep hhnet = { path = ".." }'
+ANYWHERE = ":dep hhnet = { workspace = true }"
+CONFIGURATION = '''c = get_config()
+c.CourseDirectory.course_id = "hhnet"
+# What stands in the learners' cells. nbgrader has no text of its own for Rust.
+c.ClearSolutions.code_stub = {"rust": "// your solution"}
+# A training takes longer than nbgrader's 30 seconds.
+c.Execute.timeout = 900
+'''
+
+
+def has_tag(cell, tag):
+    return tag in cell.metadata.get("tags", [])
+
+
+def heading_depth(cell):
+    heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
+    return len(heading[1]) if heading else None
+
+
+def without_solutions(cells):
+    """Leaves out cells with the tag `solution`, and each folded section, which a cell for the learner's solution
+    replaces."""
+    kept = []
+    folded = None
+    for cell in cells:
+        depth = heading_depth(cell)
+        if depth and folded and depth <= folded:
+            folded = None
+        if depth and cell.metadata.get("jp-MarkdownHeadingCollapsed"):
+            folded = depth
+            kept.append(new_code_cell("// your solution", id=f"my-{cell.id}", metadata={"tags": ["answer"]}))
+        elif not folded and not has_tag(cell, "solution"):
+            kept.append(cell)
+    return kept
+
+
+def mark_for_nbgrader(cells):
+    """Gives nbgrader's metadata to the cells for solutions and to checks. A check in front of the first exercise is what
+    the others need: it has no points, and may not be changed."""
+    points = 0
+    for cell in cells:
+        if EXERCISE.match(cell.source):
+            points = cell.source.count("★")
+        is_answer, is_check = has_tag(cell, "answer"), has_tag(cell, "check")
+        if is_answer or is_check:
+            cell.metadata.nbgrader = {
+                "schema_version": 3,
+                "grade_id": cell.id,
+                "grade": is_check and points > 0,
+                "solution": is_answer,
+                "locked": is_check,
+                "task": False,
+            }
+        if is_check and points > 0:
+            cell.metadata.nbgrader["points"] = points
+
+
+def course_version(path, for_nbgrader):
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = without_solutions(notebook.cells)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = cell.source.replace(IN_CHECKOUT, ANYWHERE)
+            cell.outputs, cell.execution_count = [], None
+    if for_nbgrader:
+        mark_for_nbgrader(notebook.cells)
+    return notebook
+
+
+def main():
+    for_nbgrader = sys.argv[1] == "--nbgrader"
+    folder, *paths = map(Path, sys.argv[2:] if for_nbgrader else sys.argv[1:])
+    target = folder / "source/hhnet" if for_nbgrader else folder
+    files = {target / path.name: nbformat.writes(course_version(path, for_nbgrader)) + "\n" for path in paths}
+    if for_nbgrader:
+        files[folder / "nbgrader_config.py"] = CONFIGURATION
+    # Somebody may have worked on them.
+    existing = [str(file) for file in files if file.exists()]
+    if existing:
+        sys.exit(f"already there: {', '.join(existing)}; remove them, or give another folder")
+    target.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        file.write_text(text, encoding="utf-8")
+        print(f"  {file}")
+
+
+main()

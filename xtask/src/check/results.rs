@@ -1,0 +1,236 @@
+//! What cells print, compared: a fresh run must print what the committed notebook shows, and a result that the text
+//! quotes must be shown somewhere. So text, outputs and program cannot drift apart unnoticed.
+
+use std::path::Path;
+
+use anyhow::Result;
+use pulldown_cmark::{Event, Options, Parser};
+use serde_json::Value;
+
+use crate::check::examine::{self, code_cells, list, text};
+
+/// Two numbers are equal if they differ by less than this part of them, or by one in the last digit after the point.
+const TOLERANCE: f64 = 1e-3;
+/// What follows a number that depends on the machine: times, rates, cores.
+const OF_THE_MACHINE: [&str; 4] = [" s", "s", " neuron-seconds", " core"];
+/// The units of results.
+const UNITS: [&str; 6] = ["mV²", "mV/pA", "mV", "pA", "MΩ", "%"];
+
+/// A piece of a text: a number with the digits that it has after the point, or what stands between numbers.
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Number { value: f64, last_digit: f64 },
+    Words(String),
+}
+
+/// What a fresh run of a notebook prints otherwise than the committed notebook shows.
+pub fn changed(committed: &Path, fresh: &Path) -> Result<Vec<String>> {
+    let (committed, fresh) = (examine::read(committed)?, examine::read(fresh)?);
+    let mut faults = Vec::new();
+    for (before, after) in code_cells(&committed).zip(code_cells(&fresh)) {
+        let (before_lines, after_lines) = (printed(before), printed(after));
+        let differs = before_lines.len() != after_lines.len()
+            || before_lines.iter().zip(&after_lines).any(|(before, after)| !is_equal(before, after));
+        if differs {
+            let name = text(&before["id"]);
+            let (before, after) = (before_lines.join("\n    "), after_lines.join("\n    "));
+            faults.push(format!("cell {name} now prints\n    {after}\n  instead of\n    {before}"));
+        }
+    }
+    Ok(faults)
+}
+
+/// Results in the text of a notebook, numbers with a point and a unit, that neither its cells nor the text of `other`
+/// show.
+pub fn unfounded(notebook: &Path, other: &str) -> Result<Vec<String>> {
+    let notebook = examine::read(notebook)?;
+    let mut shown = numbers(other);
+    for cell in code_cells(&notebook) {
+        shown.extend(numbers(&text(&cell["source"])));
+        shown.extend(printed(cell).iter().flat_map(|line| numbers(line)));
+    }
+    let mut faults = Vec::new();
+    for cell in list(&notebook["cells"]).iter().filter(|cell| cell["cell_type"] == "markdown") {
+        for (value, last_digit, quoted) in quoted_results(&text(&cell["source"])) {
+            if !shown.iter().any(|shown| (shown - value).abs() < 0.501 * last_digit) {
+                faults.push(format!("cell {} says `{quoted}`, which no cell shows", text(&cell["id"])));
+            }
+        }
+    }
+    Ok(faults)
+}
+
+/// The lines that a cell printed, and its value as text. Of the lines of a training only the last one: which of the
+/// others appear depends on the time.
+fn printed(cell: &Value) -> Vec<String> {
+    let outputs = list(&cell["outputs"]);
+    let texts = outputs.iter().map(|output| text(&output["text"]) + &text(&output["data"]["text/plain"]));
+    let lines: Vec<String> = texts.collect::<String>().lines().map(str::to_string).collect();
+    let last_epoch = lines.iter().rposition(|line| line.starts_with("Epoch "));
+    let is_kept = |index: &usize| !lines[*index].starts_with("Epoch ") || Some(*index) == last_epoch;
+    (0..lines.len()).filter(is_kept).map(|index| lines[index].clone()).collect()
+}
+
+fn is_equal(before: &str, after: &str) -> bool {
+    let (before, after) = (without_machine(pieces(before)), without_machine(pieces(after)));
+    let is_equal = |pair: (&Piece, &Piece)| match pair {
+        (Piece::Number { value: a, last_digit }, Piece::Number { value: b, .. }) => {
+            // Whole numbers count something.
+            let rounding = if *last_digit < 1.0 { 1.001 * last_digit } else { 0.0 };
+            (a - b).abs() <= f64::max(TOLERANCE * a.abs(), rounding)
+        }
+        // Columns are wider for longer numbers.
+        (Piece::Words(a), Piece::Words(b)) => a.split_whitespace().eq(b.split_whitespace()),
+        _ => false,
+    };
+    before.len() == after.len() && before.iter().zip(&after).all(is_equal)
+}
+
+/// Leaves out the numbers that depend on the machine.
+fn without_machine(pieces: Vec<Piece>) -> Vec<Piece> {
+    let depends = |next: Option<&Piece>| match next {
+        Some(Piece::Words(words)) => OF_THE_MACHINE.iter().any(|unit| {
+            let rest = words.strip_prefix(unit);
+            rest.is_some_and(|rest| unit.len() > 2 || !rest.starts_with(|c: char| c.is_alphanumeric()))
+        }),
+        _ => false,
+    };
+    let is_kept = |index: &usize| matches!(pieces[*index], Piece::Words(_)) || !depends(pieces.get(index + 1));
+    (0..pieces.len()).filter(is_kept).map(|index| pieces[index].clone()).collect()
+}
+
+/// Cuts a text at its numbers. A digit within a word, as in `conv1d_2`, belongs to the word.
+fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut words = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is_within_word = words.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        match number(rest).filter(|_| !is_within_word) {
+            Some((piece, length)) => {
+                pieces.extend([Piece::Words(std::mem::take(&mut words)), piece]);
+                rest = &rest[length..];
+            }
+            None => {
+                words.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    pieces.push(Piece::Words(words));
+    pieces.retain(|piece| !matches!(piece, Piece::Words(words) if words.trim().is_empty()));
+    pieces
+}
+
+/// The number with which a text begins, and its length: digits, with a point, an exponent, or `_` between them.
+fn number(text: &str) -> Option<(Piece, usize)> {
+    let digits = |text: &str| text.find(|c: char| !(c.is_ascii_digit() || c == '_')).unwrap_or(text.len());
+    let whole = digits(text);
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let decimals = text[whole..].strip_prefix('.').map_or(0, digits);
+    let mut end = whole + if decimals > 0 { 1 + decimals } else { 0 };
+    let mut last_digit = 0.1_f64.powi(decimals as i32);
+    if let Some(exponent) = text[end..].strip_prefix('e') {
+        let sign = usize::from(exponent.starts_with('-'));
+        let length = sign + digits(&exponent[sign..]);
+        if let Ok(power) = exponent[..length].parse() {
+            last_digit *= 10_f64.powi(power);
+            end += 1 + length;
+        }
+    }
+    let value = text[..end].replace('_', "").parse().ok()?;
+    Some((Piece::Number { value, last_digit }, end))
+}
+
+fn numbers(text: &str) -> Vec<f64> {
+    let value = |piece| if let Piece::Number { value, .. } = piece { Some(value) } else { None };
+    pieces(text).into_iter().filter_map(value).collect()
+}
+
+/// The results that a Markdown text quotes: value, last digit, and how it is written. What stands in code or in an
+/// equation is none.
+fn quoted_results(markdown: &str) -> Vec<(f64, f64, String)> {
+    let mut results = Vec::new();
+    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_MATH) {
+        let Event::Text(plain) = event else { continue };
+        let pieces = pieces(&plain);
+        for pair in pieces.windows(2) {
+            let [Piece::Number { value, last_digit }, Piece::Words(words)] = pair else { continue };
+            let unit = UNITS.iter().find(|unit| words.trim_start().starts_with(**unit));
+            if let Some(unit) = unit.filter(|_| *last_digit < 1.0) {
+                results.push((*value, *last_digit, format!("{value} {unit}")));
+            }
+        }
+    }
+    results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::fs;
+
+    #[test]
+    fn numbers_may_differ_in_the_last_digit_and_words_may_not() {
+        for (before, after) in [
+            ("mse 0.130 mV²", "mse 0.131 mV²"),
+            ("  8.6 MΩ", "8.6  MΩ"),
+            ("3e-5 mV", "4e-5 mV"),
+            ("2783.564", "2785.1"),
+            ("0.9 s, 11610 neuron-seconds per second, 2 cores", "1.25 s, 9 neuron-seconds per second, 16 cores"),
+            ("Epoch 100/100 - 0.3s - loss: 0.7380 - 28s left", "Epoch 100/100 - 0.2s - loss: 0.7381 - 1s left"),
+        ] {
+            assert!(is_equal(before, after), "{before} and {after}");
+        }
+        for (before, after) in [
+            ("mse 0.130 mV²", "mse 0.133 mV²"),
+            ("mse 0.130 mV²", "mse 0.130 mV"),
+            ("conv1d_1", "conv1d_2"),
+            ("3e-5 mV", "3e-4 mV"),
+            ("35 trials", "37 trials"),
+            ("35 samples", "36 samples"),
+            ("8 seeds", "9 seeds"),
+            ("1 2", "1"),
+        ] {
+            assert!(!is_equal(before, after), "{before} and {after}");
+        }
+    }
+
+    fn notebook(markdown: &str, printed: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let output = json!({"output_type": "stream", "name": "stdout", "text": [printed]});
+        let cells = json!([
+            {"cell_type": "markdown", "id": "text", "source": markdown},
+            {"cell_type": "code", "id": "code", "source": "let sigma = 12.5;", "outputs": [output]},
+        ]);
+        fs::write(file.path(), json!({"cells": cells}).to_string()).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_fresh_run_that_prints_something_else_is_found() {
+        let committed = notebook("", "Epoch 1/9\nEpoch 4/9\nEpoch 9/9 - loss: 0.5\nmse 0.13\n");
+        let same = notebook("", "Epoch 3/9\nEpoch 9/9 - loss: 0.5\nmse 0.13\n");
+        assert_eq!(changed(committed.path(), same.path()).unwrap(), Vec::<String>::new());
+        for printed in
+            ["Epoch 9/9 - loss: 0.7\nmse 0.13\n", "Epoch 9/9 - loss: 0.5\n", "Epoch 9/9 - loss: 0.5\nmse 0.2"]
+        {
+            let faults = changed(committed.path(), notebook("", printed).path()).unwrap();
+            assert!(faults[0].contains("cell code now prints"), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_result_must_be_shown() {
+        let faults =
+            |markdown: &str, printed: &str, other: &str| unfounded(notebook(markdown, printed).path(), other).unwrap();
+        let none = Vec::<String>::new();
+        assert_eq!(faults("It is 0.13 mV², or $0.2$ mV² or `0.3 mV²`, for 12.5 pA.", "mse 0.1299", ""), none);
+        assert_eq!(faults("It lies between 0.077 and 0.57 mV².", "", "seeds: 0.0765, 0.569"), none);
+        assert!(faults("It is 0.14 mV².", "mse 0.1299", "")[0].contains("cell text says `0.14 mV²`"));
+        assert!(faults("The resistance is 8.6 MΩ.", "8.7 MΩ", "")[0].contains("8.6 MΩ"));
+    }
+}

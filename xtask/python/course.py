@@ -17,8 +17,24 @@ EXERCISE = re.compile(r"### (\d+)\. ")
 # How a notebook in the checkout loads the crate, and how any notebook does.
 IN_CHECKOUT = ':dep hhnet = { path = ".." }'
 ANYWHERE = ":dep hhnet = { workspace = true }"
-CONFIGURATION = '''c = get_config()
+CONFIGURATION = '''from nbgrader.converters import Autograde
+from nbgrader.preprocessors import Execute
+
+
+class ExecuteRust(Execute):
+    """Takes the Rust kernel's reply to a cell that does not compile: it lacks the fields that nbgrader reads."""
+
+    def on_cell_executed(self, **kwargs):
+        reply = kwargs["execute_reply"]["content"]
+        kwargs["execute_reply"]["content"] = {"ename": "Error", "evalue": "", "traceback": []} | reply
+        super().on_cell_executed(**kwargs)
+
+
+c = get_config()
 c.CourseDirectory.course_id = "hhnet"
+c.Autograde.autograde_preprocessors = [
+    ExecuteRust if step is Execute else step for step in Autograde.autograde_preprocessors.default()
+]
 # What stands in the learners' cells. nbgrader has no text of its own for Rust.
 c.ClearSolutions.code_stub = {"rust": "// your solution"}
 # A training takes longer than nbgrader's 30 seconds.

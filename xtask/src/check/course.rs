@@ -25,7 +25,9 @@ pub fn check(paths: &Paths) -> Result<()> {
         let committed = examine::read(&paths.notebooks().join(name))?;
         let plain = examine::read(&folder.join(name))?;
         let graded = examine::read(&folder.join("nbgrader/source/hhnet").join(name))?;
-        for found in [course_faults(&committed, &plain), course_faults(&committed, &graded), grading_faults(&graded)] {
+        for found in
+            [course_faults(&committed, &plain), course_faults(&committed, &graded), grading_faults(&committed, &graded)]
+        {
             faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
         }
     }
@@ -80,8 +82,9 @@ fn course_faults(committed: &Value, course: &Value) -> Vec<String> {
     faults
 }
 
-/// What nbgrader would refuse or count wrongly.
-fn grading_faults(course: &Value) -> Vec<String> {
+/// What nbgrader would refuse or count wrongly. A check of the committed notebook, whose solutions are right, ends with
+/// all points.
+fn grading_faults(committed: &Value, course: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let mut ids = BTreeSet::new();
     let (mut answers, mut graded) = (0, 0);
@@ -95,8 +98,13 @@ fn grading_faults(course: &Value) -> Vec<String> {
         }
         answers += usize::from(marks["solution"] == true);
         graded += usize::from(marks["grade"] == true);
-        if marks["grade"] == true && !marks["points"].as_u64().is_some_and(|points| (1..=3).contains(&points)) {
-            faults.push(format!("{} has {} points", marks["grade_id"], marks["points"]));
+        let check = code_cells(committed).find(|check| check["id"] == cell["id"]);
+        let results = check.into_iter().flat_map(|check| list(&check["outputs"]));
+        let reached = results.map(|result| text(&result["data"]["text/plain"])).find(|reached| !reached.is_empty());
+        if marks["grade"] == true && reached != Some(marks["points"].to_string()) {
+            let reached = reached.unwrap_or("none".to_string());
+            faults
+                .push(format!("{} has {} points, its solution reaches {reached}", marks["grade_id"], marks["points"]));
         }
     }
     if answers == 0 || answers != graded {
@@ -115,7 +123,8 @@ mod tests {
             {"cell_type": "code", "id": "a", "source": ":dep hhnet = { path = \"..\" }", "outputs": [1]},
             {"cell_type": "markdown", "id": "exercise-1", "source": "### 1. Think"},
             {"cell_type": "code", "id": "b", "source": "let x = 42;", "metadata": {"tags": ["solution"]}},
-            {"cell_type": "code", "id": "c", "source": "check(x)?;", "metadata": {"tags": ["check"]}},
+            {"cell_type": "code", "id": "c", "source": "points(1, check(x))", "metadata": {"tags": ["check"]},
+                "outputs": [{"data": {"text/plain": ["1"]}}]},
         ]})
     }
 
@@ -126,7 +135,8 @@ mod tests {
             {"cell_type": "code", "source": ":dep hhnet = { workspace = true }", "outputs": []},
             {"cell_type": "markdown", "id": "exercise-1", "source": "### 1. Think"},
             {"cell_type": "code", "source": "// mine", "metadata": {"tags": ["answer"], "nbgrader": answer}},
-            {"cell_type": "code", "source": "check(x)?;", "metadata": {"tags": ["check"], "nbgrader": check}},
+            {"cell_type": "code", "id": "c", "source": "points(1, check(x))", "outputs": [],
+                "metadata": {"tags": ["check"], "nbgrader": check}},
         ]})
     }
 
@@ -134,21 +144,21 @@ mod tests {
     fn planted(pointer: &str, value: Value, words: &[&str]) {
         let mut course = course();
         *course.pointer_mut(pointer).unwrap() = value;
-        let found = [course_faults(&committed(), &course), grading_faults(&course)].concat();
+        let found = [course_faults(&committed(), &course), grading_faults(&committed(), &course)].concat();
         assert!(found.iter().any(|fault| words.iter().all(|word| fault.contains(word))), "{words:?} not in {found:?}");
     }
 
     #[test]
     fn each_planted_fault_is_found_and_a_sound_course_has_none() {
         assert_eq!(course_faults(&committed(), &course()), Vec::<String>::new());
-        assert_eq!(grading_faults(&course()), Vec::<String>::new());
+        assert_eq!(grading_faults(&committed(), &course()), Vec::<String>::new());
         planted("/cells/2/source", json!("let x = 42;"), &["let x = 42;", "is in it"]);
         planted("/cells/2/metadata/tags", json!([]), &["0 cells for a solution, not 1"]);
         planted("/cells/2/metadata/tags", json!(["answer", "solution"]), &["1 solutions"]);
-        planted("/cells/3/source", json!("check(y)?;"), &["check(x)?;", "missing"]);
+        planted("/cells/3/source", json!("check(y)"), &["points(1, check(x))", "missing"]);
         planted("/cells/0/outputs", json!([1]), &["outputs"]);
         planted("/cells/3/metadata/nbgrader/grade_id", json!("my-b"), &["my-b", "two cells"]);
-        planted("/cells/3/metadata/nbgrader/points", json!(0), &["\"c\"", "0 points"]);
+        planted("/cells/3/metadata/nbgrader/points", json!(2), &["\"c\"", "2 points", "reaches 1"]);
         planted("/cells/3/metadata/nbgrader", Value::Null, &["1 cells for a solution, 0 graded"]);
     }
 }

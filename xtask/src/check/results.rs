@@ -11,8 +11,8 @@ use crate::check::examine::{self, code_cells, list, text};
 
 /// Two numbers are equal if they differ by less than this part of them, or by one in the last digit after the point.
 const TOLERANCE: f64 = 1e-3;
-/// What follows a number that depends on the machine: times, rates, cores.
-const OF_THE_MACHINE: [&str; 4] = [" s", "s", " neuron-seconds", " core"];
+/// The units of numbers that depend on the machine.
+const OF_THE_MACHINE: [&str; 4] = ["s", "neuron-seconds", "core", "cores"];
 /// The units of results.
 const UNITS: [&str; 6] = ["mV²", "mV/pA", "mV", "pA", "MΩ", "%"];
 
@@ -88,14 +88,14 @@ fn is_equal(before: &str, after: &str) -> bool {
 
 /// Leaves out the numbers that depend on the machine.
 fn without_machine(pieces: Vec<Piece>) -> Vec<Piece> {
-    let depends = |next: Option<&Piece>| match next {
-        Some(Piece::Words(words)) => OF_THE_MACHINE.iter().any(|unit| {
-            let rest = words.strip_prefix(unit);
-            rest.is_some_and(|rest| unit.len() > 2 || !rest.starts_with(|c: char| c.is_alphanumeric()))
-        }),
-        _ => false,
+    let unit_after = |index: usize| match pieces.get(index + 1) {
+        Some(Piece::Words(words)) => words.trim_start().split(|c: char| !c.is_alphanumeric() && c != '-').next(),
+        _ => None,
     };
-    let is_kept = |index: &usize| matches!(pieces[*index], Piece::Words(_)) || !depends(pieces.get(index + 1));
+    let is_kept = |index: &usize| {
+        matches!(pieces[*index], Piece::Words(_))
+            || !unit_after(*index).is_some_and(|unit| OF_THE_MACHINE.contains(&unit))
+    };
     (0..pieces.len()).filter(is_kept).map(|index| pieces[index].clone()).collect()
 }
 

@@ -8,14 +8,19 @@ import re
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from queue import Empty
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
+from nbclient.util import run_sync
 
 # Training may take ten minutes on a slow machine. A kernel that dies is noticed within a second nevertheless.
 CELL_SECONDS = 3600
 START_SECONDS = 180
+# The kernel may say that a cell is done before it sends the last of its standard error.
+LATE_SECONDS = 0.05
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -27,6 +32,14 @@ class Client(NotebookClient):
             for line in msg["content"]["text"].splitlines():
                 print(f"      | {line}", flush=True)
         return super().process_message(msg, cell, cell_index)
+
+    def add_late_stderr(self, cell):
+        """Adds to a cell's outputs what comes on standard error after its end."""
+        with suppress(Empty):
+            while True:
+                message = run_sync(self.kc.get_iopub_msg)(timeout=LATE_SECONDS)
+                if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
+                    cell.outputs.append(nbformat.v4.output_from_msg(message))
 
 
 def failure(cell):
@@ -50,6 +63,7 @@ def run(client, cells, messages):
                 start = time.monotonic()
                 print(f"  [{count:2}/{len(cells)}] {source[:90]}", flush=True)
                 client.execute_cell(cell, index, execution_count=count)
+                client.add_late_stderr(cell)
                 print(f"      {time.monotonic() - start:.1f} s", flush=True)
                 failed = failure(cell)
                 if failed:

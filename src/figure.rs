@@ -40,7 +40,10 @@ mod text;
 mod ticks;
 mod visible;
 
+use std::convert::Infallible;
 use std::fmt;
+
+use plotters::drawing::DrawingAreaErrorKind;
 
 use crate::{Error, Result};
 
@@ -153,7 +156,7 @@ impl Figure {
     /// assert_eq!(error.to_string(), "figure: 'I': x has 3 values, y has 2; give as many of both");
     /// ```
     pub fn to_svg(&self) -> Result<Svg> {
-        draw::fitting(|column| draw::draw(&[(String::new(), self)], column)?.svg(0))
+        draw::draw(&[(String::new(), self)], |picture| picture.svg(0), Svg::bytes)
     }
 
     /// Draws the figure into the file `path`, whose name must end in `.svg` or `.png`.
@@ -189,6 +192,12 @@ impl Default for Figure {
 impl fmt::Debug for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "figure of {} x {} panels", self.rows, self.columns)
+    }
+}
+
+impl From<DrawingAreaErrorKind<Infallible>> for Error {
+    fn from(error: DrawingAreaErrorKind<Infallible>) -> Self {
+        problem(error.to_string())
     }
 }
 

@@ -3,15 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use plotters::coord::Shift;
-use plotters::drawing::DrawingArea;
-use plotters::element::{PathElement, Polygon, Rectangle, Text};
+use plotters::element::{PathElement, Polygon, Rectangle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{BLACK, Color, WHITE};
 
 use super::Svg;
-use super::draw::refused;
-use super::recorder::{PX, Recorder, units};
+use super::recorder::{Area, PX, Recorder, units};
 use super::text::{Font, printable, style};
 use crate::Result;
 
@@ -54,27 +51,25 @@ const BETWEEN: f64 = 36.0;
 const EDGE: f64 = 8.0;
 const ARROW: (f64, f64) = (4.0, 10.0);
 
-type Area = DrawingArea<Recorder, Shift>;
-
 fn draw(layers: &[LayerNode]) -> Result<Svg> {
     let widths: Vec<[f64; 3]> = layers.iter().map(cells).collect();
     let widest = widths.iter().map(|cells| cells.iter().sum()).fold(0.0, f64::max);
     let height = layers.len() as f64 * 2.0 * ROW + layers.len().saturating_sub(1) as f64 * BETWEEN;
-    let size = (widest + 2.0 * EDGE + 1.0, height + 2.0 * EDGE + 1.0);
+    let size = [widest, height].map(|inside| (inside + 2.0 * EDGE + 1.0) as u32).into();
     let recorder = Rc::new(RefCell::new(Recorder::new(size)));
     let area = Area::from(&recorder);
-    area.fill(&WHITE).map_err(refused)?;
+    area.fill(&WHITE)?;
     // Lines of one pixel are sharp around the middle of a pixel.
     let middle = EDGE + widest / 2.0 + 0.5;
     for (nth, (layer, cells)) in layers.iter().zip(&widths).enumerate() {
         let top = EDGE + 0.5 + nth as f64 * (2.0 * ROW + BETWEEN);
         draw_layer(&area, layer, cells, (middle - cells.iter().sum::<f64>() / 2.0, top))?;
         if nth > 0 {
-            draw_arrow(&area, (middle, top - BETWEEN), (middle, top))?;
+            draw_arrow(&area, middle, top)?;
         }
     }
     let shapes = std::mem::take(&mut recorder.borrow_mut().shapes);
-    Svg::new(size, shapes)
+    Ok(Svg::new(size, shapes))
 }
 
 /// The widths of the cells for a layer's name, for "input:" and "output:", and for the shapes.
@@ -91,32 +86,27 @@ fn draw_layer(area: &Area, layer: &LayerNode, cells: &[f64; 3], (left, top): (f6
     let at = |x: f64, y: f64| (units(left + x), units(top + y));
     let black = BLACK.stroke_width(PX);
     let (first, second, right) = (cells[0], cells[0] + cells[1], cells.iter().sum::<f64>());
-    area.draw(&Rectangle::new([at(0.0, 0.0), at(right, 2.0 * ROW)], black)).map_err(refused)?;
+    area.draw(&Rectangle::new([at(0.0, 0.0), at(right, 2.0 * ROW)], black))?;
     for line in [
         [at(first, 0.0), at(first, 2.0 * ROW)],
         [at(second, 0.0), at(second, 2.0 * ROW)],
         [at(first, ROW), at(right, ROW)],
     ] {
-        area.draw(&PathElement::new(line, black)).map_err(refused)?;
+        area.draw(&PathElement::new(line, black))?;
     }
-    let texts = [
-        (&layer.name[..], first / 2.0, ROW),
-        ("input:", (first + second) / 2.0, 0.5 * ROW),
-        (&layer.input, (second + right) / 2.0, 0.5 * ROW),
-        ("output:", (first + second) / 2.0, 1.5 * ROW),
-        (&layer.output, (second + right) / 2.0, 1.5 * ROW),
-    ];
     let style = style(TEXT).pos(Pos::new(HPos::Center, VPos::Center));
-    for (text, x, y) in texts {
-        area.draw(&Text::new(text, at(x, y), style.clone())).map_err(refused)?;
+    area.draw_text(&layer.name, &style, at(first / 2.0, ROW))?;
+    for (label, shape, y) in [("input:", &layer.input, 0.5 * ROW), ("output:", &layer.output, 1.5 * ROW)] {
+        area.draw_text(label, &style, at((first + second) / 2.0, y))?;
+        area.draw_text(shape, &style, at((second + right) / 2.0, y))?;
     }
     Ok(())
 }
 
-fn draw_arrow(area: &Area, from: (f64, f64), tip: (f64, f64)) -> Result<()> {
-    let at = |x: f64, y: f64| (units(x), units(y));
-    let base = tip.1 - ARROW.1;
-    let corners = [at(tip.0 - ARROW.0, base), at(tip.0 + ARROW.0, base), at(tip.0, tip.1)];
-    area.draw(&PathElement::new([at(from.0, from.1), at(tip.0, base)], BLACK.stroke_width(PX))).map_err(refused)?;
-    area.draw(&Polygon::new(corners, BLACK)).map_err(refused)
+/// An arrow from the layer before to the upper side of a layer.
+fn draw_arrow(area: &Area, x: f64, tip: f64) -> Result<()> {
+    let base = units(tip - ARROW.1);
+    let corners = [(units(x - ARROW.0), base), (units(x + ARROW.0), base), (units(x), units(tip))];
+    area.draw(&PathElement::new([(units(x), units(tip - BETWEEN)), (units(x), base)], BLACK.stroke_width(PX)))?;
+    Ok(area.draw(&Polygon::new(corners, BLACK))?)
 }

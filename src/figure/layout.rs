@@ -35,32 +35,22 @@ pub(super) struct Panel {
 }
 
 /// Width and height in whole pixels.
-pub(super) fn size(figure: &Figure) -> (f64, f64) {
-    ((figure.size.0 * PX_PER_INCH).ceil(), (figure.size.1 * PX_PER_INCH).ceil())
+pub(super) fn size(figure: &Figure) -> (u32, u32) {
+    ((figure.size.0 * PX_PER_INCH).ceil() as u32, (figure.size.1 * PX_PER_INCH).ceil() as u32)
 }
 
 /// The panels in which all of the figures fit, each with the name that it has in messages. Titles and labels are those
 /// of the first one.
 pub(super) fn panels(figures: &[(String, &Figure)]) -> Result<Vec<Panel>> {
-    for (name, figure) in figures {
-        if let Some(message) = &figure.problem {
-            return Err(problem(format!("{name}{message}")));
-        }
-        for (nth, axes) in figure.panels.iter().enumerate() {
-            if let Some(message) = &axes.problem {
-                return Err(problem(format!("{name}{}{message}", place(figure, nth))));
-            }
-        }
-    }
     arrange(figures[0].1, scales(figures)?)
 }
 
 /// Names a panel in a message; the only panel of a figure needs no name.
-pub(super) fn place(figure: &Figure, nth: usize) -> String {
+pub(super) fn place(name: &str, figure: &Figure, nth: usize) -> String {
     if figure.panels.len() == 1 {
-        return String::new();
+        return name.to_owned();
     }
-    format!("axes({}, {}): ", nth / figure.columns, nth % figure.columns)
+    format!("{name}axes({}, {}): ", nth / figure.columns, nth % figure.columns)
 }
 
 /// The x and y scale of every panel, for all of the figures, which have the same panels.
@@ -77,26 +67,32 @@ fn scales(figures: &[(String, &Figure)]) -> Result<Vec<(Scale, Scale)>> {
         y[group_y(nth)].log |= axes.log.1;
     }
     for (name, figure) in figures {
+        if let Some(message) = &figure.problem {
+            return Err(problem(format!("{name}{message}")));
+        }
         for (nth, axes) in figure.panels.iter().enumerate() {
-            let place = format!("{name}{}", place(figure, nth));
-            add_series(axes, &place, &mut x[group_x(nth)], &mut y[group_y(nth)])?;
+            add_series(axes, &mut x[group_x(nth)], &mut y[group_y(nth)])
+                .map_err(|message| problem(place(name, figure, nth) + &message))?;
         }
     }
     Ok((0..first.panels.len()).map(|nth| (x[group_x(nth)].scale(), y[group_y(nth)].scale())).collect())
 }
 
-/// Widens the ranges to what a panel shows.
-fn add_series(axes: &Axes, place: &str, x: &mut Span, y: &mut Span) -> Result<()> {
+/// Widens the ranges to what a panel shows, or tells what is wrong with it.
+fn add_series(axes: &Axes, x: &mut Span, y: &mut Span) -> Result<(), String> {
+    if let Some(message) = &axes.problem {
+        return Err(message.clone());
+    }
     for (name, range) in [("xlim", &*x), ("ylim", &*y)] {
         if range.log && range.limits.is_some_and(|limits| limits.0 < LOG_SMALLEST) {
-            return Err(problem(format!("{place}{name} of a logarithmic axis: give values above 0")));
+            return Err(format!("{name} of a logarithmic axis: give values above 0"));
         }
     }
     for series in &axes.series {
         if !series.widen(x, y) {
             let label = &series.label;
             let above = if x.log || y.log { " above 0, as a logarithmic axis needs," } else { "" };
-            return Err(problem(format!("{place}'{label}': no value{above} is finite and within ±1e300")));
+            return Err(format!("'{label}': no value{above} is finite and within ±1e300"));
         }
     }
     Ok(())
@@ -155,10 +151,10 @@ fn arrange(figure: &Figure, scales: Vec<(Scale, Scale)>) -> Result<Vec<Panel>> {
 }
 
 /// Where the axes begin, and the size that all of them have, along one side of the figure.
-fn spread(length: f64, margins: &[Margins]) -> (Vec<f64>, f64) {
+fn spread(length: u32, margins: &[Margins]) -> (Vec<f64>, f64) {
     let taken: f64 = margins.iter().map(|margin| margin.before + margin.after).sum();
     let gaps = BETWEEN * (margins.len() - 1) as f64;
-    let size = ((length - 2.0 * EDGE - gaps - taken) / margins.len() as f64).floor();
+    let size = ((f64::from(length) - 2.0 * EDGE - gaps - taken) / margins.len() as f64).floor();
     let mut at = EDGE;
     let starts = margins.iter().map(|margin| {
         let start = at + margin.before;

@@ -1,7 +1,6 @@
 //! Legends.
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 use plotters::chart::SeriesLabelPosition;
 use plotters::element::{Circle, DynElement, EmptyElement, IntoDynElement, PathElement, Rectangle};
@@ -9,10 +8,9 @@ use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT, WHITE};
 use plotters_backend::BackendCoord;
 
 use super::axes::{Axes, Chart};
-use super::draw::refused;
 use super::problem;
-use super::recorder::{PX, Recorder, Shape, units};
-use super::series::{Kind, fill};
+use super::recorder::{Outline, PX, Recorder, Shape, units};
+use super::series::Kind;
 use super::style::{Look, MARKER_RADIUS};
 use super::text::{Font, TEXT, style};
 use super::visible::Values;
@@ -26,7 +24,7 @@ const INSIDE: f64 = 6.0;
 const GAP: i32 = 6 * PX as i32;
 
 /// Labels of all series, where they cover least of what is drawn in the panel.
-pub(super) fn draw(chart: &mut Chart, recorder: &RefCell<Recorder>, axes: &Axes, drawn: &[Range<usize>]) -> Result<()> {
+pub(super) fn draw(chart: &mut Chart, recorder: &RefCell<Recorder>, axes: &Axes, frames: &[Vec<Shape>]) -> Result<()> {
     let (width, height) = chart.plotting_area().dim_in_pixel();
     let entries = add_entries(chart, axes, f64::from(width / PX))?;
     let start = recorder.borrow().shapes.len();
@@ -34,23 +32,19 @@ pub(super) fn draw(chart: &mut Chart, recorder: &RefCell<Recorder>, axes: &Axes,
     put(chart, (0, 0))?;
     let shapes = recorder.borrow_mut().shapes.split_off(start);
     // Its area, the border around it, and texts where it has entries.
-    let [Shape::Rectangle(from, to, _), _, _, ..] = &shapes[..] else { return Ok(()) };
+    let [Shape { outline: Outline::Rectangle(from, to), .. }, _, _, ..] = &shapes[..] else { return Ok(()) };
     let size = (to.0 - from.0, to.1 - from.1);
     let room = (width as i32 - size.0 - 2 * GAP, height as i32 - size.1 - 2 * GAP);
     if room.0 < 0 || room.1 < 0 {
         return Err(problem(format!("a legend of {entries} entries does not fit; give a larger figsize")));
     }
     let (left, top) = chart.plotting_area().get_base_pixel();
-    let best = {
-        let shapes = &recorder.borrow().shapes;
-        let covered = |(x, y): BackendCoord| -> f64 {
-            let from = (left + x - GAP, top + y - GAP);
-            let to = (left + x + size.0 + GAP, top + y + size.1 + GAP);
-            drawn.iter().flat_map(|range| &shapes[range.clone()]).map(|shape| shape.length_in(from, to)).sum()
-        };
-        places(room).min_by(|a, b| covered(*a).total_cmp(&covered(*b)))
+    let covered = |(x, y): BackendCoord| -> f64 {
+        let from = (left + x - GAP, top + y - GAP);
+        let to = (left + x + size.0 + GAP, top + y + size.1 + GAP);
+        frames.iter().flatten().map(|shape| shape.length_in(from, to)).sum()
     };
-    put(chart, best.unwrap_or_default())
+    put(chart, places(room).min_by(|a, b| covered(*a).total_cmp(&covered(*b))).unwrap_or_default())
 }
 
 /// Places for a legend along the sides of a panel that has so much room beside it: matplotlib's, in its order, and four
@@ -72,7 +66,7 @@ fn add_entries(chart: &mut Chart, axes: &Axes, panel_width: f64) -> Result<usize
         entries += usize::from(!lines.is_empty());
         for (nth, line) in lines.into_iter().enumerate() {
             let none: [PathElement<Values>; 0] = [];
-            let entry = chart.draw_series(none).map_err(refused)?.label(line);
+            let entry = chart.draw_series(none)?.label(line);
             if nth == 0 {
                 entry.legend(handle(&series.kind, series.look));
             }
@@ -89,7 +83,7 @@ fn handle(kind: &Kind, look: Look) -> impl Fn(BackendCoord) -> DynElement<'stati
     let area = matches!(kind, Kind::Histogram { .. } | Kind::Band { .. });
     // Absent parts are transparent.
     let shown = |shown: bool, style: ShapeStyle| if shown { style } else { TRANSPARENT.into() };
-    let (bar, area) = (shown(bar, look.stroke()), shown(area, fill(&look)));
+    let (bar, area) = (shown(bar, look.stroke()), shown(area, look.fill()));
     let marker = shown(marker, look.colour.filled());
     let (right, middle) = (units(HANDLE), units(HANDLE / 2.0));
     let (low, tall) = (units(0.4 * TEXT), units(0.6 * TEXT));
@@ -108,5 +102,5 @@ fn put(chart: &mut Chart, at: BackendCoord) -> Result<()> {
     legend.position(SeriesLabelPosition::Coordinate(at.0, at.1)).margin(units(INSIDE));
     legend.legend_area_size(units(HANDLE + INSIDE)).label_font(style(TEXT));
     legend.background_style(WHITE.mix(0.8)).border_style(BORDER.stroke_width(PX));
-    legend.draw().map_err(refused)
+    Ok(legend.draw()?)
 }

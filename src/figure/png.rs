@@ -1,15 +1,15 @@
 //! Pictures as pixels: shapes filled by tiny-skia, text from the outlines of DejaVu Sans.
 
 use ab_glyph::{Font as _, OutlineCurve};
-use plotters::style::RGBAColor;
 use plotters::style::text_anchor::HPos;
+use plotters::style::{RGBAColor, ShapeStyle, TextStyle};
 use plotters_backend::{BackendCoord, FontTransform};
 use tiny_skia::{
     Color, FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8, Rect, Stroke, Transform,
 };
 
-use super::recorder::{PX, Shape, Text};
-use super::text::Font;
+use super::recorder::{Outline, PX, Shape};
+use super::text::{BASELINE, Font, PLOTTERS_FONT_SCALE};
 use crate::{Error, Result};
 
 /// Pixels of the picture to one of the SVG: what is 96 to the inch there is 192 here, sharp on a screen and good to
@@ -33,46 +33,33 @@ pub(super) fn png((width, height): (u32, u32), shapes: &[Shape]) -> Result<Vec<u
 fn draw(image: &mut Pixmap, shape: &Shape, font: &Font) {
     let scale = SCALE as f32 / PX as f32;
     let to_pixels = Transform::from_scale(scale, scale);
-    let (path, colour, width) = match shape {
-        Shape::Path(points, style) => (polyline(points, false), style.color, Some(style.stroke_width)),
-        Shape::Polygon(points, style) => (polyline(points, true), style.color, None),
-        Shape::Rectangle(from, to, style) => {
-            let rect = Rect::from_ltrb(from.0 as f32, from.1 as f32, to.0 as f32, to.1 as f32);
-            (rect.map(PathBuilder::from_rect), style.color, None)
+    let path = match &shape.outline {
+        Outline::Path(points) => polyline(points, false),
+        Outline::Polygon(points) => polyline(points, true),
+        Outline::Rectangle((left, top), (right, bottom)) => {
+            Rect::from_ltrb(*left as f32, *top as f32, *right as f32, *bottom as f32).map(PathBuilder::from_rect)
         }
-        Shape::Circle((x, y), radius, style) => {
-            let path = PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32);
-            (path, style.color, (!style.filled).then_some(style.stroke_width))
-        }
-        Shape::Text(line) => (letters(line, font), line.colour, None),
+        Outline::Circle((x, y), radius) => PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32),
+        Outline::Text(line, style, at) => letters(line, style, *at, font),
     };
     // Nothing is to be seen of a shape without extent.
     let Some(path) = path else { return };
-    let paint = paint(colour);
-    match width {
-        None => image.fill_path(&path, &paint, FillRule::Winding, to_pixels, None),
-        Some(width) => {
-            let stroke = Stroke { width: width as f32, line_join: LineJoin::Round, ..Stroke::default() };
-            image.stroke_path(&path, &paint, &stroke, to_pixels, None);
-        }
-    }
-}
-
-fn paint(RGBAColor(red, green, blue, alpha): RGBAColor) -> Paint<'static> {
-    let mut paint = Paint { anti_alias: true, ..Paint::default() };
+    let ShapeStyle { color: RGBAColor(red, green, blue, alpha), filled, stroke_width } = shape.style;
+    let mut paint = Paint::default();
     paint.set_color_rgba8(red, green, blue, (alpha * 255.0).round() as u8);
-    paint
+    if filled {
+        image.fill_path(&path, &paint, FillRule::Winding, to_pixels, None);
+    } else {
+        let stroke = Stroke { width: stroke_width as f32, line_join: LineJoin::Round, ..Stroke::default() };
+        image.stroke_path(&path, &paint, &stroke, to_pixels, None);
+    }
 }
 
 fn polyline(points: &[BackendCoord], close: bool) -> Option<Path> {
     let mut path = PathBuilder::new();
-    for (nth, &(x, y)) in points.iter().enumerate() {
-        if nth == 0 {
-            path.move_to(x as f32, y as f32);
-        } else {
-            path.line_to(x as f32, y as f32);
-        }
-    }
+    let (&(x, y), others) = points.split_first()?;
+    path.move_to(x as f32, y as f32);
+    others.iter().for_each(|&(x, y)| path.line_to(x as f32, y as f32));
     if close {
         path.close();
     }
@@ -80,47 +67,45 @@ fn polyline(points: &[BackendCoord], close: bool) -> Option<Path> {
 }
 
 /// The outlines of a line of text at its place.
-fn letters(line: &Text, font: &Font) -> Option<Path> {
+fn letters(line: &str, style: &TextStyle, at: BackendCoord, font: &Font) -> Option<Path> {
     let mut path = PathBuilder::new();
-    let em = line.size as f32 / font.0.units_per_em()?;
-    let width = font.width(&line.text, line.size) as f32;
-    let mut pen = match line.anchor {
-        HPos::Left => 0.0,
-        HPos::Center => -0.5 * width,
-        HPos::Right => -width,
-    };
-    for c in line.text.chars() {
+    let mut pen = 0.0;
+    for c in line.chars() {
         // Glyph 0 is the font's box for what it does not have.
         let glyph = font.0.glyph_id(c);
-        let mut letter = PathBuilder::new();
         let curves = font.0.outline(glyph).map(|outline| outline.curves).unwrap_or_default();
-        curves.into_iter().for_each(|curve| add_curve(&mut letter, curve));
-        // Outlines have y upwards.
-        let place = Transform::from_row(em, 0.0, 0.0, -em, pen, 0.0);
-        if let Some(letter) = letter.finish().and_then(|letter| letter.transform(place)) {
-            path.push_path(&letter);
-        }
-        pen += em * font.0.h_advance_unscaled(glyph);
+        curves.into_iter().for_each(|curve| add_curve(&mut path, curve, pen));
+        pen += font.0.h_advance_unscaled(glyph);
     }
-    let (sin, cos) = match line.turn {
+    let start = match style.pos.h_pos {
+        HPos::Left => 0.0,
+        HPos::Center => -0.5 * pen,
+        HPos::Right => -pen,
+    };
+    let (sin, cos) = match style.font.get_transform() {
         FontTransform::None => (0.0, 1.0),
         FontTransform::Rotate90 => (1.0, 0.0),
         FontTransform::Rotate180 => (0.0, -1.0),
         FontTransform::Rotate270 => (-1.0, 0.0),
     };
-    path.finish()?.transform(Transform::from_row(cos, sin, -sin, cos, line.at.0 as f32, line.at.1 as f32))
+    let size = style.font.get_size() / PLOTTERS_FONT_SCALE;
+    let em = size as f32 / font.0.units_per_em()?;
+    let turn = Transform::from_row(cos, sin, -sin, cos, at.0 as f32, at.1 as f32);
+    // Outlines have y upwards.
+    let place = turn.pre_translate(0.0, (BASELINE * size).round() as f32).pre_scale(em, -em).pre_translate(start, 0.0);
+    path.finish()?.transform(place)
 }
 
 /// A contour of a letter begins where a curve does not continue the one before.
-fn add_curve(letter: &mut PathBuilder, curve: OutlineCurve) {
+fn add_curve(path: &mut PathBuilder, curve: OutlineCurve, pen: f32) {
     let (OutlineCurve::Line(start, _) | OutlineCurve::Quad(start, ..) | OutlineCurve::Cubic(start, ..)) = curve;
-    if letter.last_point().is_none_or(|last| (last.x, last.y) != (start.x, start.y)) {
-        letter.move_to(start.x, start.y);
+    if path.last_point().is_none_or(|last| (last.x, last.y) != (pen + start.x, start.y)) {
+        path.move_to(pen + start.x, start.y);
     }
     match curve {
-        OutlineCurve::Line(_, end) => letter.line_to(end.x, end.y),
-        OutlineCurve::Quad(_, a, end) => letter.quad_to(a.x, a.y, end.x, end.y),
-        OutlineCurve::Cubic(_, a, b, end) => letter.cubic_to(a.x, a.y, b.x, b.y, end.x, end.y),
+        OutlineCurve::Line(_, end) => path.line_to(pen + end.x, end.y),
+        OutlineCurve::Quad(_, a, end) => path.quad_to(pen + a.x, a.y, pen + end.x, end.y),
+        OutlineCurve::Cubic(_, a, b, end) => path.cubic_to(pen + a.x, a.y, pen + b.x, b.y, pen + end.x, end.y),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 
-use plotters::style::text_anchor::{HPos, VPos};
-use plotters::style::{RGBAColor, ShapeStyle};
-use plotters_backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontTransform,
-};
+use plotters::coord::Shift;
+use plotters::drawing::DrawingArea;
+use plotters::style::text_anchor::{Pos, VPos};
+use plotters::style::{RGBAColor, ShapeStyle, TextStyle};
+use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind};
 
-use super::text::{LINE_HEIGHT, PLOTTERS_FONT_SCALE, printable, register};
+use super::text::{BASELINE, LINE_HEIGHT, PLOTTERS_FONT_SCALE, font, printable, register};
 use super::visible::clip;
 
 /// plotters' units to a pixel (1/96 inch).
@@ -28,66 +28,72 @@ pub struct Recorder {
     pub(super) shapes: Vec<Shape>,
 }
 
-/// What pictures consist of. Lengths are in units, y downwards.
+/// What pictures consist of.
 #[derive(Clone)]
-pub(super) enum Shape {
+pub(super) struct Shape {
+    pub(super) outline: Outline,
+    pub(super) style: ShapeStyle,
+}
+
+/// Lengths are in units, y downwards.
+#[derive(Clone)]
+pub(super) enum Outline {
     /// A line through points.
-    Path(Vec<BackendCoord>, ShapeStyle),
-    /// A filled polygon.
-    Polygon(Vec<BackendCoord>, ShapeStyle),
-    /// A filled rectangle.
-    Rectangle(BackendCoord, BackendCoord, ShapeStyle),
-    /// A circle, filled or not.
-    Circle(BackendCoord, u32, ShapeStyle),
-    /// One line of text.
-    Text(Text),
+    Path(Vec<BackendCoord>),
+    Polygon(Vec<BackendCoord>),
+    Rectangle(BackendCoord, BackendCoord),
+    Circle(BackendCoord, u32),
+    /// One line of text in the picture's font, below its place.
+    Text(String, Box<TextStyle<'static>>, BackendCoord),
 }
 
 impl Shape {
     /// The length of lines that a rectangle covers of the shape.
     pub(super) fn length_in(&self, from: BackendCoord, to: BackendCoord) -> f64 {
+        let across = |(x, y): BackendCoord, half: i32| [(x - half, y), (x + half, y)];
+        let line: &[BackendCoord] = match &self.outline {
+            Outline::Path(points) | Outline::Polygon(points) => points,
+            Outline::Rectangle(a, b) => &[*a, *b],
+            Outline::Circle(centre, radius) => &across(*centre, *radius as i32),
+            Outline::Text(_, style, at) => &across(*at, (style.font.get_size() / PLOTTERS_FONT_SCALE) as i32),
+        };
         let size = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
         let place = |at: BackendCoord| (f64::from(at.0 - from.0), f64::from(at.1 - from.1));
-        let covered = |a: BackendCoord, b: BackendCoord| {
-            clip(size, place(a), place(b)).map_or(0.0, |(a, b)| (b.0 - a.0).hypot(b.1 - a.1))
-        };
-        let around = |&(x, y): &BackendCoord, half: i32| covered((x - half, y), (x + half, y));
-        match self {
-            Shape::Path(points, _) | Shape::Polygon(points, _) => {
-                points.windows(2).map(|pair| covered(pair[0], pair[1])).sum()
-            }
-            Shape::Rectangle(a, b, _) => covered(*a, *b),
-            Shape::Circle(centre, radius, _) => around(centre, *radius as i32),
-            Shape::Text(Text { at, size, .. }) => around(at, *size as i32),
+        let parts = line.windows(2).filter_map(|ends| clip(size, place(ends[0]), place(ends[1])));
+        parts.map(|(a, b)| (b.0 - a.0).hypot(b.1 - a.1)).sum()
+    }
+
+    /// Has another backend of plotters draw the shape.
+    pub(super) fn draw<B: DrawingBackend>(&self, backend: &mut B) -> Result<(), DrawingErrorKind<B::ErrorType>> {
+        let style = &self.style;
+        match &self.outline {
+            Outline::Path(points) => backend.draw_path(points.iter().copied(), style),
+            Outline::Polygon(points) => backend.fill_polygon(points.iter().copied(), style),
+            Outline::Rectangle(from, to) => backend.draw_rect(*from, *to, style, style.filled),
+            Outline::Circle(centre, radius) => backend.draw_circle(*centre, *radius, style, style.filled),
+            Outline::Text(line, style, at) => backend.draw_text(line, &**style, *at),
         }
     }
 }
 
-/// One line of text in the picture's font.
-#[derive(Clone)]
-pub(super) struct Text {
-    pub(super) text: String,
-    /// The font size.
-    pub(super) size: f64,
-    pub(super) colour: RGBAColor,
-    /// Where the anchor stands on the baseline.
-    pub(super) at: BackendCoord,
-    pub(super) anchor: HPos,
-    pub(super) turn: FontTransform,
-}
+/// What draws on a recorder.
+pub(super) type Area = DrawingArea<Recorder, Shift>;
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
 impl Recorder {
     /// A picture without shapes, of this width and height in pixels.
-    pub(super) fn new((width, height): (f64, f64)) -> Self {
+    pub(super) fn new((width, height): (u32, u32)) -> Self {
         register();
-        Recorder { size: (units(width) as u32, units(height) as u32), shapes: Vec::new() }
+        Recorder { size: (width * PX, height * PX), shapes: Vec::new() }
     }
 
-    fn add(&mut self, shape: Shape, colour: BackendColor) -> Drawn {
-        if colour.alpha > 0.0 {
-            self.shapes.push(shape);
+    fn add<S: BackendStyle>(&mut self, outline: Outline, style: &S, filled: bool) -> Drawn {
+        let BackendColor { alpha, rgb: (red, green, blue) } = style.color();
+        let color = RGBAColor(red, green, blue, alpha);
+        let style = ShapeStyle { color, filled, stroke_width: style.stroke_width() };
+        if alpha > 0.0 {
+            self.shapes.push(Shape { outline, style });
         }
         Ok(())
     }
@@ -125,69 +131,55 @@ impl DrawingBackend for Recorder {
             sharpen(&mut a.0, &mut b.0);
             sharpen(&mut a.1, &mut b.1);
         }
-        self.add(Shape::Path(points, shape_style(style)), style.color())
+        self.add(Outline::Path(points), style, false)
     }
 
     fn draw_rect<S: BackendStyle>(&mut self, a: BackendCoord, b: BackendCoord, style: &S, fill: bool) -> Drawn {
         let (left, top) = (a.0.min(b.0), a.1.min(b.1));
         let (right, bottom) = (a.0.max(b.0), a.1.max(b.1));
         if fill {
-            return self.add(Shape::Rectangle((left, top), (right, bottom), shape_style(style)), style.color());
+            return self.add(Outline::Rectangle((left, top), (right, bottom)), style, true);
         }
         let place = |v: i32| if style.stroke_width() == PX { middle_of_pixel(v) } else { v };
         let (left, top, right, bottom) = (place(left), place(top), place(right), place(bottom));
         // From the middle of a side, so that all four corners are joined.
         let middle = (left + right) / 2;
         let path = [(middle, top), (right, top), (right, bottom), (left, bottom), (left, top), (middle, top)];
-        self.add(Shape::Path(path.to_vec(), shape_style(style)), style.color())
+        self.add(Outline::Path(path.to_vec()), style, false)
     }
 
     fn draw_circle<S: BackendStyle>(&mut self, centre: BackendCoord, radius: u32, style: &S, fill: bool) -> Drawn {
-        let look = ShapeStyle { filled: fill, ..shape_style(style) };
-        self.add(Shape::Circle(centre, radius, look), style.color())
+        self.add(Outline::Circle(centre, radius), style, fill)
     }
 
     fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
-        self.add(Shape::Polygon(path.into_iter().collect(), shape_style(style)), style.color())
+        self.add(Outline::Polygon(path.into_iter().collect()), style, true)
     }
 
     /// Text may have several lines. The font is the figure's, whatever the style names.
     fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, pos: BackendCoord) -> Drawn {
         let size = style.size() / PLOTTERS_FONT_SCALE;
-        let lines: Vec<&str> = text.split('\n').collect();
-        let further = (lines.len() - 1) as f64 * LINE_HEIGHT;
+        let further = text.matches('\n').count() as f64 * LINE_HEIGHT;
         // Digits and capitals are 0.73 of the font size high; what hangs below the baseline, a quarter.
         let first = match style.anchor().v_pos {
-            VPos::Top => 0.76,
+            VPos::Top => BASELINE,
             VPos::Center => 0.365 - further / 2.0,
             VPos::Bottom => -0.24 - further,
         };
-        for (nth, line) in lines.into_iter().enumerate() {
-            let down = ((first + nth as f64 * LINE_HEIGHT) * size).round() as i32;
-            let (dx, dy) = style.transform().transform(0, down);
-            let line = Text {
-                text: printable(line),
-                size,
-                colour: rgba(style.color()),
-                at: (pos.0 + dx, pos.1 + dy),
-                anchor: style.anchor().h_pos,
-                turn: style.transform(),
-            };
-            if !line.text.trim().is_empty() {
-                self.add(Shape::Text(line), style.color())?;
+        let look = Box::new(TextStyle {
+            font: font(style.size()).transform(style.transform()),
+            color: style.color(),
+            pos: Pos::new(style.anchor().h_pos, VPos::Top),
+        });
+        for (nth, line) in text.split('\n').map(printable).enumerate() {
+            let down = ((first + nth as f64 * LINE_HEIGHT) * size).round() - (BASELINE * size).round();
+            let (dx, dy) = style.transform().transform(0, down as i32);
+            if !line.trim().is_empty() {
+                self.add(Outline::Text(line, look.clone(), (pos.0 + dx, pos.1 + dy)), &style.color(), true)?;
             }
         }
         Ok(())
     }
-}
-
-fn shape_style<S: BackendStyle>(style: &S) -> ShapeStyle {
-    ShapeStyle { color: rgba(style.color()), filled: false, stroke_width: style.stroke_width() }
-}
-
-fn rgba(colour: BackendColor) -> RGBAColor {
-    let (red, green, blue) = colour.rgb;
-    RGBAColor(red, green, blue, colour.alpha)
 }
 
 /// Puts a line of one pixel that runs along an axis on the middle of a pixel, where it is sharp.
@@ -207,26 +199,28 @@ fn middle_of_pixel(place: i32) -> i32 {
 mod tests {
     use super::*;
     use plotters::style::BLACK;
-    use plotters::style::text_anchor::Pos;
+    use plotters::style::text_anchor::HPos;
+    use plotters_backend::FontTransform;
 
     #[test]
     fn covered_lengths_are_those_inside() {
         let style = ShapeStyle::from(BLACK).stroke_width(PX);
-        let path = Shape::Path(vec![(0, 50), (100, 50), (100, 500)], style);
+        let path = Shape { outline: Outline::Path(vec![(0, 50), (100, 50), (100, 500)]), style };
         assert_eq!(path.length_in((20, 0), (150, 100)), 80.0 + 50.0);
         assert_eq!(path.length_in((20, 60), (90, 100)), 0.0);
-        assert_eq!(Shape::Circle((10, 10), 40, style).length_in((0, 0), (100, 100)), 50.0);
+        let circle = Shape { outline: Outline::Circle((10, 10), 40), style };
+        assert_eq!(circle.length_in((0, 0), (100, 100)), 50.0);
     }
 
     #[test]
     fn thin_straight_lines_are_sharp() {
-        let mut recorder = Recorder::new((10.0, 10.0));
+        let mut recorder = Recorder::new((10, 10));
         let style = ShapeStyle::from(BLACK).stroke_width(PX);
         recorder.draw_line((13, 7), (13, 58), &style).unwrap();
         recorder.draw_line((13, 7), (14, 58), &style).unwrap();
         recorder.draw_rect((31, 9), (2, 58), &style, false).unwrap();
-        let paths = recorder.shapes.iter().map(|shape| match shape {
-            Shape::Path(points, _) => points.clone(),
+        let paths = recorder.shapes.iter().map(|shape| match &shape.outline {
+            Outline::Path(points) => points.clone(),
             _ => panic!("another shape"),
         });
         assert_eq!(paths.clone().next(), Some(vec![(15, 7), (15, 58)]));
@@ -236,17 +230,17 @@ mod tests {
 
     #[test]
     fn lines_of_text_stand_below_each_other_in_their_direction() {
-        let mut recorder = Recorder::new((100.0, 100.0));
+        let mut recorder = Recorder::new((100, 100));
         let style = super::super::text::style(10.0).pos(Pos::new(HPos::Center, VPos::Bottom));
         recorder.draw_text("a\u{1b}\nb", &style, (500, 500)).unwrap();
         recorder.draw_text("a\nb", &style.transform(FontTransform::Rotate270), (500, 500)).unwrap();
-        let places = recorder.shapes.iter().map(|shape| match shape {
-            Shape::Text(text) => (text.text.as_str(), text.at),
+        let places = recorder.shapes.iter().map(|shape| match &shape.outline {
+            Outline::Text(text, _, at) => (text.as_str(), *at),
             _ => panic!("another shape"),
         });
         assert_eq!(
             places.collect::<Vec<_>>(),
-            [("a ", (500, 351)), ("b", (500, 476)), ("a", (351, 500)), ("b", (476, 500))]
+            [("a ", (500, 275)), ("b", (500, 400)), ("a", (275, 500)), ("b", (400, 500))]
         );
     }
 }

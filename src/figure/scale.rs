@@ -49,22 +49,15 @@ impl Scale {
 
     /// Where `value` lies between the ends: 0 at `low`, 1 at `high`; not finite where it cannot be shown.
     pub(super) fn fraction(&self, value: f64) -> f64 {
-        if self.log {
-            let (low, high) = (self.low.ln(), self.high.ln());
-            if value >= LOG_SMALLEST { (value.ln() - low) / (high - low) } else { f64::NAN }
-        } else {
-            (value - self.low) / (self.high - self.low)
+        if !self.log {
+            return (value - self.low) / (self.high - self.low);
         }
+        let (low, high) = (self.low.ln(), self.high.ln());
+        if value >= LOG_SMALLEST { (value.ln() - low) / (high - low) } else { f64::NAN }
     }
 
-    /// The value at a fraction of the way from `low` to `high`.
-    pub(super) fn value(&self, fraction: f64) -> f64 {
-        if self.log {
-            let (low, high) = (self.low.ln(), self.high.ln());
-            (low + fraction * (high - low)).exp()
-        } else {
-            self.low + fraction * (self.high - self.low)
-        }
+    pub(super) fn minor_ticks(&self) -> impl Iterator<Item = f64> {
+        self.ticks.iter().filter(|tick| tick.label.is_empty()).map(|tick| tick.value)
     }
 
     pub(super) fn contains(&self, value: f64) -> bool {
@@ -102,12 +95,11 @@ impl Span {
         if let Some(limits) = self.limits {
             return Scale::new(limits, self.log);
         }
-        let mut scale = match (self.data, self.log) {
-            (Some(data), log) => Scale::around(data, log),
-            (None, true) => Scale::new((0.1, 1.0), true),
-            (None, false) => Scale::new((0.0, 1.0), false),
+        let Some((low, high)) = self.data else {
+            return Scale::new((if self.log { 0.1 } else { 0.0 }, 1.0), self.log);
         };
-        if self.on_zero && !self.log && self.data.is_some_and(|(low, high)| low == 0.0 && high > 0.0) {
+        let mut scale = Scale::around((low, high), self.log);
+        if self.on_zero && low == 0.0 && high > 0.0 {
             scale.low = 0.0;
         }
         scale
@@ -155,7 +147,11 @@ mod tests {
             [Scale::new((-3.0, 7.0), false), Scale::new((1e-200, 1e200), true), Scale::around((5.0, 5.0), true)]
         {
             for fraction in [0.0, 0.3885, 1.0] {
-                let place = scale.map(&scale.value(fraction), (1000, 3000));
+                let value = match (scale.low, scale.high) {
+                    (low, high) if scale.log => (low.ln() + fraction * (high.ln() - low.ln())).exp(),
+                    (low, high) => low + fraction * (high - low),
+                };
+                let place = scale.map(&value, (1000, 3000));
                 assert_eq!(place, 1000 + (2000.0 * fraction) as i32, "{scale:?}");
             }
             // Nothing overflows.

@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 use std::error::Error as StdError;
 
-use plotters::element::{Circle, EmptyElement, PathElement, Polygon, Rectangle, Text};
+use plotters::element::{Circle, EmptyElement, PathElement, Polygon, Rectangle};
+use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, ShapeStyle};
 
 use super::axes::Chart;
 use super::layout::PAD;
-use super::recorder::{PX, units};
+use super::recorder::{Area, PX, units};
 use super::scale::Span;
 use super::style::{Look, MARKER_RADIUS};
 use super::text::{Font, TEXT, style};
-use super::visible::{Values, View};
+use super::visible::{Values, View, clip};
 
 /// What [`Axes::draw`](super::Axes::draw) calls.
 pub(super) type DrawChart = dyn Fn(&mut Chart) -> Drawn;
@@ -79,19 +79,21 @@ impl Series {
     }
 
     pub(super) fn draw(&self, chart: &mut Chart, view: &View) -> Drawn {
+        let area = chart.plotting_area().strip_coord_spec();
         let look = &self.look;
         match &self.kind {
-            Kind::Line { x, y } => draw_line(chart, view, look, x, y),
-            Kind::Points { x, y } => draw_marks(chart, view, look, x, y),
-            Kind::ErrorBars { x, y, error } => draw_error_bars(chart, view, look, (x, y), error),
-            Kind::Histogram { edges, counts } => draw_bars(chart, view, look, edges, counts),
+            Kind::Line { x, y } => draw_line(&area, view, look, x, y),
+            Kind::Points { x, y } => draw_marks(&area, view, look, x, y),
+            Kind::ErrorBars { x, y, error } => draw_error_bars(&area, view, look, (x, y), error),
+            Kind::Histogram { edges, counts } => draw_bars(&area, view, look, edges, counts),
             Kind::Band { x, low, high } => {
-                let parts = view.band(x, low, high).into_iter();
-                chart.draw_series(parts.map(|part| Polygon::new(part, fill(look))))?;
+                for part in view.band(x, low, high) {
+                    area.draw(&Polygon::new(view.units(part), look.fill()))?;
+                }
                 Ok(())
             }
-            Kind::Rules { vertical, at, ends } => draw_rules(chart, view, look, (*vertical, at, *ends)),
-            Kind::Text { x, y, text } => draw_text(chart, view, look, (*x, *y), text),
+            Kind::Rules { vertical, at, ends } => draw_rules(&area, view, look, (*vertical, at, *ends)),
+            Kind::Text { x, y, text } => draw_text(&area, view, look, (*x, *y), text),
             Kind::Custom(draw) => draw(chart).map_err(|error| format!("draw(): {error}").into()),
         }
     }
@@ -102,93 +104,89 @@ fn add_rules(at: &[f64], ends: Option<(f64, f64)>, across: &mut Span, along: &mu
     if ends.is_some_and(|(low, high)| !along.shows(low) || !along.shows(high)) {
         return at.is_empty();
     }
-    let shown: Vec<f64> = at.iter().copied().filter(|at| across.shows(*at)).collect();
-    shown.iter().for_each(|at| across.add(*at));
-    if let (Some((low, high)), false) = (ends, shown.is_empty()) {
-        along.add(low);
-        along.add(high);
+    let mut found = at.is_empty();
+    for &at in at {
+        if across.shows(at) {
+            found = true;
+            across.add(at);
+            ends.into_iter().flat_map(|(low, high)| [low, high]).for_each(|end| along.add(end));
+        }
     }
-    at.is_empty() || !shown.is_empty()
+    found
 }
 
-/// The look of areas.
-pub(super) fn fill(look: &Look) -> ShapeStyle {
-    look.colour.mix(0.3).filled()
+fn draw_line(area: &Area, view: &View, look: &Look, x: &[f64], y: &[f64]) -> Drawn {
+    for line in view.lines(x, y) {
+        match &line[..] {
+            [dot] => area.draw(&Circle::new(view.unit(*dot), units(look.width), look.colour.filled()))?,
+            _ => area.draw(&look.line(view.units(line)))?,
+        }
+    }
+    if look.markers { draw_marks(area, view, look, x, y) } else { Ok(()) }
 }
 
-fn draw_line(chart: &mut Chart, view: &View, look: &Look, x: &[f64], y: &[f64]) -> Drawn {
-    let (dots, lines): (Vec<_>, Vec<_>) = view.lines(x, y).into_iter().partition(|line| line.len() == 1);
-    chart.draw_series(lines.into_iter().map(|line| look.line(line)))?;
-    chart.draw_series(dots.into_iter().map(|dot| Circle::new(dot[0], units(look.width), look.colour.filled())))?;
-    if look.markers {
-        draw_marks(chart, view, look, x, y)?;
+fn draw_marks(area: &Area, view: &View, look: &Look, x: &[f64], y: &[f64]) -> Drawn {
+    for nth in view.marks(x, y) {
+        let place = view.unit(view.place((x[nth], y[nth])));
+        area.draw(&Circle::new(place, units(MARKER_RADIUS), look.colour.filled()))?;
     }
     Ok(())
 }
 
-fn draw_marks(chart: &mut Chart, view: &View, look: &Look, x: &[f64], y: &[f64]) -> Drawn {
-    let marks = view.marks(x, y).into_iter().map(|nth| (x[nth], y[nth]));
-    chart.draw_series(marks.map(|mark| Circle::new(mark, units(MARKER_RADIUS), look.colour.filled())))?;
-    Ok(())
-}
-
-fn draw_error_bars(chart: &mut Chart, view: &View, look: &Look, (x, y): (&[f64], &[f64]), error: &[f64]) -> Drawn {
+fn draw_error_bars(area: &Area, view: &View, look: &Look, (x, y): (&[f64], &[f64]), error: &[f64]) -> Drawn {
     let (cap, style) = (units(MARKER_RADIUS), look.stroke());
     // A logarithmic axis has no place for 0 and below.
     let bottom = if view.y.log { view.y.low } else { f64::NEG_INFINITY };
     for nth in view.marks(x, y).into_iter().filter(|&nth| error[nth].is_finite()) {
-        let (low, high) = ((y[nth] - error[nth].abs()).max(bottom), y[nth] + error[nth].abs());
-        chart.draw_series([PathElement::new([(x[nth], low), (x[nth], high)], style)])?;
-        for end in [low, high].into_iter().filter(|end| view.y.contains(*end)) {
+        let ends = [(y[nth] - error[nth].abs()).max(bottom), y[nth] + error[nth].abs()];
+        let places = ends.map(|end| view.place((x[nth], end)));
+        area.draw(&PathElement::new(places.map(|place| view.unit(place)), style))?;
+        for place in places.into_iter().filter(|place| view.shows(*place)) {
             let across = PathElement::new([(-cap, 0), (cap, 0)], style);
-            chart.draw_series([EmptyElement::at((x[nth], end)) + across])?;
+            area.draw(&(EmptyElement::at(view.unit(place)) + across))?;
         }
     }
-    draw_marks(chart, view, look, x, y)
+    draw_marks(area, view, look, x, y)
 }
 
-fn draw_bars(chart: &mut Chart, view: &View, look: &Look, edges: &[f64], counts: &[f64]) -> Drawn {
+fn draw_bars(area: &Area, view: &View, look: &Look, edges: &[f64], counts: &[f64]) -> Drawn {
     let base = if view.y.log { view.y.low } else { 0.0 };
-    let bars = counts.iter().zip(edges.windows(2)).filter(|(count, edges)| {
+    for (&count, edges) in counts.iter().zip(edges.windows(2)) {
         let beside = edges[1] <= view.x.low || edges[0] >= view.x.high;
-        **count > 0.0 && **count > view.y.low && !beside
-    });
-    for (&count, edges) in bars {
-        let corners = [(edges[0], base), (edges[1], count)];
-        chart.draw_series([
-            Rectangle::new(corners, fill(look)),
-            Rectangle::new(corners, look.colour.stroke_width(PX)),
-        ])?;
+        if count > view.y.low.max(0.0) && !beside {
+            let corners = [(edges[0], base), (edges[1], count)].map(|corner| view.unit(view.place(corner)));
+            area.draw(&Rectangle::new(corners, look.fill()))?;
+            area.draw(&Rectangle::new(corners, look.colour.stroke_width(PX)))?;
+        }
     }
     Ok(())
 }
 
-fn draw_rules(chart: &mut Chart, view: &View, look: &Look, rules: (bool, &[f64], Option<(f64, f64)>)) -> Drawn {
+fn draw_rules(area: &Area, view: &View, look: &Look, rules: (bool, &[f64], Option<(f64, f64)>)) -> Drawn {
     let (vertical, at, ends) = rules;
-    let ((across, along), length) =
-        if vertical { ((view.x, view.y), view.size.0) } else { ((view.y, view.x), view.size.1) };
+    let (across, along) = if vertical { (view.x, view.y) } else { (view.y, view.x) };
     let (low, high) = ends.unwrap_or((along.low, along.high));
-    if low > along.high || high < along.low {
-        return Ok(());
-    }
     let mut drawn = HashSet::new();
-    let column = |at: f64| (across.fraction(at) * length / view.column).floor() as i64;
-    let shown = at.iter().copied().filter(|&at| across.contains(at) && drawn.insert(column(at)));
-    let swap = |(across, along): Values| if vertical { (across, along) } else { (along, across) };
-    let lines = shown.map(|at| look.line(vec![swap((at, low)), swap((at, high))]));
-    chart.draw_series(lines)?;
+    for &at in at.iter().filter(|at| across.contains(**at)) {
+        let place = |along: f64| view.place(if vertical { (at, along) } else { (along, at) });
+        if let Some((from, to)) = clip(view.size, place(low), place(high))
+            && drawn.insert(view.cell(from))
+        {
+            area.draw(&look.line(vec![view.unit(from), view.unit(to)]))?;
+        }
+    }
     Ok(())
 }
 
-fn draw_text(chart: &mut Chart, view: &View, look: &Look, at: Values, text: &str) -> Drawn {
-    if !view.contains(at) {
+fn draw_text(area: &Area, view: &View, look: &Look, at: Values, text: &str) -> Drawn {
+    let (x, y) = view.place(at);
+    if !view.shows((x, y)) {
         return Ok(());
     }
     let font = Font::new();
     let text = font.wrap(text, TEXT, view.size.0 - 2.0 * PAD).join("\n");
     let width = text.split('\n').map(|line| font.width(line, TEXT)).fold(0.0, f64::max);
-    let latest = view.x.value(1.0 - (width + PAD) / view.size.0);
+    let place = view.unit((x.min(view.size.0 - width - PAD), y));
     let style = style(TEXT).color(&look.colour).pos(Pos::new(HPos::Left, VPos::Bottom));
-    chart.draw_series([Text::new(text, (at.0.min(latest), at.1), style)])?;
-    Ok(())
+    Ok(area.draw_text(&text, &style, place)?)
 }

@@ -78,34 +78,7 @@ impl Slider {
     /// [`Error::Figure`] if there is no figure, if one is not like the first (the message has its value and what
     /// differs), and for what [`Figure::to_svg`] refuses.
     pub fn to_html(&self) -> Result<String> {
-        let middle = self.frames.len() / 2;
-        draw::fitting(|column| {
-            let picture = self.draw(column)?;
-            let size = (picture.size.0.ceil() as u32, picture.size.1.ceil() as u32);
-            let mut html = format!("<div class=\"hhnet-slider\" style=\"max-width: {}px\">\n", size.0);
-            html += &opening_tag(size, " role=\"img\" style=\"max-width: 100%; height: auto\"");
-            html += &markup(picture.below())?;
-            for (nth, ((value, _), frame)) in self.frames.iter().zip(&picture.frames).enumerate() {
-                let display = if nth == middle { "inline" } else { "none" };
-                html += &format!("<g data-value=\"{}\" display=\"{display}\">\n", escape(value));
-                html += &markup(&picture.shapes[frame.clone()])?;
-                html += "</g>\n";
-            }
-            html += &markup(picture.above())?;
-            let (last, value) = (self.frames.len() - 1, escape(&self.frames[middle].0));
-            html += &format!(
-                "</svg>\n\
-                 <label style=\"display: flex; gap: 1em; align-items: center\">{}\n\
-                 <input type=\"range\" min=\"0\" max=\"{last}\" value=\"{middle}\" step=\"1\" style=\"flex: 1\" \
-                 autocomplete=\"off\" disabled=\"\" data-lm-suppress-shortcuts=\"true\"/>\n\
-                 <output style=\"min-width: 6em\">{value}</output></label>\n\
-                 <p>This figure needs scripts: in JupyterLab, trust the notebook or run the cell.</p>\n\
-                 <script>\n{SCRIPT}\n</script>\n</div>\n",
-                escape(&self.label),
-            );
-            let bytes = html.len();
-            Ok((html, bytes))
-        })
+        draw::draw(&self.figures()?, |picture| self.html(picture), String::len)
     }
 
     /// The figure in the middle as a picture, with the axes of all.
@@ -113,7 +86,7 @@ impl Slider {
     /// # Errors
     /// As [`Slider::to_html`].
     pub fn to_svg(&self) -> Result<Svg> {
-        draw::fitting(|column| self.draw(column)?.svg(self.frames.len() / 2))
+        draw::draw(&self.figures()?, |picture| picture.svg(self.frames.len() / 2), Svg::bytes)
     }
 
     /// Writes a page with the slider to the file `path`, whose name must end in `.html`.
@@ -134,18 +107,42 @@ impl Slider {
         write_whole(path, overwrite, page.as_bytes())
     }
 
-    /// All figures over the same axes, once it is sure that they differ in their data only.
-    fn draw(&self, column: f64) -> Result<Picture> {
+    /// The figures with their names in messages, once it is sure that they differ in their data only.
+    fn figures(&self) -> Result<Vec<(String, &Figure)>> {
         let Some((_, first)) = self.frames.first() else {
             return Err(problem("the slider has no figures; add some with frame()"));
         };
-        for (value, figure) in &self.frames {
-            if let Some(what) = difference(first, figure) {
-                return Err(problem(format!("slider at '{value}': {what} not like those of the first figure")));
-            }
+        let named = self.frames.iter().map(|(value, figure)| match difference(first, figure) {
+            Some(what) => Err(problem(format!("slider at '{value}': {what} not like those of the first figure"))),
+            None => Ok((format!("slider at '{value}': "), figure)),
+        });
+        named.collect()
+    }
+
+    fn html(&self, picture: &Picture) -> String {
+        let middle = self.frames.len() / 2;
+        let mut html = format!("<div class=\"hhnet-slider\" style=\"max-width: {}px\">\n", picture.size.0);
+        html += &opening_tag(picture.size, " role=\"img\" style=\"max-width: 100%; height: auto\"");
+        html += &markup(&picture.below);
+        for (nth, ((value, _), frame)) in self.frames.iter().zip(&picture.frames).enumerate() {
+            let display = if nth == middle { "inline" } else { "none" };
+            html += &format!("<g data-value=\"{}\" display=\"{display}\">\n", escape(value));
+            html += &markup(frame);
+            html += "</g>\n";
         }
-        let named = self.frames.iter().map(|(value, figure)| (format!("slider at '{value}': "), figure));
-        draw::draw(&named.collect::<Vec<_>>(), column)
+        html += &markup(&picture.above);
+        let (last, value) = (self.frames.len() - 1, escape(&self.frames[middle].0));
+        html += &format!(
+            "</svg>\n\
+             <label style=\"display: flex; gap: 1em; align-items: center\">{}\n\
+             <input type=\"range\" min=\"0\" max=\"{last}\" value=\"{middle}\" step=\"1\" style=\"flex: 1\" \
+             autocomplete=\"off\" disabled=\"\" data-lm-suppress-shortcuts=\"true\"/>\n\
+             <output style=\"min-width: 6em\">{value}</output></label>\n\
+             <p>This figure needs scripts: in JupyterLab, trust the notebook or run the cell.</p>\n\
+             <script>\n{SCRIPT}\n</script>\n</div>\n",
+            escape(&self.label),
+        );
+        html
     }
 }
 

@@ -26,20 +26,17 @@ pub(super) struct Look {
     pub(super) colour: RGBColor,
     /// The width of its line, in pixels.
     pub(super) width: f64,
-    pub(super) dash: Dash,
+    /// The lengths of dashes and of the gaps between them, in parts of the width.
+    pub(super) dash: (f64, f64),
     pub(super) markers: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Dash {
-    Solid,
-    Dashed,
-    Dotted,
-}
+/// plotters draws a dash that does not end as one line.
+const SOLID: (f64, f64) = (f64::INFINITY, 0.0);
 
 impl Look {
     pub(super) fn black() -> Self {
-        Look { colour: BLACK, width: 2.0, dash: Dash::Solid, markers: false }
+        Look { colour: BLACK, width: 2.0, dash: SOLID, markers: false }
     }
 
     /// The colours follow in turn.
@@ -47,18 +44,19 @@ impl Look {
         Look { colour: COLOURS[nth % COLOURS.len()], ..Look::black() }
     }
 
+    /// The style of areas.
+    pub(super) fn fill(&self) -> ShapeStyle {
+        self.colour.mix(0.3).filled()
+    }
+
+    /// The style of lines.
     pub(super) fn stroke(&self) -> ShapeStyle {
         self.colour.stroke_width(units(self.width).max(1) as u32)
     }
 
-    /// A line through the points. plotters draws a dash that does not end as one line.
+    /// A line through the points.
     pub(super) fn line<T: Clone>(&self, points: Vec<T>) -> DashedPathElement<std::vec::IntoIter<T>, i32> {
-        // In parts of the width, as in matplotlib.
-        let (dash, gap) = match self.dash {
-            Dash::Solid => (i32::MAX, 0),
-            Dash::Dashed => (units(3.7 * self.width), units(1.6 * self.width)),
-            Dash::Dotted => (units(self.width), units(1.65 * self.width)),
-        };
+        let (dash, gap) = (units(self.dash.0 * self.width), units(self.dash.1 * self.width));
         DashedPathElement::new(points, dash.max(1), gap, self.stroke())
     }
 }
@@ -81,12 +79,12 @@ pub(super) fn color(name: &str) -> Option<RGBColor> {
     Some(RGBColor(red, green, blue))
 }
 
-/// The line style of this name, as [`Axes::linestyle`](super::Axes::linestyle) takes it.
-pub(super) fn dash(name: &str) -> Option<Dash> {
+/// The dashes of this name, as [`Axes::linestyle`](super::Axes::linestyle) takes it; matplotlib's.
+pub(super) fn dash(name: &str) -> Option<(f64, f64)> {
     match name {
-        "-" => Some(Dash::Solid),
-        "--" => Some(Dash::Dashed),
-        ":" => Some(Dash::Dotted),
+        "-" => Some(SOLID),
+        "--" => Some((3.7, 1.6)),
+        ":" => Some((1.0, 1.65)),
         _ => None,
     }
 }

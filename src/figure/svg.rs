@@ -4,12 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use plotters::backend::{DrawingBackend, SVGBackend};
-use plotters::style::text_anchor::{Pos, VPos};
-use plotters::style::{Color, FontDesc, FontFamily, FontStyle, TextStyle};
 
 use super::png;
 use super::recorder::{PX, Shape};
-use super::text::{FAMILY, PLOTTERS_FONT_SCALE};
 use crate::files::write_whole;
 use crate::{Error, Result};
 
@@ -26,17 +23,19 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Svg {
     text: String,
-    width: u32,
-    height: u32,
+    size: (u32, u32),
     shapes: Vec<Shape>,
 }
 
 impl Svg {
     /// A picture of this width and height in pixels.
-    pub(super) fn new((width, height): (f64, f64), shapes: Vec<Shape>) -> Result<Self> {
-        let (width, height) = (width.ceil() as u32, height.ceil() as u32);
-        let text = format!("{}{}</svg>\n", opening_tag((width, height), ""), markup(&shapes)?);
-        Ok(Svg { text, width, height, shapes })
+    pub(super) fn new(size: (u32, u32), shapes: Vec<Shape>) -> Self {
+        let text = format!("{}{}</svg>\n", opening_tag(size, ""), markup(&shapes));
+        Svg { text, size, shapes }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// The picture as SVG text, from `<svg` to `</svg>`.
@@ -57,7 +56,7 @@ impl Svg {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn to_png(&self) -> Result<Vec<u8>> {
-        png::png((self.width, self.height), &self.shapes)
+        png::png(self.size, &self.shapes)
     }
 
     /// Writes the picture to the file `path`, whose name must end in `.svg` or `.png`; for PNG see [`Svg::to_png`].
@@ -80,7 +79,7 @@ impl Svg {
 
 impl fmt::Debug for Svg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SVG picture, {} x {} px", self.width, self.height)
+        write!(f, "SVG picture, {} x {} px", self.size.0, self.size.1)
     }
 }
 
@@ -100,37 +99,13 @@ pub(super) fn opening_tag((width, height): (u32, u32), attributes: &str) -> Stri
 }
 
 /// The shapes as SVG elements, written by plotters.
-pub(super) fn markup(shapes: &[Shape]) -> Result<String> {
+pub(super) fn markup(shapes: &[Shape]) -> String {
     let mut written = String::new();
     let mut backend = SVGBackend::with_string(&mut written, (0, 0));
-    let refused = |error: &dyn fmt::Display| Error::Figure(error.to_string());
-    shapes.iter().try_for_each(|shape| write(&mut backend, shape)).map_err(|error| refused(&error))?;
-    backend.present().map_err(|error| refused(&error))?;
+    let drawn = shapes.iter().try_for_each(|shape| shape.draw(&mut backend)).and_then(|()| backend.present());
+    drawn.expect("a string takes whatever is written");
     drop(backend);
     // Without plotters' own root element.
     let content = written.find('>').map_or("", |end| &written[end + 1..]).trim();
-    Ok(format!("{}\n", content.strip_suffix("</svg>").unwrap_or(content).trim_end()))
-}
-
-fn write<'a>(
-    backend: &mut SVGBackend<'a>,
-    shape: &Shape,
-) -> Result<(), plotters_backend::DrawingErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
-    match shape {
-        Shape::Path(points, style) => backend.draw_path(points.iter().copied(), style),
-        Shape::Polygon(points, style) => backend.fill_polygon(points.iter().copied(), style),
-        Shape::Rectangle(from, to, style) => backend.draw_rect(*from, *to, style, true),
-        Shape::Circle(centre, radius, style) => backend.draw_circle(*centre, *radius, style, style.filled),
-        Shape::Text(line) => {
-            let font = FontDesc::new(FontFamily::Name(FAMILY), line.size * PLOTTERS_FONT_SCALE, FontStyle::Normal);
-            let style = TextStyle {
-                font: font.transform(line.turn.clone()),
-                color: line.colour.to_backend_color(),
-                pos: Pos::new(line.anchor, VPos::Top),
-            };
-            // plotters puts the baseline this part of the font size below a top.
-            let (dx, dy) = line.turn.transform(0, (0.76 * line.size).round() as i32);
-            backend.draw_text(&line.text, &style, (line.at.0 - dx, line.at.1 - dy))
-        }
-    }
+    format!("{}\n", content.strip_suffix("</svg>").unwrap_or(content).trim_end())
 }

@@ -13,10 +13,13 @@ pub(super) const TITLE: f64 = 16.0;
 pub(super) const LINE_HEIGHT: f64 = 1.25;
 
 /// What an SVG names. DejaVu Sans is the widest of these, and text is laid out by its widths.
-pub(super) const FAMILY: &str = "DejaVu Sans, Arial, Helvetica, sans-serif";
+const FAMILY: &str = "DejaVu Sans, Arial, Helvetica, sans-serif";
 
 /// plotters divides font sizes by this on their way to letters.
 pub(super) const PLOTTERS_FONT_SCALE: f64 = 1.24;
+
+/// plotters puts the baseline of a line of text this part of the font size below its top.
+pub(super) const BASELINE: f64 = 0.76;
 
 /// Makes DejaVu Sans known to plotters. Each notebook cell has its own copy of plotters' list of fonts.
 pub(super) fn register() {
@@ -28,8 +31,12 @@ pub(super) fn register() {
 
 /// Black text of this font size in pixels.
 pub(super) fn style(size: f64) -> TextStyle<'static> {
-    let size = size * f64::from(PX) * PLOTTERS_FONT_SCALE;
-    FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal).color(&BLACK)
+    font(size * f64::from(PX) * PLOTTERS_FONT_SCALE).color(&BLACK)
+}
+
+/// The font in plotters' size.
+pub(super) fn font(size: f64) -> FontDesc<'static> {
+    FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal)
 }
 
 /// DejaVu Sans, to measure text and for its outlines.
@@ -56,51 +63,33 @@ impl Font {
     /// Line breaks in the text are kept. What does not fit on four lines ends in an ellipsis.
     pub(super) fn wrap(&self, text: &str, size: f64, limit: f64) -> Vec<String> {
         const MAX_LINES: usize = 4;
-        let paragraphs = text.split('\n').map(printable);
         let mut lines: Vec<String> = Vec::new();
-        for paragraph in paragraphs {
-            lines.extend(self.wrap_paragraph(&paragraph, size, limit, MAX_LINES + 1));
-            if lines.len() > MAX_LINES {
-                lines.truncate(MAX_LINES);
-                let last = &mut lines[MAX_LINES - 1];
-                while self.width(last, size) + self.advance('…') * size > limit && last.pop().is_some() {}
-                last.push('…');
-                break;
-            }
-        }
-        lines
-    }
-
-    /// The first `most` lines of a text without line breaks.
-    fn wrap_paragraph(&self, text: &str, size: f64, limit: f64, most: usize) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut line = String::new();
-        let mut filled = 0.0;
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let space = if line.is_empty() { "" } else { " " };
-            let width = self.width(space, size) + self.width(word, size);
-            if filled + width <= limit {
-                line = line + space + word;
-                filled += width;
-                continue;
-            }
-            // On a line of its own, broken where it is still too long.
-            lines.extend((!line.is_empty()).then(|| std::mem::take(&mut line)));
-            filled = 0.0;
-            for c in word.chars() {
-                let width = self.advance(c) * size;
-                if !line.is_empty() && filled + width > limit {
-                    lines.push(std::mem::take(&mut line));
-                    filled = 0.0;
+        for paragraph in text.split('\n').map(printable) {
+            let mut line = String::new();
+            for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
+                let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+                if self.width(&longer, size) <= limit {
+                    line = longer;
+                    continue;
                 }
-                if lines.len() >= most {
-                    return lines;
+                // On a line of its own, broken where it is still too long.
+                lines.push(std::mem::take(&mut line));
+                for c in word.chars() {
+                    if self.width(&line, size) + self.advance(c) * size > limit {
+                        lines.push(std::mem::take(&mut line));
+                    }
+                    line.push(c);
                 }
-                line.push(c);
-                filled += width;
             }
+            lines.push(line);
         }
-        lines.extend((!line.is_empty()).then_some(line));
+        lines.retain(|line| !line.is_empty());
+        if lines.len() > MAX_LINES {
+            lines.truncate(MAX_LINES);
+            let last = &mut lines[MAX_LINES - 1];
+            while self.width(last, size) + self.advance('…') * size > limit && last.pop().is_some() {}
+            last.push('…');
+        }
         lines
     }
 }

@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use plotters_backend::BackendCoord;
+
+use super::recorder::units;
 use super::scale::Scale;
 
 /// A panel as seen by its series.
@@ -18,33 +21,35 @@ pub(super) struct View<'a> {
 pub(super) type Values = (f64, f64);
 
 /// A place in pixels from the lower left corner of the panel.
-type Place = (f64, f64);
+pub(super) type Place = (f64, f64);
 
 impl View<'_> {
     /// Not finite where the axes have no place for the values.
-    fn place(&self, (x, y): Values) -> Place {
+    pub(super) fn place(&self, (x, y): Values) -> Place {
         // Far outside is far enough: larger numbers would only lose digits where lines are cut.
         let place = |scale: &Scale, value: f64, length: f64| scale.fraction(value).clamp(-1e6, 1e6) * length;
-        if x.is_finite() && y.is_finite() {
+        if finite((x, y)) {
             (place(self.x, x, self.size.0), place(self.y, y, self.size.1))
         } else {
             (f64::NAN, f64::NAN)
         }
     }
 
-    fn values(&self, (x, y): Place) -> Values {
-        (self.x.value(x / self.size.0), self.y.value(y / self.size.1))
+    /// A place in units from the upper left corner of the panel; for one outside, the nearest at the edge.
+    pub(super) fn unit(&self, (x, y): Place) -> BackendCoord {
+        let (width, height) = self.size;
+        (units(x.clamp(0.0, width)), units(height) - units(y.clamp(0.0, height)))
     }
 
-    pub(super) fn contains(&self, (x, y): Values) -> bool {
-        self.x.contains(x) && self.y.contains(y)
+    pub(super) fn units(&self, places: Vec<Place>) -> Vec<BackendCoord> {
+        places.into_iter().map(|place| self.unit(place)).collect()
     }
 
-    fn shows(&self, (x, y): Place) -> bool {
+    pub(super) fn shows(&self, (x, y): Place) -> bool {
         (0.0..=self.size.0).contains(&x) && (0.0..=self.size.1).contains(&y)
     }
 
-    fn cell(&self, (x, y): Place) -> (i64, i64) {
+    pub(super) fn cell(&self, (x, y): Place) -> (i64, i64) {
         ((x / self.column).floor() as i64, (y / self.column).floor() as i64)
     }
 
@@ -54,40 +59,26 @@ impl View<'_> {
     /// kept, so that no extreme is lost. A line that also runs back, such as a trajectory in a plane, may pass a column
     /// at any height and any number of times: there, the points within one square are thinned in this way, and what
     /// runs from one square to another is drawn once.
-    pub(super) fn lines(&self, x: &[f64], y: &[f64]) -> Vec<Vec<Values>> {
+    pub(super) fn lines(&self, x: &[f64], y: &[f64]) -> Vec<Vec<Place>> {
         let squares = !x.iter().filter(|x| x.is_finite()).is_sorted();
-        let places = x.iter().zip(y).map(|(&x, &y)| self.place((x, y)));
-        let lines = self.cut(places).into_iter().map(|line| self.thin(&line, squares)).collect();
-        let lines = if squares { self.without_repeats(lines) } else { lines };
-        lines.into_iter().map(|line| line.into_iter().map(|place| self.values(place)).collect()).collect()
+        let places: Vec<Place> = x.iter().zip(y).map(|(&x, &y)| self.place((x, y))).collect();
+        let lines = places.split(|place| !finite(*place)).flat_map(|run| self.cut(run));
+        let lines = lines.map(|line| self.thin(&line, squares)).collect();
+        if squares { self.without_repeats(lines) } else { lines }
     }
 
     /// The parts of a line inside the panel.
-    fn cut(&self, places: impl Iterator<Item = Place>) -> Vec<Vec<Place>> {
-        let mut lines = vec![Vec::new()];
-        let mut previous: Option<Place> = None;
-        for place in places {
-            let shown = place.0.is_finite() && place.1.is_finite();
-            let piece = match previous {
-                _ if !shown => None,
-                None => self.shows(place).then_some((place, place)),
-                Some(from) => clip(self.size, from, place),
-            };
-            if let Some((start, stop)) = piece {
-                let line = lines.last_mut().filter(|line| line.last() == Some(&start));
-                match line {
-                    Some(line) => line.push(stop),
-                    None if start == stop => lines.push(vec![stop]),
-                    None => lines.push(vec![start, stop]),
-                }
+    fn cut(&self, line: &[Place]) -> Vec<Vec<Place>> {
+        let mut parts: Vec<Vec<Place>> = Vec::new();
+        for (nth, &to) in line.iter().enumerate() {
+            let Some((start, stop)) = clip(self.size, line[nth.saturating_sub(1)], to) else { continue };
+            match parts.last_mut().filter(|part| part.last() == Some(&start)) {
+                Some(part) => part.push(stop),
+                None if start == stop => parts.push(vec![stop]),
+                None => parts.push(vec![start, stop]),
             }
-            if !shown {
-                lines.push(Vec::new());
-            }
-            previous = shown.then_some(place);
         }
-        lines.retain(|line| !line.is_empty());
-        lines
+        parts
     }
 
     fn thin(&self, line: &[Place], squares: bool) -> Vec<Place> {
@@ -136,16 +127,15 @@ impl View<'_> {
     }
 
     /// The visible parts of the area between two curves.
-    pub(super) fn band(&self, x: &[f64], low: &[f64], high: &[f64]) -> Vec<Vec<Values>> {
+    pub(super) fn band(&self, x: &[f64], low: &[f64], high: &[f64]) -> Vec<Vec<Place>> {
         let edges: Vec<(Place, Place)> =
             (0..x.len()).map(|nth| (self.place((x[nth], low[nth])), self.place((x[nth], high[nth])))).collect();
-        let shown = |(low, high): &(Place, Place)| low.0.is_finite() && low.1.is_finite() && high.1.is_finite();
-        let runs = edges.split(|edge| !shown(edge)).filter(|run| !run.is_empty());
+        let runs = edges.split(|(low, high)| !finite(*low) || !finite(*high)).filter(|run| !run.is_empty());
         let polygons = runs.map(|run| {
             let (low, high): (Vec<Place>, Vec<Place>) = run.iter().copied().unzip();
             let mut polygon = self.thin(&low, false);
             polygon.extend(self.thin(&high, false).into_iter().rev());
-            self.cut_polygon(polygon).into_iter().map(|place| self.values(place)).collect::<Vec<_>>()
+            self.cut_polygon(polygon)
         });
         polygons.filter(|polygon| !polygon.is_empty()).collect()
     }
@@ -158,6 +148,10 @@ impl View<'_> {
         let polygon = cut_at_edge(&polygon, |place| place.1);
         cut_at_edge(&polygon, |place| height - place.1)
     }
+}
+
+fn finite((x, y): Place) -> bool {
+    x.is_finite() && y.is_finite()
 }
 
 /// The part of the segment from `a` to `b` inside a frame of this width and height (Liang and Barsky 1984); ends inside

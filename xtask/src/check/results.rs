@@ -60,15 +60,25 @@ pub fn unfounded(notebook: &Path, other: &str) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// The lines that a cell printed, and its value as text. Of the lines of a training only the last one: which of the
+/// The lines that a cell printed, and its value as text. Of an action's lines of progress only the last one: which of the
 /// others appear depends on the time.
 fn printed(cell: &Value) -> Vec<String> {
     let outputs = list(&cell["outputs"]);
     let texts = outputs.iter().map(|output| text(&output["text"]) + &text(&output["data"]["text/plain"]));
     let lines: Vec<String> = texts.collect::<String>().lines().map(str::to_string).collect();
-    let last_epoch = lines.iter().rposition(|line| line.starts_with("Epoch "));
-    let is_kept = |index: &usize| !lines[*index].starts_with("Epoch ") || Some(*index) == last_epoch;
-    (0..lines.len()).filter(is_kept).map(|index| lines[index].clone()).collect()
+    let is_overtaken = |index: usize| {
+        let action = action_of(&lines[index]);
+        action.is_some() && lines[index + 1..].iter().any(|later| action_of(later) == action)
+    };
+    (0..lines.len()).filter(|index| !is_overtaken(*index)).map(|index| lines[index].clone()).collect()
+}
+
+/// The action whose progress a line tells: a training, or the generation of the arrays that it names.
+fn action_of(line: &str) -> Option<&str> {
+    if line.starts_with("Epoch ") {
+        return Some("Epoch");
+    }
+    line.contains(" trials dropped, ").then(|| line.split(':').next().unwrap_or_default())
 }
 
 fn is_equal(before: &str, after: &str) -> bool {
@@ -215,6 +225,16 @@ mod tests {
         let committed = notebook("", "Epoch 1/9\nEpoch 4/9\nEpoch 9/9 - loss: 0.5\nmse 0.13\n");
         let same = notebook("", "Epoch 3/9\nEpoch 9/9 - loss: 0.5\nmse 0.13\n");
         assert_eq!(changed(committed.path(), same.path()).unwrap(), Vec::<String>::new());
+        let quick = notebook(
+            "",
+            "X, Y: 10 of 10 samples, 2 trials dropped, 1 s\nX_test: 3 of 3 samples, 0 trials dropped, 1 s",
+        );
+        let slow = notebook(
+            "",
+            "X, Y: 9 of 10 samples, 1 trials dropped, 1 s\nX, Y: 10 of 10 samples, 2 trials dropped, 2 s\n\
+             X_test: 3 of 3 samples, 0 trials dropped, 1 s",
+        );
+        assert_eq!(changed(quick.path(), slow.path()).unwrap(), Vec::<String>::new());
         for printed in
             ["Epoch 9/9 - loss: 0.7\nmse 0.13\n", "Epoch 9/9 - loss: 0.5\n", "Epoch 9/9 - loss: 0.5\nmse 0.2"]
         {

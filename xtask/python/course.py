@@ -1,8 +1,8 @@
 """Writes the course version of notebooks: `course.py [--nbgrader] FOLDER NOTEBOOK...`.
 
-It has no solutions and no outputs. Where a solution was, there is a cell for the learner's own. The notebooks may lie in
-any folder, as the kernel knows where the crate is. With --nbgrader, FOLDER becomes the folder of an nbgrader course with
-the assignment `hhnet`, and each check of an exercise has as many points as the exercise has stars.
+It has no solutions and no outputs. Where a solution was, there is a cell for the learner's own. The notebooks may lie
+in any folder, as the kernel knows where the crate is. With --nbgrader, FOLDER becomes the folder of an nbgrader course
+with the assignment `hhnet`, and each check of an exercise has as many points as the exercise has stars.
 """
 
 import re
@@ -69,8 +69,8 @@ def without_solutions(cells):
 
 
 def mark_for_nbgrader(cells):
-    """Gives nbgrader's metadata to the cells for solutions and to checks. A check in front of the first exercise is what
-    the others need: it has no points, and may not be changed."""
+    """Gives nbgrader's metadata to the cells for solutions and to checks. A check in front of the first exercise is
+    what the others need: it has no points, and may not be changed."""
     points = 0
     for cell in cells:
         if EXERCISE.match(cell.source):

@@ -3,7 +3,7 @@
 //! | module | what it checks |
 //! |---|---|
 //! | [`texts`] | tasks, paths and links that texts name |
-//! | [`results`] | what cells print: is it what the committed notebook shows, and does a cell show what the text quotes |
+//! | [`results`] | what cells print: do committed and fresh notebooks agree, and does a cell show what the text quotes |
 //! | [`course`] | the course version of the notebooks |
 //! | [`examine`] | an executed notebook: is it complete, did every cell succeed |
 //! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |

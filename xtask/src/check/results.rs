@@ -60,8 +60,8 @@ pub fn unfounded(notebook: &Path, other: &str) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// The lines that a cell printed, and its value as text. Of an action's lines of progress only the last one: which of the
-/// others appear depends on the time.
+/// The lines that a cell printed, and its value as text. Of an action's lines of progress only the last one: which of
+/// the others appear depends on the time.
 fn printed(cell: &Value) -> Vec<String> {
     let outputs = list(&cell["outputs"]);
     let texts = outputs.iter().map(|output| text(&output["text"]) + &text(&output["data"]["text/plain"]));

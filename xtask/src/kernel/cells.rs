@@ -7,8 +7,9 @@
 //! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
 //!
 //! ```text
-//! prepared/Cargo.toml, Cargo.lock    the workspace; the lock file starts as a copy of the checkout's. It says where the
-//!                                    crate is, so that `:dep hhnet = { workspace = true }` loads it in any folder
+//! prepared/Cargo.toml, Cargo.lock    the workspace, which says where the crate is, so that
+//!                                    `:dep hhnet = { workspace = true }` loads it in any folder; the lock file starts as
+//!                                    a copy of the checkout's
 //! prepared/anchor/                   keeps the crate's dependencies in the lock file; as the crate is an optional
 //!                                    dependency here, nothing is built
 //! prepared/cells/                    evcxr's package, with its target directory

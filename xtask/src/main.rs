@@ -42,7 +42,7 @@ Usage: cargo xtask TASK
               `bench notebooks [5]` times every cell of both notebooks in that many fresh kernels.
   help        Show this text.
 
-The first set-up downloads about 0.7 GB and takes about 10 minutes on two cores. environment.md says what it installs.";
+The first set-up downloads about 0.7 GB and takes 10 to 20 minutes on two cores. environment.md says what it installs.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -204,7 +204,7 @@ fn svg_faults(svg: &str) -> Vec<String> {
 
 /// Directories that must not show: those of this machine, and the usual ones of other machines.
 fn machine_directories() -> Vec<String> {
-    let usual = ["/home/", "/Users/", "/root/", "/tmp/", "/.cargo/"].map(str::to_string);
+    let usual = ["home", "Users", "root", "tmp", ".cargo"].map(|folder| format!("/{folder}/"));
     let own = [
         Paths::find().ok().map(|paths| paths.root.display().to_string()),
         std::env::var("HOME").ok(),

@@ -39,7 +39,8 @@ fn main() -> hhnet::Result<()> {
             let mut model = generate_model(&ModelOptions { engine, simd_level, ..ModelOptions::default() })?;
             let is_slow = engine == Engine::Libtorch || simd_level == SimdLevel::Portable;
             let epochs = if is_slow { 3 } else { epochs };
-            let options = FitOptions { batch_size: 100, epochs, threads: Some(threads), ..FitOptions::default() };
+            model.set_threads(Some(threads))?;
+            let options = FitOptions { batch_size: 100, epochs, ..FitOptions::default() };
             let history = model.fit(&x, &y, Some((&x_val, &y_val)), &options)?;
             assert!(history.loss[epochs - 1] < history.loss[0]);
             let seconds = fastest(&history.seconds);
@@ -49,7 +50,7 @@ fn main() -> hhnet::Result<()> {
             println!("| {name} | {threads} | {seconds:.3} | {rate:.1} | {peak:.1} | {share:.0} % |");
         }
     }
-    let long = Array3::zeros((10, 10_000, 1));
+    let long = Array3::<f64>::zeros((10, 10_000, 1));
     for engine in [Engine::Fused, Engine::Libtorch] {
         let model = generate_model(&ModelOptions { engine, ..ModelOptions::default() })?;
         let mut seconds = Vec::new();

@@ -50,6 +50,8 @@ use crate::{Error, Result};
 
 /// The largest number of weights in a model: 400 MB.
 const MAX_PARAMS: usize = 100_000_000;
+/// More threads would work, but each costs memory.
+const MAX_THREADS: usize = 1024;
 
 /// The network with its weights and the state of its optimiser.
 ///
@@ -62,6 +64,8 @@ pub struct Model {
     /// Handles of the store's variables, in Keras' order.
     tensors: Vec<Tensor>,
     pub(crate) adam: Adam,
+    /// `None` for as many as the process may use.
+    pub(crate) threads: Option<usize>,
 }
 
 /// Builds the original study's network with the given sizes, as Keras' `generate_model` in the study does.
@@ -111,7 +115,7 @@ impl Model {
                 .map_err(Error::torch("create a weight"))?;
             tensors.push((store.root() / &variable.layer).add(variable.kind, value, true));
         }
-        Ok(Model { sequential, network, store, tensors, adam })
+        Ok(Model { sequential, network, store, tensors, adam, threads: None })
     }
 
     /// The layers that the model was built from, and how it is computed.
@@ -148,6 +152,41 @@ impl Model {
     /// If the rate is not a finite number above 0.
     pub fn set_learning_rate(&mut self, lr: f64) -> Result<()> {
         self.adam.set_learning_rate(lr)
+    }
+
+    /// Moves the weights to another device, which computes the network from then on; see [`device`].
+    ///
+    /// # Errors
+    /// If the device is not available, or the engine is [`Engine::Fused`], which runs on the CPU only. The model is then
+    /// unchanged.
+    pub fn set_device(&mut self, device: Device) -> Result<()> {
+        let mut sequential = self.sequential.clone();
+        sequential.device(device);
+        let mut moved = sequential.compile(self.adam.clone(), Loss::Mse)?;
+        moved.set_values(&self.values()?)?;
+        *self = Model { threads: self.threads, ..moved };
+        Ok(())
+    }
+
+    /// Sets the number of threads on a CPU; `None`, the default, uses all that the process may use. The results do not
+    /// depend on it.
+    ///
+    /// # Errors
+    /// If it is 0 or above 1024.
+    ///
+    /// ```
+    /// use hhnet::model::trained_model;
+    /// let mut model = trained_model()?;
+    /// model.set_threads(Some(2))?;
+    /// assert_eq!(model.set_threads(Some(0)).unwrap_err().to_string(), "threads = 0: give 1 to 1024");
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn set_threads(&mut self, threads: Option<usize>) -> Result<()> {
+        if let Some(threads) = threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
+            return Err(Error::parameter("threads", threads, format!("give 1 to {MAX_THREADS}")));
+        }
+        self.threads = threads;
+        Ok(())
     }
 
     /// Number of training steps (batches) so far.

@@ -28,6 +28,7 @@ mod samples;
 mod workers;
 
 use std::fmt;
+use std::path::Path;
 
 use ndarray::Array3;
 
@@ -38,16 +39,14 @@ pub use callbacks::{
 pub use history::History;
 
 use epoch::{Epochs, Job, Penalty};
-use executor::Executor;
+use executor::{Executor, Portion, Segment};
 use fit::Training;
-use samples::{Samples, Segment};
+use samples::{Data, Samples, read_ahead};
 
+use crate::dataset::{SampleWriter, Source};
 use crate::model::{Device, Model};
 use crate::progress::Progress;
 use crate::{Error, Result};
-
-/// More threads would work, but each costs memory.
-const MAX_THREADS: usize = 1024;
 
 /// How [`Model::fit`] trains. `Default` is Keras' default.
 ///
@@ -67,8 +66,6 @@ pub struct FitOptions {
     /// Seed of the order of the samples. The order depends on this seed and on the number of training steps so far:
     /// training that continues from a weights file uses the same order as training without the interruption.
     pub seed: u64,
-    /// Number of threads on a CPU; `None` uses all that the process may use. The results do not depend on it.
-    pub threads: Option<usize>,
     /// Where to print the lines about the epochs.
     pub progress: Progress,
     /// What to do between the epochs, in this order.
@@ -82,7 +79,6 @@ impl Default for FitOptions {
             epochs: 1,
             shuffle: true,
             seed: 1,
-            threads: None,
             progress: Progress::Silent,
             callbacks: Vec::new(),
         }
@@ -126,6 +122,11 @@ impl Model {
     /// data are given, a pair of such arrays with any number of samples and steps, the model is evaluated on them after
     /// each epoch.
     ///
+    /// Data are arrays, views, or datasets in files: see [`Source`]. Large datasets need not fit in memory: their samples are
+    /// read while others are computed with. The results are the same bits. An epoch takes the samples in random
+    /// order, so such a dataset should be contiguous, as [`generate`](crate::dataset::generate) writes it; from a
+    /// compressed one, whole chunks would be read for each sample.
+    ///
     /// Loss and mse of an epoch are means over its samples while the weights change, as in Keras. Those of the
     /// validation are computed at the end of the epoch. Further calls continue the training: the optimiser keeps its
     /// state.
@@ -161,9 +162,9 @@ impl Model {
     /// ```
     pub fn fit(
         &mut self,
-        x: &Array3<f64>,
-        y: &Array3<f64>,
-        validation: Option<(&Array3<f64>, &Array3<f64>)>,
+        x: &dyn Source,
+        y: &dyn Source,
+        validation: Option<(&dyn Source, &dyn Source)>,
         options: &FitOptions,
     ) -> Result<History> {
         for (name, value) in [("batch_size", options.batch_size), ("epochs", options.epochs)] {
@@ -171,16 +172,19 @@ impl Model {
                 return Err(Error::parameter(name, value, "give 1 or more"));
             }
         }
-        let threads = self.threads(options.threads)?;
-        let train = Samples::new(self, x, Some(y), ["x", "y"])?;
-        let validation = validation.map(|(x, y)| Samples::new(self, x, Some(y), ["validation x", "validation y"]));
+        let train = Data::new(self, x, Some(y), ["x", "y"])?;
+        let validation = validation.map(|(x, y)| Data::new(self, x, Some(y), ["validation x", "validation y"]));
         let validation = validation.transpose()?;
 
+        let threads = self.threads();
         let executor = Executor::new(self);
         let epochs = Epochs::new(&executor, &train, validation.as_ref(), options);
         let mut training = Training::begin(self, &train, validation.as_ref(), options)?;
+        let is_read = train.is_read() || validation.as_ref().is_some_and(Data::is_read);
         let work = |job: &Job, part: usize| epochs.work(job, part);
-        workers::with_workers(threads, executor.device, &work, &mut |run| training.run(&epochs, run))?;
+        read_ahead(is_read, epochs.pieces(training.first_epoch(), training.iterations()), |pieces| {
+            workers::with_workers(threads, executor.device, &work, &mut |run| training.run(&epochs, pieces, run))
+        })?;
         training.end(&executor, &train)
     }
 
@@ -194,25 +198,23 @@ impl Model {
     /// use hhnet::model::{ModelOptions, generate_model};
     /// use hhnet::ndarray::Array3;
     /// let model = generate_model(&ModelOptions { l2: 0.0, ..ModelOptions::default() })?;
-    /// let (x, y) = (Array3::zeros((3, 100, 1)), Array3::from_elem((3, 100, 1), 2.0));
+    /// let (x, y) = (Array3::<f64>::zeros((3, 100, 1)), Array3::from_elem((3, 100, 1), 2.0));
     /// assert_eq!(model.evaluate(&x, &y)?.mse, 4.0);
     /// # Ok::<(), hhnet::Error>(())
     /// ```
-    pub fn evaluate(&self, x: &Array3<f64>, y: &Array3<f64>) -> Result<Evaluation> {
-        let samples = Samples::new(self, x, Some(y), ["x", "y"])?;
+    pub fn evaluate(&self, x: &dyn Source, y: &dyn Source) -> Result<Evaluation> {
+        let data = Data::new(self, x, Some(y), ["x", "y"])?;
         let executor = Executor::new(self);
         let weights = self.values()?;
-        let segments = executor.segments(&samples);
-        let work = |_: &(), part: usize| executor.squared_error(&weights, &samples, &segments[part]);
         let mut error = 0.0;
-        workers::with_workers(self.threads(None)?, executor.device, &work, &mut |run| {
-            run((), segments.len()).into_iter().try_for_each(|part| {
+        let work = |portion: &Portion, part: usize| executor.squared_error(&weights, portion, part);
+        self.for_each_portion(&executor, &data, &work, &mut |parts| {
+            for part in parts {
                 error += part?;
-                Ok(())
-            })
+            }
+            Ok(())
         })?;
-        let mse = error / samples.y.len() as f64;
-        Ok(Penalty::new(&executor.network).evaluation(mse, &weights))
+        Ok(Penalty::new(&executor.network).evaluation(error / data.values() as f64, &weights))
     }
 
     /// The network's output for `x`, shape (samples, steps, channels): shape (samples, steps, outputs). Samples may have any
@@ -225,26 +227,83 @@ impl Model {
     /// use hhnet::model::{ModelOptions, generate_model};
     /// use hhnet::ndarray::Array3;
     /// let model = generate_model(&ModelOptions::default())?;
-    /// assert_eq!(model.predict(&Array3::zeros((2, 70, 1)))?.dim(), (2, 70, 1));
-    /// assert!(model.predict(&Array3::zeros((2, 70, 3))).is_err());
+    /// assert_eq!(model.predict(&Array3::<f64>::zeros((2, 70, 1)))?.dim(), (2, 70, 1));
+    /// assert!(model.predict(&Array3::<f64>::zeros((2, 70, 3))).is_err());
     /// # Ok::<(), hhnet::Error>(())
     /// ```
-    pub fn predict(&self, x: &Array3<f64>) -> Result<Array3<f64>> {
-        let samples = Samples::new(self, x, None, ["x", ""])?;
-        let executor = Executor::new(self);
-        let weights = self.values()?;
-        let segments = executor.segments(&samples);
-        let work = |_: &(), part: usize| executor.predict(&weights, &samples, &segments[part]);
-        let mut y = Array3::zeros((samples.count, samples.steps, samples.outputs));
-        workers::with_workers(self.threads(None)?, executor.device, &work, &mut |run| {
-            // Segments are in the order of the result, sample by sample and step by step.
-            let mut values = y.iter_mut();
-            for part in run((), segments.len()) {
-                part?.into_iter().zip(&mut values).for_each(|(part, value)| *value = f64::from(part));
-            }
+    pub fn predict(&self, x: &dyn Source) -> Result<Array3<f64>> {
+        let (samples, steps, _) = x.shape();
+        let mut y = Vec::with_capacity(samples * steps * self.network.outputs());
+        self.predict_portions(x, &mut |portion| {
+            y.extend(portion);
             Ok(())
         })?;
-        Ok(y)
+        Ok(Array3::from_shape_vec((samples, steps, self.network.outputs()), y).expect("one value for each"))
+    }
+
+    /// Writes the network's output for `x` to a new HDF5 file, as float64 dataset `name` of shape (samples, steps, outputs)
+    /// with its units as an attribute. Like [`Model::predict`], but the output is written as it is computed: it need
+    /// not fit in memory.
+    ///
+    /// # Errors
+    /// Like those of [`Model::predict`], and if the file exists and `overwrite` is not set, or cannot be written. An
+    /// existing file is then unchanged.
+    ///
+    /// ```
+    /// use hhnet::prelude::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("prediction.h5");
+    /// trained_model()?.predict_to(&Array3::<f64>::zeros((2, 70, 1)), &path, "Y_pred", "mV", false)?;
+    /// assert_eq!(H5Matrix::open(&path, "Y_pred")?.shape(), (2, 70, 1));
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn predict_to(
+        &self,
+        x: &dyn Source,
+        path: impl AsRef<Path>,
+        name: &str,
+        units: &str,
+        overwrite: bool,
+    ) -> Result<()> {
+        let (samples, steps, _) = x.shape();
+        let shape = (samples, steps, self.network.outputs());
+        let mut file = SampleWriter::create(path.as_ref(), name, shape, units, overwrite)?;
+        self.predict_portions(x, &mut |portion| file.append(&portion))?;
+        file.finish()
+    }
+
+    /// Calls `each` with the output for some samples after the other, in order.
+    fn predict_portions(&self, x: &dyn Source, each: &mut dyn FnMut(Vec<f64>) -> Result<()>) -> Result<()> {
+        let data = Data::new(self, x, None, ["x", ""])?;
+        let executor = Executor::new(self);
+        let weights = self.values()?;
+        let work = |portion: &Portion, part: usize| executor.predict_part(&weights, portion, part);
+        self.for_each_portion(&executor, &data, &work, &mut |parts| {
+            // Segments are in the order of the result, sample by sample and step by step.
+            let parts: Vec<Vec<f32>> = parts.into_iter().collect::<Result<_>>()?;
+            each(parts.into_iter().flatten().map(f64::from).collect())
+        })
+    }
+
+    /// Computes all segments of one portion after the other on several threads, and calls `each` with their results.
+    fn for_each_portion<R: Send>(
+        &self,
+        executor: &Executor,
+        data: &Data,
+        work: &(dyn Fn(&Portion, usize) -> R + Sync),
+        each: &mut dyn FnMut(Vec<R>) -> Result<()>,
+    ) -> Result<()> {
+        let (threads, portions) = (self.threads(), executor.portions(data));
+        read_ahead(data.is_read(), data.pieces(&portions), |pieces| {
+            workers::with_workers(threads, executor.device, work, &mut |run| {
+                for piece in &mut *pieces {
+                    let portion = executor.portion(piece?);
+                    let parts = portion.segments.len();
+                    each(run(portion, parts))?;
+                }
+                Ok(())
+            })
+        })
     }
 
     /// The output of a model with one input channel and one output for a single sample: one value for each value of `x`.
@@ -299,25 +358,21 @@ impl Model {
     /// let mut weights = model.get_weights()?;
     /// weights[3][[0]] = -100.0;
     /// model.set_weights(&weights)?;
-    /// let dead = model.dead_units(&Array3::ones((2, 50, 1)))?;
+    /// let dead = model.dead_units(&Array3::<f64>::ones((2, 50, 1)))?;
     /// assert!(dead.iter().any(|dead| dead.layer == "conv1d_1" && dead.units.contains(&0)));
     /// # Ok::<(), hhnet::Error>(())
     /// ```
-    pub fn dead_units(&self, x: &Array3<f64>) -> Result<Vec<DeadUnits>> {
-        let samples = Samples::new(self, x, None, ["x", ""])?;
-        Executor::new(self).dead_units(&self.values()?, &samples)
+    pub fn dead_units(&self, x: &dyn Source) -> Result<Vec<DeadUnits>> {
+        let data = Data::new(self, x, None, ["x", ""])?;
+        Executor::new(self).dead_units(&self.values()?, &data)
     }
 
     /// The number of threads to use.
-    fn threads(&self, threads: Option<usize>) -> Result<usize> {
-        match threads {
-            Some(0) => Err(Error::parameter("threads", 0, "give 1 or more")),
-            Some(threads) if threads > MAX_THREADS => {
-                Err(Error::parameter("threads", threads, format!("give at most {MAX_THREADS}")))
-            }
-            _ if self.device() != Device::Cpu => Ok(1),
-            Some(threads) => Ok(threads),
-            None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    fn threads(&self) -> usize {
+        match self.threads {
+            _ if self.device() != Device::Cpu => 1,
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
 }

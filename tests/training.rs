@@ -3,6 +3,7 @@
 use std::fs;
 
 use hhnet::Result;
+use hhnet::dataset::{H5Matrix, Opened, ReadSamples, Source};
 use hhnet::model::{
     Activation, Adam, Conv1D, Dense, Engine, InputLayer, Loss, Model, ModelOptions, Padding, Sequential,
     TimeDistributed, generate_model, l2,
@@ -153,8 +154,8 @@ fn the_results_do_not_depend_on_the_number_of_threads() {
     for engine in ENGINES {
         let run = |threads: usize| {
             let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();
-            let threads = Some(threads);
-            let options = FitOptions { batch_size: 25, epochs: 2, threads, ..FitOptions::default() };
+            model.set_threads(Some(threads)).unwrap();
+            let options = FitOptions { batch_size: 25, epochs: 2, ..FitOptions::default() };
             let history = model.fit(&x, &y, Some((&x_val, &y_val)), &options).unwrap();
             // The time is the one thing that may differ.
             (History { seconds: Vec::new(), ..history }, model.get_weights().unwrap())
@@ -164,6 +165,97 @@ fn the_results_do_not_depend_on_the_number_of_threads() {
             assert!(run(threads) == one, "{engine:?}: {threads} threads differ from 1");
         }
     }
+}
+
+/// Samples in memory that pretend to be in a file.
+struct InFile<'a>(&'a Array3<f64>);
+
+impl Source for InFile<'_> {
+    fn shape(&self) -> (usize, usize, usize) {
+        self.0.dim()
+    }
+
+    fn open(&self, _: &str) -> Result<Opened<'_>> {
+        Ok(Opened::File(Box::new(InFile(self.0))))
+    }
+}
+
+impl ReadSamples for InFile<'_> {
+    fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()> {
+        for &sample in samples {
+            let row = self.0.slice(s![sample, .., ..]);
+            if row.iter().any(|value| !value.is_finite()) {
+                return Err(hhnet::Error::file("data.h5", format!("sample {sample} is not finite"), "repair it"));
+            }
+            values.extend(row.iter().map(|&value| value as f32));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn samples_from_a_file_give_the_same_bits_as_in_memory() {
+    let (x, y) = waves(37, 1000);
+    // More than one portion, and samples of more than one segment.
+    let (x_val, y_val) = waves(130, 9000);
+    let x_32 = x.mapv(|x| x as f32);
+    for engine in ENGINES {
+        let run = |x: &dyn Source, y: &dyn Source, x_val: &dyn Source, y_val: &dyn Source| {
+            let mut model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();
+            let options = FitOptions { batch_size: 25, epochs: 2, ..FitOptions::default() };
+            let history = model.fit(x, y, Some((x_val, y_val)), &options).unwrap();
+            let weights = model.get_weights().unwrap();
+            let dead = model.dead_units(x_val).unwrap();
+            let history = History { seconds: Vec::new(), ..history };
+            (history, weights, model.evaluate(x_val, y_val).unwrap(), model.predict(x_val).unwrap(), dead)
+        };
+        let expected = run(&x, &y, &x_val, &y_val);
+        let file = InFile;
+        assert!(run(&file(&x), &file(&y), &file(&x_val), &file(&y_val)) == expected, "{engine:?}: files");
+        if engine == Engine::Fused {
+            assert!(run(&x, &y, &file(&x_val), &file(&y_val)) == expected, "validation from a file");
+            assert!(run(&file(&x), &y, &x_val, &file(&y_val)) == expected, "files and arrays");
+            assert!(run(&x_32.view(), &y.view(), &x_val, &y_val) == expected, "views, 32-bit numbers");
+        }
+    }
+}
+
+#[test]
+fn a_fault_in_a_file_ends_the_training_and_keeps_the_model() {
+    let (mut x, y) = waves(40, 100);
+    x[[31, 5, 0]] = f64::NAN;
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    let before = model.get_weights().unwrap();
+    let options = FitOptions { batch_size: 2, epochs: 3, ..FitOptions::default() };
+    let error = model.fit(&InFile(&x), &InFile(&y), None, &options).unwrap_err().to_string();
+    assert!(error.contains("sample 31"), "{error}");
+    assert_eq!(model.get_weights().unwrap(), before);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prediction.h5");
+    model.predict_to(&InFile(&y), &path, "Y_pred", "mV", false).unwrap();
+    let error = model.predict_to(&InFile(&x), &path, "Y_pred", "mV", true).unwrap_err().to_string();
+    assert!(error.contains("sample 31"), "{error}");
+    let written = H5Matrix::open(&path, "Y_pred").unwrap();
+    assert_eq!(written.read(..).unwrap(), model.predict(&y).unwrap());
+    assert_eq!(written.units(), Some("mV"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_large_file_is_told_from_another_by_evenly_spaced_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.weights.h5");
+    let (x, y) = waves(10_001, 1);
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    let mut fit = |y: &Array3<f64>| {
+        let backup = BackupAndRestore { path: path.clone(), delete_checkpoint: false };
+        let callbacks = vec![Callback::BackupAndRestore(backup)];
+        model.fit(&InFile(&x), &InFile(y), None, &FitOptions { batch_size: 5000, callbacks, ..FitOptions::default() })
+    };
+    fit(&y).unwrap();
+    fit(&y).unwrap();
+    assert!(fit(&(&y + 1.0)).unwrap_err().to_string().contains("backup of another run"));
 }
 
 #[test]
@@ -608,11 +700,12 @@ fn bad_data_is_named() {
     for (options, expected) in [
         (FitOptions { batch_size: 0, ..FitOptions::default() }, "batch_size = 0"),
         (FitOptions { epochs: 0, ..FitOptions::default() }, "epochs = 0"),
-        (FitOptions { threads: Some(0), ..FitOptions::default() }, "threads = 0"),
-        (FitOptions { threads: Some(1 << 40), ..FitOptions::default() }, "threads = "),
     ] {
         let error = model.fit(&x, &y, None, &options).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+    for threads in [0, 1 << 40] {
+        assert!(model.set_threads(Some(threads)).unwrap_err().to_string().contains(&format!("threads = {threads}")));
     }
     assert_eq!(model.get_weights().unwrap(), before);
 }

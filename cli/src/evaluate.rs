@@ -2,8 +2,8 @@
 
 use crate::Output;
 use clap::{Args, ValueEnum};
-use hhnet::dataset::{self, H5Matrix};
-use hhnet::model::Model;
+use hhnet::dataset::H5Matrix;
+use hhnet::model::{Model, device};
 use hhnet::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -13,9 +13,8 @@ pub struct Evaluate {
     /// The data file
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// The weights file
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    model: Trained,
     /// Samples to use: the validation samples at the end of X and Y, or all of X_test and Y_test
     #[arg(long, value_enum, default_value_t = Split::Validation)]
     split: Split,
@@ -30,6 +29,29 @@ pub struct Evaluate {
     y: Option<String>,
 }
 
+/// A trained model, and where it is computed.
+#[derive(Args)]
+struct Trained {
+    /// The weights file
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Device to compute on: cpu, cuda, cuda:1, ... or mps
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Number of threads on a CPU; the result does not depend on it [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Trained {
+    fn load(&self) -> Result<Model> {
+        let mut model = Model::load_weights(&self.weights)?;
+        model.set_device(device(&self.device)?)?;
+        model.set_threads(self.threads)?;
+        Ok(model)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Split {
     Validation,
@@ -41,9 +63,8 @@ pub struct Predict {
     /// The data file
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// The weights file
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    model: Trained,
     /// The HDF5 file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -57,7 +78,7 @@ pub struct Predict {
 
 impl Evaluate {
     pub fn run(&self) -> Output {
-        let model = Model::load_weights(&self.weights)?;
+        let model = self.model.load()?;
         let open = |name: &str| H5Matrix::open(&self.data, name);
         let (x, y, rows) = match (&self.x, &self.y, self.split) {
             (Some(x), Some(y), _) => (open(x)?, open(y)?, None),
@@ -68,10 +89,10 @@ impl Evaluate {
                 (x, open("Y")?, Some(-rows))
             }
         };
-        let read = |data: &H5Matrix| rows.map_or_else(|| data.read(..), |first| data.read(first..));
-        let (currents, potentials) = (read(&x)?, read(&y)?);
-        let found = model.evaluate(&currents, &potentials)?;
-        let samples = currents.dim().0;
+        let slice = |data: &H5Matrix| rows.map_or_else(|| data.slice(..), |first| data.slice(first..));
+        let (x, y) = (slice(&x)?, slice(&y)?);
+        let found = model.evaluate(&x, &y)?;
+        let samples = x.shape().0;
         let units = y.units().map_or(String::new(), square);
         let text = format!("{samples} samples: loss {:.6}, mse {:.6}{units}", found.loss, found.mse);
         Ok((text, json!({ "samples": samples, "loss": found.loss, "mse": found.mse })))
@@ -98,11 +119,11 @@ pub fn validation_rows(count: usize, x: &H5Matrix) -> Result<isize> {
 
 impl Predict {
     pub fn run(&self) -> Output {
-        let model = Model::load_weights(&self.weights)?;
-        let prediction = model.predict(&H5Matrix::open(&self.data, &self.x)?.read(..)?)?;
-        dataset::save(&self.out, "Y_pred", &prediction, "mV", self.force)?;
-        let (samples, steps, channels) = prediction.dim();
-        let text = format!("'{}': Y_pred, shape ({samples}, {steps}, {channels})", self.out.display());
-        Ok((text, json!({ "file": self.out, "dataset": "Y_pred", "shape": [samples, steps, channels] })))
+        let model = self.model.load()?;
+        let x = H5Matrix::open(&self.data, &self.x)?;
+        model.predict_to(&x, &self.out, "Y_pred", "mV", self.force)?;
+        let (samples, steps, outputs) = H5Matrix::open(&self.out, "Y_pred")?.shape();
+        let text = format!("'{}': Y_pred, shape ({samples}, {steps}, {outputs})", self.out.display());
+        Ok((text, json!({ "file": self.out, "dataset": "Y_pred", "shape": [samples, steps, outputs] })))
     }
 }

@@ -34,6 +34,15 @@ pub struct Train {
     /// Number of samples at the end of X and Y to keep for validation
     #[arg(long, value_name = "N", default_value_t = 500)]
     validation: usize,
+    /// Factor of the penalty on the convolutions' weights
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.01)]
+    l2: f64,
+    /// Time steps that a convolution's kernel covers: on both sides of the present one, or up to it
+    #[arg(long, value_enum, default_value_t = Padding::Same)]
+    padding: Padding,
+    /// Function that the convolutions apply to their sums
+    #[arg(long, value_enum, default_value_t = Activation::Relu)]
+    activation: Activation,
     /// Learning rate of the Adam optimiser
     #[arg(long, value_name = "RATE", default_value_t = 0.001)]
     lr: f64,
@@ -52,7 +61,7 @@ pub struct Train {
     /// Device to train on: cpu, cuda, cuda:1, ... or mps
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Number of threads; the weights do not depend on it [default: one per core]
+    /// Number of threads on a CPU; the weights do not depend on it [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Stop after this number of epochs without a lower val_loss, and keep the weights of the best epoch
@@ -85,6 +94,20 @@ enum Engine {
     Libtorch,
 }
 
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Padding {
+    Same,
+    Causal,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Activation {
+    Linear,
+    Relu,
+    Tanh,
+    Sigmoid,
+}
+
 impl Train {
     pub fn run(&self) -> Output {
         // Checked before the training, not after it.
@@ -92,12 +115,10 @@ impl Train {
         let (x, y) = (H5Matrix::open(&self.data, "X")?, H5Matrix::open(&self.data, "Y")?);
         let held_out = validation_rows(self.validation, &x)?;
         let mut model = generate_model(&self.model_options(x.shape().2)?)?;
-        let history = model.fit(
-            &x.read(..-held_out)?,
-            &y.read(..-held_out)?,
-            Some((&x.read(-held_out..)?, &y.read(-held_out..)?)),
-            &self.fit_options()?,
-        )?;
+        model.set_threads(self.threads)?;
+        let (x_train, y_train) = (x.slice(..-held_out)?, y.slice(..-held_out)?);
+        let (x_val, y_val) = (x.slice(-held_out..)?, y.slice(-held_out..)?);
+        let history = model.fit(&x_train, &y_train, Some((&x_val, &y_val)), &self.fit_options()?)?;
         model.save_weights(&self.weights, self.force)?;
         Ok((format!("{history}\n'{}' written", self.weights.display()), self.json(&model, &history)))
     }
@@ -107,6 +128,17 @@ impl Train {
             lr: self.lr,
             layer_sizes: self.layer_sizes.clone(),
             kernel_sizes: self.kernel_sizes.clone(),
+            padding: match self.padding {
+                Padding::Same => model::Padding::Same,
+                Padding::Causal => model::Padding::Causal,
+            },
+            activation: match self.activation {
+                Activation::Linear => model::Activation::Linear,
+                Activation::Relu => model::Activation::Relu,
+                Activation::Tanh => model::Activation::Tanh,
+                Activation::Sigmoid => model::Activation::Sigmoid,
+            },
+            l2: self.l2,
             input_channels,
             seed: self.seed,
             device: device(&self.device)?,
@@ -124,7 +156,6 @@ impl Train {
             batch_size: self.batch_size,
             epochs: self.epochs,
             seed: self.seed,
-            threads: self.threads,
             progress: Progress::Stderr,
             callbacks: self.callbacks()?,
             ..FitOptions::default()

@@ -1,12 +1,14 @@
 //! Datasets, read a range of samples at a time.
 
 use super::description::attribute_text;
+use super::reader::Reader;
 use crate::files::{hdf5_error, open_hdf5};
 use crate::{Error, Result};
+use hdf5::H5Type;
 use hdf5::plist::dataset_create::Layout;
 use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 use std::path::{Path, PathBuf};
 
 /// A dataset of shape (samples, steps, channels) in an HDF5 file. A range of its samples is read at a time.
@@ -31,7 +33,10 @@ use std::path::{Path, PathBuf};
 pub struct H5Matrix {
     path: PathBuf,
     name: String,
+    /// The shape of the dataset in the file.
     shape: [usize; 3],
+    /// The samples that belong to it.
+    samples: Range<usize>,
     units: Option<String>,
 }
 
@@ -46,12 +51,12 @@ impl H5Matrix {
         let file = open_hdf5(path)?;
         let shape = dataset_shape(&file, path, name)?;
         let units = file.dataset(name).and_then(|dataset| attribute_text(&dataset, "units")).ok();
-        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape, units })
+        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape, samples: 0..shape[0], units })
     }
 
     /// The shape: (samples, steps, channels).
     pub fn shape(&self) -> (usize, usize, usize) {
-        self.shape.into()
+        (self.samples.len(), self.shape[1], self.shape[2])
     }
 
     /// The file.
@@ -69,27 +74,45 @@ impl H5Matrix {
         self.units.as_deref()
     }
 
-    /// Reads a range of samples as float64. A negative bound counts from the end, as in Python.
+    /// A range of the samples, which is not read yet. A negative bound counts from the end, as in Python.
     ///
     /// # Errors
     /// [`Error::Parameter`] if the range is empty or exceeds the dataset (Python would silently shorten it).
-    /// [`Error::File`] if the file has changed or is damaged. [`Error::NotFinite`] if a value is NaN or infinite.
-    pub fn read(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f64>> {
+    pub fn slice(&self, samples: impl RangeBounds<isize>) -> Result<H5Matrix> {
         let start = match samples.start_bound() {
             Bound::Included(&i) => i,
             Bound::Excluded(&i) => i.saturating_add(1),
             Bound::Unbounded => 0,
         };
         let end = match samples.end_bound() {
-            Bound::Included(&-1) | Bound::Unbounded => self.shape[0] as isize,
+            Bound::Included(&-1) | Bound::Unbounded => self.samples.len() as isize,
             Bound::Included(&i) => i.saturating_add(1),
             Bound::Excluded(&i) => i,
         };
-        self.read_between(start, end)
+        Ok(H5Matrix { samples: self.range(start, end)?, ..self.clone() })
     }
 
-    fn read_between(&self, start: isize, end: isize) -> Result<Array3<f64>> {
-        let count = self.shape[0] as isize;
+    /// Reads a range of samples as float64. A negative bound counts from the end, as in Python.
+    ///
+    /// # Errors
+    /// Like those of [`H5Matrix::slice`]. [`Error::File`] if the file has changed or is damaged. [`Error::NotFinite`] if a
+    /// value is NaN or infinite.
+    pub fn read(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f64>> {
+        self.slice(samples)?.read_all()
+    }
+
+    /// Reads a range of samples as float32, the precision of the network: half the memory. Otherwise like
+    /// [`H5Matrix::read`].
+    ///
+    /// # Errors
+    /// Like those of [`H5Matrix::read`]; a number too large for float32 counts as infinite.
+    pub fn read_f32(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f32>> {
+        self.slice(samples)?.read_all()
+    }
+
+    /// The samples of the dataset from `start` to `end`, which count from this matrix's first one.
+    fn range(&self, start: isize, end: isize) -> Result<Range<usize>> {
+        let count = self.samples.len() as isize;
         let from_start = |i: isize| if i < 0 { i + count } else { i };
         let (first, last) = (from_start(start), from_start(end));
         if first < 0 || last > count || first >= last {
@@ -99,18 +122,50 @@ impl H5Matrix {
             );
             return Err(Error::parameter(name, format!("{start}..{end}"), remedy));
         }
+        Ok(self.samples.start + first as usize..self.samples.start + last as usize)
+    }
+
+    fn read_all<T: H5Type + Copy + Into<f64>>(&self) -> Result<Array3<T>> {
+        let Range { start, end } = self.samples;
+        let values = self
+            .open_dataset()?
+            .as_reader()
+            .read_slice(s![start..end, .., ..])
+            .map_err(hdf5_error(&self.path, format!("read samples {start}..{end} of '{}'", self.name)))?;
+        self.reject_not_finite(start, values.as_slice().unwrap_or_default())?;
+        Ok(values)
+    }
+
+    /// Opens the dataset for reading samples in any order.
+    pub(super) fn reader(&self) -> Result<Reader<'_>> {
+        Reader::new(self, self.open_dataset()?)
+    }
+
+    fn open_dataset(&self) -> Result<hdf5::Dataset> {
         let file = open_hdf5(&self.path)?;
         if dataset_shape(&file, &self.path, &self.name)? != self.shape {
             let problem = format!("dataset '{}' had shape {:?} when it was opened", self.name, self.shape);
             return Err(Error::file(&self.path, problem, "the file has changed: open it again"));
         }
-        let (first, last) = (first as usize, last as usize);
-        let values = file
-            .dataset(&self.name)
-            .and_then(|dataset| dataset.as_reader().read_slice(s![first..last, .., ..]))
-            .map_err(hdf5_error(&self.path, format!("read samples {first}..{last} of '{}'", self.name)))?;
-        reject_not_finite(&values, first, &self.name, &self.path)?;
-        Ok(values)
+        file.dataset(&self.name).map_err(hdf5_error(&self.path, format!("open '{}'", self.name)))
+    }
+
+    /// The first sample of the dataset that belongs to this matrix.
+    pub(super) fn first(&self) -> usize {
+        self.samples.start
+    }
+
+    /// Checks the values of consecutive samples, of which the first has the number `sample` in the dataset.
+    pub(super) fn reject_not_finite<T: Copy + Into<f64>>(&self, sample: usize, values: &[T]) -> Result<()> {
+        let Some(index) = values.iter().position(|&value| !value.into().is_finite()) else { return Ok(()) };
+        let [_, steps, channels] = self.shape;
+        let (row, channel) = (index / channels, index % channels);
+        Err(Error::NotFinite {
+            what: format!("'{}', dataset '{}'", self.path.display(), self.name),
+            value: values[index].into(),
+            place: format!("index ({}, {}, {channel})", sample + row / steps, row % steps),
+            remedy: "generate the file again, or leave this sample out".into(),
+        })
     }
 }
 
@@ -153,21 +208,5 @@ fn check_shards(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path, name: &
             let problem = format!("dataset '{name}' is joined from several shards, of which '{shard}' is missing");
             Err(Error::file(path, problem, "put it back; `hhnet merge --copy` makes a file that needs no shards"))
         }
-    }
-}
-
-fn reject_not_finite(values: &Array3<f64>, first: usize, name: &str, path: &Path) -> Result<()> {
-    // The sum is not finite if any value is not. Only then it is worth looking for the value.
-    if values.sum().is_finite() {
-        return Ok(());
-    }
-    match values.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        None => Ok(()),
-        Some(((sample, step, channel), &value)) => Err(Error::NotFinite {
-            what: format!("'{}', dataset '{name}'", path.display()),
-            value,
-            place: format!("index ({}, {step}, {channel})", first + sample),
-            remedy: "generate the file again, or leave this sample out".into(),
-        }),
     }
 }

@@ -24,6 +24,10 @@ pub struct ModelOptions {
     pub layer_sizes: Vec<usize>,
     /// Kernel size of each convolution in time steps, 1 to 65536, odd or even.
     pub kernel_sizes: Vec<usize>,
+    /// Which time steps the convolutions' kernels cover; the original's cover earlier and later ones.
+    pub padding: Padding,
+    /// The function that the convolutions apply to their sums; the original's is ReLU.
+    pub activation: Activation,
     /// Number of input values per time step.
     pub input_channels: usize,
     /// Factor of the penalty `l2 * sum(w^2)` on kernels and biases of the convolutions.
@@ -58,6 +62,8 @@ impl Default for ModelOptions {
             lr: 0.001,
             layer_sizes: vec![2, 6, 16],
             kernel_sizes: vec![11, 5, 1],
+            padding: Padding::Same,
+            activation: Activation::Relu,
             input_channels: 1,
             l2: 0.01,
             seed: 1,
@@ -96,7 +102,7 @@ impl ModelOptions {
         model.device(self.device).engine(self.engine).simd_level(self.simd_level);
         model.add(InputLayer::new(self.input_channels));
         for (&filters, &kernel_size) in self.layer_sizes.iter().zip(&self.kernel_sizes) {
-            let layer = Conv1D::new(filters, kernel_size).padding(Padding::Same).activation(Activation::Relu);
+            let layer = Conv1D::new(filters, kernel_size).padding(self.padding).activation(self.activation);
             model.add(layer.kernel_regularizer(l2(self.l2)).bias_regularizer(l2(self.l2)));
         }
         model.add(TimeDistributed(Dense::new(1)));

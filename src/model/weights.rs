@@ -174,7 +174,7 @@ impl Model {
 /// use hhnet::ndarray::Array3;
 /// let model = trained_model()?;
 /// // Without current the potential stays near rest.
-/// let potential_mv = model.predict(&Array3::zeros((1, 100, 1)))?;
+/// let potential_mv = model.predict(&Array3::<f64>::zeros((1, 100, 1)))?;
 /// assert!(potential_mv.iter().all(|v| (-67.0..-63.0).contains(v)));
 /// # Ok::<(), hhnet::Error>(())
 /// ```

@@ -13,7 +13,8 @@ use std::path::Path;
 use hdf5::types::VarLenUnicode;
 
 use super::callbacks::{Callback, CallbackState};
-use super::{FitOptions, History, Samples};
+use super::samples::{Data, Piece};
+use super::{FitOptions, History};
 use crate::files::{hdf5_error, hdf5_text, open_hdf5};
 use crate::model::{Model, TRAINING};
 use crate::{Error, Result};
@@ -25,6 +26,9 @@ pub(super) struct Backup<'a> {
     run: String,
 }
 
+/// The most samples whose values tell one data set from another. Reading all of a large file would take long.
+const HASHED_SAMPLES: usize = 10_000;
+
 /// What to do if a backup cannot be used.
 const REMEDY: &str = "remove the file to start again, or use the options and data that it was made with";
 
@@ -32,10 +36,10 @@ impl<'a> Backup<'a> {
     pub fn new(
         path: &'a Path,
         model: &Model,
-        train: &Samples,
-        validation: Option<&Samples>,
+        train: &Data,
+        validation: Option<&Data>,
         options: &FitOptions,
-    ) -> Self {
+    ) -> Result<Self> {
         let callbacks: Vec<String> = options.callbacks.iter().map(Callback::describe).collect();
         let lines = [
             format!("batch_size: {}", options.batch_size),
@@ -43,11 +47,11 @@ impl<'a> Backup<'a> {
             format!("seed: {}", options.seed),
             format!("model: {}", model.sequential()),
             format!("penalties: {:?}", model.network.layers.iter().map(|layer| layer.penalties).collect::<Vec<_>>()),
-            format!("data: {}", describe_data(train)),
-            format!("validation data: {}", validation.map_or("none".to_string(), describe_data)),
+            format!("data: {}", describe_data(train)?),
+            format!("validation data: {}", validation.map_or(Ok("none".to_string()), describe_data)?),
             format!("callbacks: {}", callbacks.join(", ")),
         ];
-        Backup { path, run: lines.join("\n") }
+        Ok(Backup { path, run: lines.join("\n") })
     }
 
     pub fn exists(&self) -> bool {
@@ -93,13 +97,18 @@ impl<'a> Backup<'a> {
     }
 }
 
-/// Number and length of the samples, and a hash of their values.
-fn describe_data(samples: &Samples) -> String {
+/// Number and length of the samples, and a hash of their values; of evenly spaced ones if there are very many.
+fn describe_data(data: &Data) -> Result<String> {
     // Any odd number with many digits will do.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let numbers = samples.x.iter().chain(&samples.y);
-    let hash = numbers.fold(0_u64, |hash, x| (hash.rotate_left(5) ^ u64::from(x.to_bits())).wrapping_mul(FACTOR));
-    format!("{} samples of {} steps ({hash:016x})", samples.count, samples.steps)
+    let mut hash = 0_u64;
+    for row in (0..data.count).step_by(data.count.div_ceil(HASHED_SAMPLES)) {
+        let Piece { samples, rows } = data.piece(vec![row])?;
+        let (x, y) = samples.sample(rows[0]);
+        let add = |hash: u64, x: &f32| (hash.rotate_left(5) ^ u64::from(x.to_bits())).wrapping_mul(FACTOR);
+        hash = x.iter().chain(y).fold(hash, add);
+    }
+    Ok(format!("{} samples of {} steps ({hash:016x})", data.count, data.steps))
 }
 
 fn write_history(group: &hdf5::Group, history: &History) -> hdf5::Result<()> {

@@ -4,40 +4,43 @@ use std::ops::Range;
 
 use rand_mt::Mt64;
 
-use super::executor::Executor;
-use super::samples::{Samples, Segment};
+use super::executor::{Executor, Portion};
+use super::samples::{Data, Piece};
 use super::workers::Run;
 use super::{Evaluation, FitOptions};
 use crate::model::{Adam, Network};
 use crate::{Error, Result};
 
 /// What the threads compute together. Each part is a micro-batch or a segment.
-pub(super) enum Job {
-    /// Error and gradient of a batch, given by its samples.
-    Batch { weights: Vec<f32>, rows: Vec<usize> },
-    /// Error on the validation data.
-    Validation { weights: Vec<f32> },
+pub(super) enum Job<'a> {
+    /// Error and gradient of a batch.
+    Batch { weights: Vec<f32>, batch: Piece<'a> },
+    /// Error on a portion of the validation data.
+    Validation { weights: Vec<f32>, portion: Portion<'a> },
 }
 
 /// Sum of squared errors of a part of a job, and its gradient if the job is a batch.
 pub(super) type PartResult = Result<(f64, Vec<f32>)>;
 
+/// The batches of all epochs in order, and after those of each epoch the portions of the validation data.
+pub(super) type Pieces<'i, 'p> = dyn Iterator<Item = Result<Piece<'p>>> + 'i;
+
 /// What all epochs have in common.
 pub(super) struct Epochs<'a> {
     executor: &'a Executor,
     penalty: Penalty,
-    train: &'a Samples,
+    train: &'a Data<'a>,
     /// Samples of a micro-batch.
     micro_batch: usize,
-    validation: Option<(&'a Samples, Vec<Segment>)>,
+    validation: Option<(&'a Data<'a>, Vec<Range<usize>>)>,
     options: &'a FitOptions,
 }
 
 impl<'a> Epochs<'a> {
     pub fn new(
         executor: &'a Executor,
-        train: &'a Samples,
-        validation: Option<&'a Samples>,
+        train: &'a Data<'a>,
+        validation: Option<&'a Data<'a>>,
         options: &'a FitOptions,
     ) -> Self {
         Epochs {
@@ -45,32 +48,52 @@ impl<'a> Epochs<'a> {
             penalty: Penalty::new(&executor.network),
             train,
             micro_batch: executor.micro_batch_samples(train.steps, options.batch_size),
-            validation: validation.map(|samples| (samples, executor.segments(samples))),
+            validation: validation.map(|data| (data, executor.portions(data))),
             options,
         }
     }
 
+    /// Number of batches in an epoch.
+    fn batches(&self) -> usize {
+        self.train.count.div_ceil(self.options.batch_size)
+    }
+
+    /// Everything that the epochs from `first` on compute with. `iterations` is the number of training steps before.
+    pub fn pieces(&self, first: usize, iterations: u64) -> impl Iterator<Item = Result<Piece<'_>>> + Send {
+        (first..=self.options.epochs).flat_map(move |epoch| {
+            let before = iterations + ((epoch - first) * self.batches()) as u64;
+            let order = order(self.train.count, self.options, before);
+            let batches = (0..self.batches()).map(move |batch| {
+                let start = batch * self.options.batch_size;
+                let end = order.len().min(start.saturating_add(self.options.batch_size));
+                self.train.piece(order[start..end].to_vec())
+            });
+            let validation = self.validation.iter();
+            batches.chain(validation.flat_map(|(data, portions)| data.pieces(portions)))
+        })
+    }
+
     /// Computes one part of a job.
     pub fn work(&self, job: &Job, part: usize) -> PartResult {
-        match (job, &self.validation) {
-            (Job::Batch { weights, rows }, _) => {
+        match job {
+            Job::Batch { weights, batch: Piece { samples, rows } } => {
                 let rows = &rows[part * self.micro_batch..rows.len().min((part + 1) * self.micro_batch)];
-                self.executor.gradient(weights, self.train, rows)
+                self.executor.gradient(weights, samples, rows)
             }
-            (Job::Validation { weights }, Some((samples, segments))) => {
-                Ok((self.executor.squared_error(weights, samples, &segments[part])?, Vec::new()))
+            Job::Validation { weights, portion } => {
+                Ok((self.executor.squared_error(weights, portion, part)?, Vec::new()))
             }
-            (Job::Validation { .. }, None) => Ok((0.0, Vec::new())),
         }
     }
 
     /// Trains for an epoch. Returns the means over its batches, and the result on the validation data at its end.
-    pub fn epoch(
+    pub fn epoch<'p>(
         &self,
         epoch: usize,
         weights: &mut [f32],
         adam: &mut Adam,
-        run: &mut Run<'_, Job, PartResult>,
+        pieces: &mut Pieces<'_, 'p>,
+        run: &mut Run<'_, Job<'p>, PartResult>,
     ) -> Result<(Evaluation, Option<Evaluation>)> {
         let rate = adam.learning_rate();
         let diverged = |what: &str, value: f64, place: &str| Error::NotFinite {
@@ -79,23 +102,24 @@ impl<'a> Epochs<'a> {
             place: format!("epoch {epoch}, {place}, learning rate {rate}"),
             remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
         };
-        let order = order(self.train.count, self.options, adam.iterations);
         let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
-        for (batch, rows) in order.chunks(self.options.batch_size).enumerate() {
+        for (batch, piece) in pieces.take(self.batches()).enumerate() {
             let place = format!("batch {}", batch + 1);
-            let Evaluation { loss, mse } = self.batch(rows, weights, adam, run)?;
+            let piece = piece?;
+            let count = piece.rows.len() as f64;
+            let Evaluation { loss, mse } = self.batch(piece, weights, adam, run)?;
             if !loss.is_finite() {
                 return Err(diverged("loss", loss, &place));
             }
             if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {
                 return Err(diverged("a weight", f64::from(weight), &place));
             }
-            loss_sum += loss * rows.len() as f64;
-            mse_sum += mse * rows.len() as f64;
+            loss_sum += loss * count;
+            mse_sum += mse * count;
         }
         let count = self.train.count as f64;
         let training = Evaluation { loss: loss_sum / count, mse: mse_sum / count };
-        let validation = self.validate(weights, run)?;
+        let validation = self.validate(weights, pieces, run)?;
         match validation {
             Some(Evaluation { loss, .. }) if !loss.is_finite() => Err(diverged("val_loss", loss, "validation")),
             _ => Ok((training, validation)),
@@ -103,22 +127,22 @@ impl<'a> Epochs<'a> {
     }
 
     /// One training step. Returns loss and error with the weights from before it.
-    fn batch(
+    fn batch<'p>(
         &self,
-        rows: &[usize],
+        batch: Piece<'p>,
         weights: &mut [f32],
         adam: &mut Adam,
-        run: &mut Run<'_, Job, PartResult>,
+        run: &mut Run<'_, Job<'p>, PartResult>,
     ) -> Result<Evaluation> {
         let mut error = 0.0;
         let mut gradient = vec![0.0_f64; weights.len()];
-        let job = Job::Batch { weights: weights.to_vec(), rows: rows.to_vec() };
-        for result in run(job, rows.len().div_ceil(self.micro_batch)) {
+        let count = (batch.rows.len() * self.train.steps * self.train.outputs) as f64;
+        let parts = batch.rows.len().div_ceil(self.micro_batch);
+        for result in run(Job::Batch { weights: weights.to_vec(), batch }, parts) {
             let (part_error, part_gradient) = result?;
             error += part_error;
             gradient.iter_mut().zip(part_gradient).for_each(|(sum, part)| *sum += f64::from(part));
         }
-        let count = (rows.len() * self.train.steps * self.train.outputs) as f64;
         let found = self.penalty.evaluation(error / count, weights);
         if found.loss.is_finite() {
             adam.step(weights, &self.penalty.add_gradient(weights, &gradient, count));
@@ -126,13 +150,22 @@ impl<'a> Epochs<'a> {
         Ok(found)
     }
 
-    fn validate(&self, weights: &[f32], run: &mut Run<'_, Job, PartResult>) -> Result<Option<Evaluation>> {
-        let Some((samples, segments)) = &self.validation else { return Ok(None) };
+    fn validate<'p>(
+        &self,
+        weights: &[f32],
+        pieces: &mut Pieces<'_, 'p>,
+        run: &mut Run<'_, Job<'p>, PartResult>,
+    ) -> Result<Option<Evaluation>> {
+        let Some((data, portions)) = &self.validation else { return Ok(None) };
         let mut error = 0.0;
-        for part in run(Job::Validation { weights: weights.to_vec() }, segments.len()) {
-            error += part?.0;
+        for piece in pieces.take(portions.len()) {
+            let portion = self.executor.portion(piece?);
+            let parts = portion.segments.len();
+            for part in run(Job::Validation { weights: weights.to_vec(), portion }, parts) {
+                error += part?.0;
+            }
         }
-        Ok(Some(self.penalty.evaluation(error / samples.y.len() as f64, weights)))
+        Ok(Some(self.penalty.evaluation(error / data.values() as f64, weights)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! The engine at work: gradients and predictions on pieces of the data, by [`fused`] or [`libtorch`](super::libtorch).
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::DeadUnits;
 use super::fused::Fused;
-use super::samples::{Samples, Segment};
+use super::samples::{Data, Piece, Samples};
 use crate::Result;
 use crate::model::{Activation, Device, Model, Network, NetworkLayer};
 
@@ -16,6 +19,19 @@ const FUSED_MICRO_BATCH_STEPS: usize = 2_000;
 const MICRO_BATCH_NUMBERS: usize = 1 << 22;
 /// An accelerator needs more work at a time than fits into a CPU's cache.
 const ACCELERATOR_MICRO_BATCHES: usize = 64;
+
+/// Consecutive samples, or a stretch of one long sample.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Segment {
+    pub samples: Range<usize>,
+    pub steps: Range<usize>,
+}
+
+/// Consecutive samples that are evaluated or predicted while the next ones are read, cut into segments.
+pub(super) struct Portion<'a> {
+    samples: Cow<'a, Samples<'a>>,
+    pub segments: Vec<Segment>,
+}
 
 /// Computes the network with one of the engines.
 pub(super) struct Executor {
@@ -48,14 +64,25 @@ impl Executor {
         }
     }
 
-    /// Sum of squared errors of a segment.
-    pub fn squared_error(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<f64> {
-        let predicted = self.predict(weights, samples, segment)?;
+    /// The output for one segment of a portion.
+    pub fn predict_part(
+        &self,
+        weights: &[f32],
+        Portion { samples, segments }: &Portion,
+        part: usize,
+    ) -> Result<Vec<f32>> {
+        self.predict(weights, samples, &segments[part])
+    }
+
+    /// Sum of squared errors of one segment of a portion.
+    pub fn squared_error(&self, weights: &[f32], portion: &Portion, part: usize) -> Result<f64> {
+        let predicted = self.predict_part(weights, portion, part)?;
         let mut predicted = predicted.iter();
+        let Portion { samples, segments } = portion;
         let mut sum = 0.0;
-        for sample in segment.samples.clone() {
+        for sample in segments[part].samples.clone() {
             let start = sample * samples.steps;
-            let steps = start + segment.steps.start..start + segment.steps.end;
+            let steps = start + segments[part].steps.start..start + segments[part].steps.end;
             let y = &samples.y[steps.start * samples.outputs..steps.end * samples.outputs];
             sum += y.iter().zip(&mut predicted).map(|(&y, &p)| f64::from(p - y) * f64::from(p - y)).sum::<f64>();
         }
@@ -63,16 +90,19 @@ impl Executor {
     }
 
     /// The ReLU units that are 0 at every step of the data, for each layer that has any.
-    pub fn dead_units(&self, weights: &[f32], samples: &Samples) -> Result<Vec<DeadUnits>> {
+    pub fn dead_units(&self, weights: &[f32], data: &Data) -> Result<Vec<DeadUnits>> {
         let relu = |layer: &&NetworkLayer| layer.activation == Activation::Relu;
         let layers: Vec<&NetworkLayer> = self.network.layers.iter().filter(relu).collect();
         let mut active: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.outputs]).collect();
-        for segment in self.segments(samples) {
-            // Usually the first samples activate all units.
-            if active.iter().flatten().all(|&active| active) {
-                break;
+        'all: for piece in data.pieces(&self.portions(data)) {
+            let Portion { samples, segments } = self.portion(piece?);
+            for segment in segments {
+                // Usually the first samples activate all units.
+                if active.iter().flatten().all(|&active| active) {
+                    break 'all;
+                }
+                self.find_active(weights, &samples, &segment, &mut active)?;
             }
-            self.find_active(weights, samples, &segment, &mut active)?;
         }
         let dead = layers.iter().zip(active).map(|(layer, active)| DeadUnits {
             layer: layer.name.clone(),
@@ -84,13 +114,18 @@ impl Executor {
 
     /// Samples of a micro-batch. On an accelerator it is the whole batch.
     pub fn micro_batch_samples(&self, steps: usize, batch_size: usize) -> usize {
-        if self.device == Device::Cpu { (self.micro_batch_steps() / steps).max(1) } else { batch_size }
+        if self.device == Device::Cpu { self.group(steps) } else { batch_size }
     }
 
-    /// The data in segments: several samples each where they are short, stretches of one sample where they are long.
-    pub fn segments(&self, samples: &Samples) -> Vec<Segment> {
-        let length = self.micro_batch_steps();
-        let group = (length / samples.steps).max(1);
+    /// The portions in which data are evaluated or predicted.
+    pub fn portions(&self, data: &Data) -> Vec<Range<usize>> {
+        data.portions(self.group(data.steps))
+    }
+
+    /// Cuts a portion into segments: several samples each where they are short, stretches of one sample where they are
+    /// long.
+    pub fn portion<'a>(&self, Piece { samples, .. }: Piece<'a>) -> Portion<'a> {
+        let (length, group) = (self.micro_batch_steps(), self.group(samples.steps));
         let mut segments = Vec::new();
         for first in (0..samples.count).step_by(group) {
             let group = first..samples.count.min(first + group);
@@ -98,7 +133,12 @@ impl Executor {
                 segments.push(Segment { samples: group.clone(), steps: start..samples.steps.min(start + length) });
             }
         }
-        segments
+        Portion { samples, segments }
+    }
+
+    /// Samples of a segment.
+    fn group(&self, steps: usize) -> usize {
+        (self.micro_batch_steps() / steps).max(1)
     }
 
     /// Time steps of a micro-batch.

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::backup::Backup;
 use super::callbacks::Callbacks;
-use super::epoch::{Epochs, Job, PartResult};
+use super::epoch::{Epochs, Job, PartResult, Pieces};
 use super::executor::Executor;
-use super::samples::Samples;
+use super::samples::Data;
 use super::workers::Run;
 use super::{FitOptions, History, history};
 use crate::model::Model;
@@ -26,13 +26,16 @@ impl<'a> Training<'a> {
     /// Checks the callbacks and prepares their files. If there is a backup, continues from it.
     pub fn begin(
         model: &'a mut Model,
-        train: &Samples,
-        validation: Option<&Samples>,
+        train: &Data,
+        validation: Option<&Data>,
         options: &'a FitOptions,
     ) -> Result<Self> {
         let mut callbacks = Callbacks::new(&options.callbacks, validation.is_some())?;
         let mut history = History::default();
-        let backup = callbacks.backup().map(|backup| Backup::new(&backup.path, model, train, validation, options));
+        let backup = callbacks
+            .backup()
+            .map(|backup| Backup::new(&backup.path, model, train, validation, options))
+            .transpose()?;
         let is_resumed = backup.as_ref().is_some_and(Backup::exists);
         if let Some(backup) = backup.as_ref().filter(|_| is_resumed) {
             (history, callbacks.states) = backup.restore(model, options.callbacks.len())?;
@@ -46,10 +49,25 @@ impl<'a> Training<'a> {
         Ok(Training { model, options, callbacks, backup, history, lines })
     }
 
+    /// The first epoch of this call: not 1 if there was a backup.
+    pub fn first_epoch(&self) -> usize {
+        self.history.len() + 1
+    }
+
+    /// Number of training steps so far.
+    pub fn iterations(&self) -> u64 {
+        self.model.adam.iterations
+    }
+
     /// Trains until the last epoch, or until a callback stops the training.
-    pub fn run(&mut self, epochs: &Epochs, run: &mut Run<'_, Job, PartResult>) -> Result<()> {
-        for epoch in self.history.len() + 1..=self.options.epochs {
-            match self.epoch(epoch, epochs, run) {
+    pub fn run<'p>(
+        &mut self,
+        epochs: &Epochs,
+        pieces: &mut Pieces<'_, 'p>,
+        run: &mut Run<'_, Job<'p>, PartResult>,
+    ) -> Result<()> {
+        for epoch in self.first_epoch()..=self.options.epochs {
+            match self.epoch(epoch, epochs, pieces, run) {
                 Ok(false) => {}
                 Ok(true) => break,
                 Err(error @ Error::NotFinite { .. }) if self.callbacks.terminates_on_nan() => {
@@ -63,7 +81,13 @@ impl<'a> Training<'a> {
     }
 
     /// One epoch, and what the callbacks do after it. Returns whether the training stops.
-    fn epoch(&mut self, epoch: usize, epochs: &Epochs, run: &mut Run<'_, Job, PartResult>) -> Result<bool> {
+    fn epoch<'p>(
+        &mut self,
+        epoch: usize,
+        epochs: &Epochs,
+        pieces: &mut Pieces<'_, 'p>,
+        run: &mut Run<'_, Job<'p>, PartResult>,
+    ) -> Result<bool> {
         if let Some(rate) = self.callbacks.rate(epoch) {
             self.model.set_learning_rate(rate)?;
         }
@@ -71,7 +95,7 @@ impl<'a> Training<'a> {
         // Copies: the model keeps its own until the epoch has ended well.
         let (mut weights, mut adam) = (self.model.values()?, self.model.adam.clone());
         let rate = adam.learning_rate();
-        let (training, validation) = epochs.epoch(epoch, &mut weights, &mut adam, run)?;
+        let (training, validation) = epochs.epoch(epoch, &mut weights, &mut adam, pieces, run)?;
         self.model.set_values(&weights)?;
         self.model.adam = adam;
         self.history.push(training, validation, start.elapsed().as_secs_f64());
@@ -90,7 +114,7 @@ impl<'a> Training<'a> {
     }
 
     /// Ends the training: restores the best weights if a callback wants them, and looks for dead units.
-    pub fn end(mut self, executor: &Executor, train: &Samples) -> Result<History> {
+    pub fn end(mut self, executor: &Executor, train: &Data) -> Result<History> {
         self.callbacks.end(self.model, &mut self.history)?;
         let dead = executor.dead_units(&self.model.values()?, train)?;
         self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string()));

@@ -65,9 +65,7 @@ impl Fused {
         let mut error = 0.0;
         let mut memory = self.take_memory();
         for &row in rows {
-            let Samples { steps, channels, outputs, .. } = *samples;
-            let x = &samples.x[row * steps * channels..(row + 1) * steps * channels];
-            let y = &samples.y[row * steps * outputs..(row + 1) * steps * outputs];
+            let (x, y) = samples.sample(row);
             let sample = Sample { network: &self.network, weights, x, memory: &mut memory };
             error += dispatch_on(self.level, Gradient { sample, y, gradient: &mut gradient });
         }

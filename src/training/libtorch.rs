@@ -14,11 +14,12 @@ impl Executor {
         samples: &Samples,
         rows: &[usize],
     ) -> Result<(f64, Vec<f32>)> {
-        let gather = |values: &[f32], length: usize| -> Vec<f32> {
-            rows.iter().flat_map(|&row| &values[row * length..(row + 1) * length]).copied().collect()
-        };
         let Samples { steps, channels, outputs, .. } = *samples;
-        let (x, y) = (gather(&samples.x, steps * channels), gather(&samples.y, steps * outputs));
+        let (mut x, mut y) = (Vec::new(), Vec::new());
+        for &row in rows {
+            x.extend(samples.sample(row).0);
+            y.extend(samples.sample(row).1);
+        }
         let compute = || {
             let weights = self.tensors(weights, true)?;
             let x = to_tensor(&x, &[rows.len(), steps, channels], self.device)?;

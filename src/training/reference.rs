@@ -1,5 +1,7 @@
 //! The network by plain loops in double precision: what the engines are compared with.
 
+use std::borrow::Cow;
+
 use rand_mt::Mt64;
 
 use super::fused::Fused;
@@ -180,7 +182,7 @@ fn gradient_is_the_difference_quotient() {
 struct Case {
     network: Network,
     weights: Vec<f32>,
-    samples: Samples,
+    samples: Samples<'static>,
     segment: Segment,
     /// The output of the segment, error and gradient of all samples.
     expected: Computed,
@@ -195,7 +197,7 @@ impl Case {
         loop {
             let weights = draw.floats(network.params());
             let (x, y) = (draw.floats(count * steps * channels), draw.floats(count * steps * outputs));
-            let samples = Samples { x, y, count, steps, channels, outputs };
+            let samples = Samples { x: x.into(), y: y.into(), count, steps, channels, outputs };
             let expected = Case::expected(&network, &weights, &samples, segment.steps.start);
             if expected.nearest_to_kink > 1e-6 {
                 return Case { network, weights, samples, segment, expected };
@@ -205,12 +207,12 @@ impl Case {
 
     /// The reference's result for all samples, with their outputs from the step `start` on.
     fn expected(network: &Network, weights: &[f32], samples: &Samples, start: usize) -> Computed {
-        let Samples { steps, channels, outputs, .. } = *samples;
+        let outputs = samples.outputs;
         let gradient = vec![0.0; network.params()];
         let mut sum = Computed { output: Vec::new(), error: 0.0, gradient, nearest_to_kink: f64::INFINITY };
         for i in 0..samples.count {
-            let x = doubles(&samples.x[i * steps * channels..(i + 1) * steps * channels]);
-            let y = doubles(&samples.y[i * steps * outputs..(i + 1) * steps * outputs]);
+            let (x, y) = samples.sample(i);
+            let (x, y) = (doubles(x), doubles(y));
             let found = reference(network, &doubles(weights), &x, &y);
             sum.output.extend_from_slice(&found.output[start * outputs..]);
             sum.error += found.error;
@@ -297,7 +299,7 @@ fn nan_passes_through_the_relu_in_every_engine() {
     let (count, steps) = (1, 40);
     let mut x = vec![1.0; steps];
     x[20] = f32::NAN;
-    let samples = Samples { x, y: Vec::new(), count, steps, channels: 1, outputs: 1 };
+    let samples = Samples { x: x.into(), y: Cow::default(), count, steps, channels: 1, outputs: 1 };
     let segment = Segment { samples: 0..count, steps: 0..steps };
     for (name, engine) in engines(&network) {
         let output = engine.predict(&weights, &samples, &segment).unwrap();

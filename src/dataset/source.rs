@@ -1,0 +1,108 @@
+//! Where the samples of a training or a prediction come from: arrays in memory, or datasets in files.
+
+use super::H5Matrix;
+use crate::{Error, Result};
+use ndarray::{ArrayBase, Data, Ix3};
+use std::borrow::Cow;
+
+/// Samples of shape (samples, steps, channels): an array of float64 or float32 numbers or a view of one, or an
+/// [`H5Matrix`], whose samples are read when they are needed.
+///
+/// ```
+/// use hhnet::dataset::{Opened, Source};
+/// use hhnet::ndarray::{Array3, s};
+/// let x = Array3::<f32>::ones((5, 100, 1));
+/// assert_eq!(Source::shape(&x.slice(s![1.., .., ..])), (4, 100, 1));
+/// assert!(matches!(x.open("x")?, Opened::Memory(values) if values.len() == 500));
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub trait Source: Sync {
+    /// The shape: (samples, steps, channels).
+    fn shape(&self) -> (usize, usize, usize);
+
+    /// Gives access to the values as 32-bit numbers, the precision of the network. `name` is what messages call an array.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if a value in memory is not finite as a 32-bit number. [`Error::Io`] or [`Error::File`] if a
+    /// file cannot be opened or has changed.
+    fn open(&self, name: &str) -> Result<Opened<'_>>;
+}
+
+/// The values of a [`Source`].
+pub enum Opened<'a> {
+    /// All values, sample by sample and step by step.
+    Memory(Cow<'a, [f32]>),
+    /// Values that are read when they are needed.
+    File(Box<dyn ReadSamples + 'a>),
+}
+
+/// Reads samples from an open file.
+pub trait ReadSamples: Send + Sync {
+    /// Appends the values of the samples with these numbers to `values`, in this order.
+    ///
+    /// # Errors
+    /// If they cannot be read, or a value is not finite as a 32-bit number.
+    fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()>;
+}
+
+/// A type of numbers in arrays of samples.
+trait Number: Copy + Into<f64> {
+    /// The numbers themselves, if they are 32-bit ones.
+    fn as_f32(values: &[Self]) -> Option<&[f32]>;
+}
+
+impl Number for f32 {
+    fn as_f32(values: &[f32]) -> Option<&[f32]> {
+        Some(values)
+    }
+}
+
+impl Number for f64 {
+    fn as_f32(_: &[f64]) -> Option<&[f32]> {
+        None
+    }
+}
+
+impl<A: Number, S: Data<Elem = A>> Source for ArrayBase<S, Ix3>
+where
+    Self: Sync,
+{
+    fn shape(&self) -> (usize, usize, usize) {
+        self.dim()
+    }
+
+    fn open(&self, name: &str) -> Result<Opened<'_>> {
+        let values: Cow<[f32]> = match self.as_slice().and_then(A::as_f32) {
+            Some(values) => Cow::Borrowed(values),
+            None => self.iter().map(|&value| value.into() as f32).collect(),
+        };
+        let first_bad = values.iter().position(|value| !value.is_finite());
+        match first_bad.and_then(|index| self.indexed_iter().nth(index)) {
+            None => Ok(Opened::Memory(values)),
+            Some(((sample, step, channel), &value)) => Err(Error::NotFinite {
+                what: name.to_string(),
+                value: value.into(),
+                place: format!("index [{sample}, {step}, {channel}]"),
+                remedy: "use finite 32-bit numbers: repair or drop the sample".to_string(),
+            }),
+        }
+    }
+}
+
+/// Values of a dataset that is read as a whole, because this is quicker in training than reading it again and again: 256
+/// MB in 32-bit numbers.
+const MEMORY_VALUES: usize = 1 << 26;
+
+impl Source for H5Matrix {
+    fn shape(&self) -> (usize, usize, usize) {
+        self.shape()
+    }
+
+    fn open(&self, _: &str) -> Result<Opened<'_>> {
+        let (samples, steps, channels) = self.shape();
+        if samples.saturating_mul(steps * channels) > MEMORY_VALUES {
+            return Ok(Opened::File(Box::new(self.reader()?)));
+        }
+        Ok(Opened::Memory(self.read_f32(..)?.into_raw_vec_and_offset().0.into()))
+    }
+}

@@ -30,12 +30,12 @@ impl<'a> Reader<'a> {
         Ok(Reader { matrix, dataset, direct })
     }
 
-    /// Appends the values of consecutive samples of the dataset.
-    fn read_range(&self, samples: Range<usize>, values: &mut Vec<f32>) -> Result<()> {
+    /// Appends the values of consecutive samples of the dataset. `bytes` is memory to work with.
+    fn read_range(&self, samples: Range<usize>, bytes: &mut Vec<u8>, values: &mut Vec<f32>) -> Result<()> {
         let (_, steps, channels) = self.matrix.shape();
         if let Some(direct) = &self.direct {
             return direct
-                .read(samples, steps * channels, values)
+                .read(samples, steps * channels, bytes, values)
                 .map_err(Error::io(self.matrix.path(), "read samples from it"));
         }
         let action = format!("read samples {samples:?} of '{}'", self.matrix.name());
@@ -47,9 +47,10 @@ impl<'a> Reader<'a> {
 
 impl ReadSamples for Reader<'_> {
     fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()> {
+        let mut bytes = Vec::new();
         for run in samples.chunk_by(|a, b| a + 1 == *b) {
             let (first, start) = (self.matrix.first() + run[0], values.len());
-            self.read_range(first..first + run.len(), values)?;
+            self.read_range(first..first + run.len(), &mut bytes, values)?;
             self.matrix.reject_not_finite(first, &values[start..])?;
         }
         Ok(())
@@ -73,10 +74,16 @@ impl Direct {
     }
 
     /// Appends the values of consecutive samples, `length` each.
-    fn read(&self, samples: Range<usize>, length: usize, values: &mut Vec<f32>) -> std::io::Result<()> {
+    fn read(
+        &self,
+        samples: Range<usize>,
+        length: usize,
+        bytes: &mut Vec<u8>,
+        values: &mut Vec<f32>,
+    ) -> std::io::Result<()> {
         let value_bytes = if self.is_double { size_of::<f64>() } else { size_of::<f32>() };
-        let mut bytes = vec![0; samples.len() * length * value_bytes];
-        self.file.read_exact_at(&mut bytes, self.start + (samples.start * length * value_bytes) as u64)?;
+        bytes.resize(samples.len() * length * value_bytes, 0);
+        self.file.read_exact_at(bytes, self.start + (samples.start * length * value_bytes) as u64)?;
         if self.is_double {
             values.extend(bytes.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes) as f32));
         } else {

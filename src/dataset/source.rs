@@ -89,9 +89,8 @@ where
     }
 }
 
-/// Values of a dataset that is read as a whole, because this is quicker in training than reading it again and again: 256
-/// MB in 32-bit numbers.
-const MEMORY_VALUES: usize = 1 << 26;
+/// Values of a dataset that is read as a whole, which makes training a little quicker: 32 MB in 32-bit numbers.
+const MEMORY_VALUES: usize = 1 << 23;
 
 impl Source for H5Matrix {
     fn shape(&self) -> (usize, usize, usize) {

@@ -15,9 +15,10 @@ mod generate;
 mod matrix;
 mod merge;
 mod options;
+mod rows;
 mod split;
 
-pub use description::{DatasetInfo, Description, describe};
+pub use description::{AttributeValue, DatasetInfo, Description, describe};
 pub use generate::{Generated, generate};
 pub use matrix::H5Matrix;
 pub use merge::{MergeOptions, Merged, merge};

@@ -247,6 +247,9 @@ fn no_dataset(file: &hdf5::File, path: &Path, name: &str) -> Error {
         let problem = format!("there is no dataset '{name}', as '{link}' is a broken link ({reason})");
         return Error::file(path, problem, "put back what it leads to, or name another dataset");
     }
+    if file.group(name).is_ok() {
+        return Error::file(path, format!("'{name}' is not a dataset: it is a group"), "name a dataset in it");
+    }
     /// Datasets that are named.
     const NAMED: usize = 20;
     let mut names: Vec<String> = list_datasets(file).0.into_iter().map(|dataset| dataset.name).collect();

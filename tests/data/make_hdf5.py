@@ -1,6 +1,6 @@
 """Makes the HDF5 files that other programs write: types, filters, links, attributes, containers.
 
-Run with h5py 3.16, hdf5plugin 6 and NumPy 2:
+Run with h5py 3.16, hdf5plugin 7.1 and NumPy 2.4:
 
     python tests/data/make_hdf5.py
 """
@@ -113,7 +113,7 @@ def containers(file):
     file.create_dataset("growing", data=VALUES, chunks=(2, 3, 1), maxshape=(None, 10, 1))
 
 
-with h5py.File(FOLDER / "hdf5_types.h5", "w", libver=("earliest", "v110")) as file:
+with h5py.File(FOLDER / "hdf5_types.h5", "w", libver=("v110", "v110")) as file:
     types(file)
 with h5py.File(FOLDER / "hdf5_links.h5", "w", libver=("earliest", "v110")) as file:
     links(file)

@@ -16,10 +16,11 @@ mod matrix;
 mod merge;
 mod options;
 mod reader;
+mod rows;
 mod source;
 mod split;
 
-pub use description::{DatasetInfo, Description, describe};
+pub use description::{AttributeValue, DatasetInfo, Description, describe};
 pub use generate::{Generated, generate};
 pub use matrix::H5Matrix;
 pub use merge::{MergeOptions, Merged, merge};

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use tempfile::{TempDir, TempPath};
 
@@ -206,17 +206,13 @@ pub(crate) fn write_whole(path: &Path, overwrite: bool, contents: &[u8]) -> Resu
 
 /// Opens an HDF5 file for reading.
 pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
-    const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
     let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
     if !metadata.is_file() {
         return Err(Error::file(path, "it is not a regular file", "give the name of an HDF5 file"));
     }
-    let mut head = Vec::new();
     let file = File::open(path).map_err(Error::io(path, "open"))?;
-    file.take(8).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
-    if head != SIGNATURE {
-        let problem =
-            format!("it is not an HDF5 file ({} bytes, without HDF5's signature at their start)", metadata.len());
+    if !has_signature(file, metadata.len()).map_err(Error::io(path, "read"))? {
+        let problem = format!("it is not an HDF5 file ({} bytes, without HDF5's signature)", metadata.len());
         return Err(Error::file(path, problem, "give an HDF5 file, or make one with `hhnet generate`"));
     }
     hdf5::File::open(path).map_err(|reason| {
@@ -227,6 +223,23 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
             "if it is damaged or cut off, make or copy it again; if another program writes it, wait",
         )
     })
+}
+
+/// Whether HDF5's signature is where HDF5 looks for it: at the start of a file, or after another program's header, which
+/// takes 512, 1024, 2048, ... bytes. MATLAB's files have one.
+fn has_signature(mut file: File, length: u64) -> std::io::Result<bool> {
+    const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
+    let mut place = 0;
+    while place + SIGNATURE.len() as u64 <= length {
+        let mut found = [0; SIGNATURE.len()];
+        file.seek(SeekFrom::Start(place))?;
+        file.read_exact(&mut found)?;
+        if found == *SIGNATURE {
+            return Ok(true);
+        }
+        place = (2 * place).max(512);
+    }
+    Ok(false)
 }
 
 /// A text in the form that HDF5 stores.

@@ -241,15 +241,19 @@ impl Show for Description {
             let units = dataset.units.clone().unwrap_or_default();
             vec![dataset.name.clone(), format!("{:?}", dataset.shape), dataset.dtype.clone(), units]
         });
+        let broken_links = self
+            .broken_links
+            .iter()
+            .map(|(name, reason)| vec![name.clone(), String::new(), format!("broken link: {reason}"), String::new()]);
         let datasets = Table {
             caption: format!("{} bytes", self.bytes),
             head: vec!["dataset", "shape", "type", "units"],
-            rows: datasets.collect(),
+            rows: datasets.chain(broken_links).collect(),
         };
         let attributes = Table {
             caption: "attributes of the file".to_owned(),
             head: vec!["attribute", "value"],
-            rows: self.attributes.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect(),
+            rows: self.attributes.iter().map(|(name, value)| vec![name.clone(), value.to_string()]).collect(),
         };
         Ok(vec![(HTML, datasets.html() + &attributes.html()), (TEXT, self.to_string())])
     }
@@ -260,9 +264,10 @@ impl Show for H5Matrix {
         let (samples, ..) = self.shape();
         let name = self.name().trim_start_matches('/');
         let units = self.units().map_or(String::new(), |units| format!(" ({units})"));
-        let first = self.read(..samples.min(TRACES) as isize)?;
+        // Gaps are no reason to show nothing.
+        let first = self.clone().allow_nan().read(..samples.min(TRACES) as isize)?;
         let shape = format!("{:?} (samples, steps, channels)", self.shape());
-        let text = format!("dataset '{name}'{units} in '{}', shape {shape}", self.path().display());
+        let text = format!("dataset '{name}'{units} in '{}', {}, shape {shape}", self.path().display(), self.dtype());
         let mut figure = first_traces(&first);
         figure.axes(0, 0).title(&format!("{name}: {shape}")).ylabel(&format!("{name}{units}"));
         figure_bundle(&figure, text)

@@ -1,6 +1,6 @@
 //! Data sets: what is written, what is read, and what is refused.
 
-use hhnet::dataset::{GenerateOptions, H5Matrix, MergeOptions, Shard, generate, merge};
+use hhnet::dataset::{AttributeValue, GenerateOptions, H5Matrix, MergeOptions, Shard, describe, generate, merge, save};
 use hhnet::neuron::HhPscAlpha;
 use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom, Stream};
 use sha2::{Digest, Sha256};
@@ -481,19 +481,184 @@ fn files_that_are_not_what_they_should_be_are_explained() {
         let result = H5Matrix::open(directory.path().join("cut.h5"), "X").and_then(|x| x.read(..));
         assert!(message(result).contains("cut.h5"), "{length}");
     }
+}
 
-    let file = hdf5::File::create(directory.path().join("odd.h5")).unwrap();
-    file.new_dataset::<i32>().shape((2, 3, 1)).create("integers").unwrap();
-    file.new_dataset::<f64>().shape((2, 3)).create("flat").unwrap();
-    file.new_dataset::<f64>().shape((0, 3, 1)).create("nothing").unwrap();
-    let holes = ndarray::arr3(&[[[0.0], [1.0]], [[2.0], [f64::NAN]]]);
-    file.new_dataset::<f64>().shape((2, 2, 1)).create("holes").unwrap().write(&holes).unwrap();
-    file.close().unwrap();
-    for name in ["integers", "flat", "nothing"] {
-        let text = open("odd.h5", name);
-        assert!(text.contains("float32 or float64 of shape"), "{text}");
+/// A file that h5py wrote: see `tests/data/make_hdf5.py`.
+fn foreign(name: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data")).join(format!("hdf5_{name}.h5"))
+}
+
+/// What the files of `make_hdf5.py` hold in many forms.
+fn foreign_values() -> ndarray::Array3<f64> {
+    ndarray::Array3::from_shape_fn((4, 10, 1), |(i, j, _)| (10 * i + j) as f64)
+}
+
+#[test]
+fn every_type_shape_and_filter_of_h5py_is_read() {
+    let (path, expected) = (foreign("types"), foreign_values());
+    let names: Vec<String> = describe(&path).unwrap().datasets.into_iter().map(|dataset| dataset.name).collect();
+    let of = |group: &str| names.iter().filter(move |name| name.starts_with(group));
+    assert_eq!((of("types/").count(), of("filters/").count()), (20, 5));
+    for name in of("types/").chain(of("filters/")) {
+        let x = H5Matrix::open(&path, name).unwrap();
+        assert_eq!(x.shape(), (4, 10, 1), "{name}");
+        assert_eq!(x.read(..).unwrap(), expected, "{name}");
+        assert_eq!(x.read(1..=2).unwrap(), expected.slice(ndarray::s![1..3, .., ..]), "{name}");
+        assert_eq!(x.read_f32(-1..).unwrap().mapv(f64::from), expected.slice(ndarray::s![3.., .., ..]), "{name}");
+        if let Some(dtype) = name.strip_prefix("types/") {
+            assert_eq!(x.dtype(), dtype.trim_end_matches("_be"));
+        }
     }
-    let holes = H5Matrix::open(directory.path().join("odd.h5"), "holes").unwrap();
-    let text = message(holes.read(1..));
-    assert!(text.contains("NaN at index (1, 1, 0)"), "{text}");
+    let steps = H5Matrix::open(&path, "shapes/steps").unwrap();
+    assert_eq!(steps.shape(), (1, 10, 1));
+    assert_eq!(steps.read(..).unwrap(), expected.slice(ndarray::s![..1, .., ..]));
+    assert!(message(steps.read(1..)).contains("it has 1 samples"));
+    let flat = H5Matrix::open(&path, "shapes/samples_steps").unwrap();
+    assert_eq!(flat.read(1..3).unwrap(), expected.slice(ndarray::s![1..3, .., ..]));
+    let channels = H5Matrix::open(&path, "shapes/channels").unwrap().read(2..).unwrap();
+    assert_eq!(channels.dim(), (2, 10, 2));
+    assert_eq!((channels[(1, 4, 0)], channels[(1, 4, 1)]), (34.0, -34.0));
+}
+
+#[test]
+fn the_files_of_the_trials_are_read() {
+    for (name, dtype) in [("be", "float64"), ("i16", "int16"), ("d2", "float64"), ("attrlist", "float64")] {
+        let [x, y] = ["X", "Y"].map(|dataset| H5Matrix::open(foreign(name), dataset).unwrap());
+        assert_eq!((x.shape(), x.dtype()), ((8, 100, 1), dtype), "{name}");
+        assert_eq!(y.read(..).unwrap(), ndarray::Array3::from_elem((8, 100, 1), -65.0), "{name}");
+        assert_eq!(x.read_f32(..).unwrap(), x.read(..).unwrap().mapv(|value| value as f32), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_explained() {
+    let path = foreign("types");
+    let open = |name: &str| message(H5Matrix::open(&path, name));
+    for (name, dtype) in [
+        ("text", "unicode (var len) of shape [2]"),
+        ("complex", "compound (2 fields) of shape [4, 10, 1]"),
+        ("boolean", "bool of shape"),
+        ("table", "compound (2 fields)"),
+        ("empty", "float64 of shape []"),
+        ("no_samples", "float64 of shape [0, 10, 1]"),
+        ("four_dimensions", "float64 of shape [1, 2, 3, 4]"),
+        ("one_number", "float64 of shape []"),
+    ] {
+        let text = open(&format!("no_numbers/{name}"));
+        assert!(text.contains(dtype) && text.contains("(samples, steps, channels), (samples, steps) or"), "{text}");
+    }
+    for (name, filter) in
+        [("zstd", "filter 32015 (zstd)"), ("blosc", "filter 32001 (blosc)"), ("own", "filter 40000 (unknown to hhnet)")]
+    {
+        let text = open(&format!("missing/{name}"));
+        assert!(text.contains(filter) && text.contains("h5repack") && !text.contains("lib/plugin"), "{text}");
+    }
+    let too_large = H5Matrix::open(&path, "no_numbers/too_large").unwrap();
+    assert!(message(too_large.read(..)).contains("do not fit into memory"));
+    assert!(open("missing").contains("it is a group"), "{}", open("missing"));
+    let text = open("X");
+    assert!(text.contains("filters/fletcher32, filters/gzip_shuffle,") && text.ends_with(" more"), "{text}");
+}
+
+#[test]
+fn values_that_are_not_finite_are_refused_or_kept() {
+    let holes = H5Matrix::open(foreign("types"), "holes").unwrap();
+    assert_eq!(holes.read(..2).unwrap().dim(), (2, 10, 1));
+    assert!(message(holes.read(..)).contains("NaN at index (2, 5, 0)"));
+    assert!(message(holes.read(1..)).contains("NaN at index (2, 5, 0)"));
+    assert!(message(holes.read_f32(3..)).contains("-inf at index (3, 7, 0)"));
+    let holes = holes.allow_nan();
+    let values = holes.read(..).unwrap();
+    assert!(values[(2, 5, 0)].is_nan() && values[(3, 7, 0)] == f64::NEG_INFINITY);
+    assert_eq!(values.iter().filter(|value| !value.is_finite()).count(), 2);
+    assert!(holes.read_f32(2..).unwrap()[(0, 5, 0)].is_nan());
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("large.h5");
+    // Several blocks.
+    let mut large = ndarray::Array3::zeros((70, 5000, 2));
+    large[(66, 4321, 1)] = 1e300;
+    save(&path, "Y", &large, "mV", false).unwrap();
+    let y = H5Matrix::open(&path, "Y").unwrap();
+    assert_eq!(y.read(..).unwrap(), large);
+    assert!(message(y.read_f32(1..)).contains("inf at index (66, 4321, 1)"));
+}
+
+#[test]
+fn links_are_followed_and_broken_ones_named() {
+    let path = foreign("links");
+    for name in ["data/X", "a_soft", "a_soft_group/X", "data/itself/itself/X", "external"] {
+        assert_eq!(H5Matrix::open(&path, name).unwrap().read(..).unwrap(), foreign_values(), "{name}");
+    }
+    assert_eq!(H5Matrix::open(&path, "a_soft").unwrap().units(), Some("pA"));
+    assert!(message(H5Matrix::open(&path, "broken_soft")).contains("'broken_soft' is a broken link"));
+    let text = message(H5Matrix::open(&path, "broken_file/X"));
+    assert!(text.contains("'broken_file' is a broken link") && text.contains("gone.h5"), "{text}");
+
+    let contents = describe(&path).unwrap();
+    let names: Vec<&str> = contents.datasets.iter().map(|dataset| dataset.name.as_str()).collect();
+    assert_eq!(names, ["a_soft", "data/X", "external"]);
+    assert_eq!(contents.datasets[2].dtype, "int16");
+    let broken: Vec<&str> = contents.broken_links.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(broken, ["broken_file", "broken_place", "broken_soft"]);
+    assert!(contents.to_string().contains("broken_file: a broken link ("), "{contents}");
+}
+
+#[test]
+fn every_attribute_is_shown() {
+    use AttributeValue::{Boolean, Empty, Float, Integer, List, Other, Text};
+    let contents = describe(foreign("attributes")).unwrap();
+    let text = |value: &str| Text(value.to_owned());
+    let other = |value: &str| Other(value.to_owned());
+    let expected = [
+        ("array", other("another type")),
+        ("big_endian", List(vec![Integer(1), Integer(2)])),
+        ("boolean", Boolean(true)),
+        ("booleans", List(vec![Boolean(true), Boolean(false)])),
+        ("complex", other("compound (2 fields)")),
+        ("compound", other("compound (2 fields) of shape [1]")),
+        ("empty", Empty),
+        ("empty_text", Empty),
+        ("enum", other("enum (int64)")),
+        ("fixed", text("pA")),
+        ("fixed_list", List(vec![text("one"), text("three")])),
+        ("fixed_utf8", text("µs")),
+        ("float", Float(0.25)),
+        ("float16", Float(0.5)),
+        ("integer", Integer(-3)),
+        ("latin1", text("\u{fffd}V")),
+        ("list", List(vec![text("a"), text("b")])),
+        ("long", other("string (len 1500)")),
+        ("long_double", other("another type")),
+        ("many", other("float16 of shape [1001]")),
+        ("matrix", List([[1, 2, 3], [4, 5, 6]].map(|row| List(row.map(Integer).to_vec())).to_vec())),
+        ("nan", Float(f64::NAN)),
+        ("no_texts", List(vec![])),
+        ("opaque", other("another type")),
+        ("ragged", other("[int32] (var len) of shape [1]")),
+        ("reference", other("reference (object)")),
+        ("region", other("reference (region)")),
+        ("text", text("µV")),
+        ("unsigned", Integer(u64::MAX.into())),
+    ];
+    for ((name, value), (expected_name, expected)) in contents.attributes.iter().zip(&expected) {
+        assert_eq!((name.as_str(), format!("{value:?}")), (*expected_name, format!("{expected:?}")));
+    }
+    assert_eq!(contents.attributes.len(), expected.len());
+    let shown = contents.to_string();
+    for line in ["matrix = [[1, 2, 3], [4, 5, 6]]", "list = [a, b]", "empty = (empty)", "enum = (enum (int64))"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert_eq!(contents.datasets[0].units.as_deref(), Some("pA"));
+    assert!(describe(foreign("attrlist")).unwrap().to_string().contains("channels = [a, b]"));
+}
+
+#[test]
+fn headers_of_other_programs_and_the_latest_format_are_no_obstacle() {
+    for name in ["userblock", "latest"] {
+        for dataset in ["X", "chunked", "growing"] {
+            assert_eq!(values(&foreign(name), dataset), foreign_values().into_raw_vec_and_offset().0, "{name}");
+        }
+        assert_eq!(H5Matrix::open(foreign(name), "X").unwrap().units(), Some("pA"));
+    }
 }

@@ -542,7 +542,7 @@ fn files_of_any_layers_round_trip() {
         model.compile(Adam::new(0.002).beta_1(0.8), Loss::Mse).unwrap()
     };
     let folder = tempfile::tempdir().unwrap();
-    let (x, y) = (Array3::ones((3, 7, 2)), Array3::zeros((3, 7, 2)));
+    let (x, y) = (Array3::<f64>::ones((3, 7, 2)), Array3::<f64>::zeros((3, 7, 2)));
     let fit = |model: &mut Model| model.fit(&x, &y, None, &FitOptions { epochs: 2, ..FitOptions::default() }).unwrap();
     for name in ["any.weights.h5", "any.safetensors"] {
         let path = folder.path().join(name);

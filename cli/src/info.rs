@@ -1,7 +1,7 @@
 //! `info`: the contents of a file.
 
 use crate::{Output, generate};
-use hhnet::dataset;
+use hhnet::dataset::{self, AttributeValue};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -39,12 +39,34 @@ fn data(file: &Path) -> Output {
         .iter()
         .map(|d| json!({ "name": d.name, "shape": d.shape, "dtype": d.dtype, "units": d.units }))
         .collect();
-    let attributes: Value = description.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    let mut json = json!({ "file": file, "bytes": description.bytes, "datasets": datasets, "attributes": attributes });
+    let broken_links: Vec<Value> =
+        description.broken_links.iter().map(|(name, reason)| json!({ "name": name, "reason": reason })).collect();
+    let attributes: Value =
+        description.attributes.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
+    let mut json = json!({
+        "file": file,
+        "bytes": description.bytes,
+        "datasets": datasets,
+        "broken_links": broken_links,
+        "attributes": attributes,
+    });
     let mut text = format!("'{}': {description}", file.display());
     if let Some(command) = generate::command_line(file) {
         text += &format!("made by: {command}\n");
         json["command"] = json!(command);
     }
     Ok((text, json))
+}
+
+/// Numbers, lists and truth values as such; what is not finite, which JSON lacks, and what is of another type as text.
+fn attribute(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::Text(text) => json!(text),
+        AttributeValue::Boolean(value) => json!(value),
+        AttributeValue::Integer(value) => json!(value),
+        AttributeValue::Float(number) if number.is_finite() => json!(number),
+        AttributeValue::List(values) => values.iter().map(attribute).collect(),
+        AttributeValue::Empty => Value::Null,
+        AttributeValue::Float(_) | AttributeValue::Other(_) => json!(value.to_string()),
+    }
 }

@@ -83,7 +83,14 @@ fn data_are_made_and_described() {
     let made = json(directory, &[&GENERATE[..], &["--json"]].concat());
     assert_eq!(made["shape"], serde_json::json!([30, 200, 1]));
     let data = json(directory, &["info", "d.h5", "--json"]);
-    assert_eq!(data["attributes"]["seed"], "1234");
+    let attributes = &data["attributes"];
+    assert_eq!((&attributes["seed"], &attributes["keep_spiking"]), (&1234.into(), &false.into()));
+    assert_eq!(attributes["stream"], "numpy");
+    let foreign = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/hdf5_attributes.h5");
+    let attributes = &json(directory, &["info", foreign, "--json"])["attributes"];
+    assert_eq!(attributes["matrix"], serde_json::json!([[1, 2, 3], [4, 5, 6]]));
+    assert_eq!(attributes["unsigned"], u64::MAX);
+    assert_eq!((&attributes["empty"], &attributes["nan"]), (&serde_json::Value::Null, &"NaN".into()));
     let names: Vec<_> = data["datasets"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["X", "X_test", "Y", "Y_test", "dropped_test_trials", "dropped_trials"]);
     fails(directory, &GENERATE, "'d.h5': it exists already");

@@ -2,12 +2,16 @@
 
 use crate::files::{hdf5_error, open_hdf5};
 use crate::{Error, Result};
-use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::{IndexType, IterationOrder, LinkType, LocationType};
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 
-/// The depth of groups to which [`describe`] looks.
-const MAX_DEPTH: usize = 16;
+/// Longer attributes are named by their type and shape.
+const MAX_VALUES: usize = 1000;
+/// Longer texts of fixed length are named by their type, bytes.
+const MAX_FIXED: usize = 1024;
 
 /// The contents of an HDF5 file: see [`describe`].
 #[derive(Debug, Clone, PartialEq)]
@@ -15,9 +19,11 @@ pub struct Description {
     /// Size of the file, bytes.
     pub bytes: u64,
     /// Attributes of the file: name and value.
-    pub attributes: Vec<(String, String)>,
-    /// Datasets in all groups, in the order of their names.
+    pub attributes: Vec<(String, AttributeValue)>,
+    /// Datasets in all groups, in the order of their names. A link to a dataset is one, too.
     pub datasets: Vec<DatasetInfo>,
+    /// Links that lead nowhere: name and reason.
+    pub broken_links: Vec<(String, String)>,
 }
 
 /// One dataset of a [`Description`].
@@ -33,56 +39,180 @@ pub struct DatasetInfo {
     pub units: Option<String>,
 }
 
-/// Lists the contents of an HDF5 file, for example of data or weights.
+/// The value of an attribute. It displays itself as in Python, texts without quotation marks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttributeValue {
+    /// A text. Bytes that are not UTF-8 are replaced by `\u{fffd}`.
+    Text(String),
+    /// A boolean value, as h5py writes it.
+    Boolean(bool),
+    /// An integer of any type.
+    Integer(i128),
+    /// A floating-point number.
+    Float(f64),
+    /// An array, as a list for each of its dimensions.
+    List(Vec<AttributeValue>),
+    /// No value.
+    Empty,
+    /// A value of another type, or one that is too long: its type.
+    Other(String),
+}
+
+impl fmt::Display for AttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttributeValue::Text(text) => f.write_str(text),
+            AttributeValue::Boolean(value) => value.fmt(f),
+            AttributeValue::Integer(value) => value.fmt(f),
+            AttributeValue::Float(value) => value.fmt(f),
+            AttributeValue::List(values) => {
+                let values: Vec<String> = values.iter().map(AttributeValue::to_string).collect();
+                write!(f, "[{}]", values.join(", "))
+            }
+            AttributeValue::Empty => f.write_str("(empty)"),
+            AttributeValue::Other(dtype) => write!(f, "({dtype})"),
+        }
+    }
+}
+
+/// Lists the contents of an HDF5 file, for example of data or weights. Links are followed, also to other files.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::File`] if it cannot be opened or is not an HDF5 file.
 pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     let path = path.as_ref();
     let file = open_hdf5(path)?;
-    let mut datasets = Vec::new();
-    let mut read = || -> hdf5::Result<Vec<(String, String)>> {
-        list_datasets(&file, MAX_DEPTH, &mut datasets)?;
-        file.attr_names()?.into_iter().map(|name| attribute_text(&file, &name).map(|value| (name, value))).collect()
-    };
-    let attributes = read().map_err(hdf5_error(path, "list the contents"))?;
-    datasets.sort_by(|a, b| a.name.cmp(&b.name));
+    let (datasets, broken_links) = list_datasets(&file);
+    let names = file.attr_names().map_err(hdf5_error(path, "list the attributes"))?;
+    let attributes = names.into_iter().map(|name| (attribute(&file, &name), name)).map(|(value, name)| (name, value));
     let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
-    Ok(Description { bytes, attributes, datasets })
+    Ok(Description { bytes, attributes: attributes.collect(), datasets, broken_links })
 }
 
-/// Goes at most `depth` groups deep, because a group can hold itself.
-fn list_datasets(group: &hdf5::Group, depth: usize, found: &mut Vec<DatasetInfo>) -> hdf5::Result<()> {
-    for dataset in group.datasets()? {
-        found.push(DatasetInfo {
-            name: dataset.name().trim_start_matches('/').to_owned(),
-            shape: dataset.shape(),
-            dtype: dataset.dtype()?.to_descriptor().map_or("other type".to_owned(), |t| t.to_string()),
-            units: attribute_text(&dataset, "units").ok(),
-        });
+/// The datasets in a file and its broken links, both in the order of their names.
+///
+/// A group that several links lead to, or that holds itself, is listed once: below its hard link if it has one.
+pub(super) fn list_datasets(file: &hdf5::Group) -> (Vec<DatasetInfo>, Vec<(String, String)>) {
+    let (mut datasets, mut broken) = (Vec::new(), Vec::new());
+    let mut seen = Vec::new();
+    let mut groups = VecDeque::from([(String::new(), file.clone())]);
+    while let Some((prefix, group)) = groups.pop_front() {
+        if let Ok(place) = group.loc_info().map(|info| (info.fileno, info.token)) {
+            if seen.contains(&place) {
+                continue;
+            }
+            seen.push(place);
+        }
+        for (link, info) in group.links(IndexType::Name, IterationOrder::Increasing).unwrap_or_default() {
+            let name = format!("{prefix}{link}");
+            match group.loc_type_by_name(&link) {
+                Ok(LocationType::Dataset) => match group.dataset(&link) {
+                    Ok(dataset) => datasets.push(DatasetInfo {
+                        name,
+                        shape: dataset.shape(),
+                        dtype: type_name(&dataset),
+                        units: units(&dataset),
+                    }),
+                    Err(reason) => broken.push((name, reason.to_string())),
+                },
+                Ok(LocationType::Group) => match group.group(&link) {
+                    Ok(inner) if info.link_type == LinkType::Hard => groups.push_front((format!("{name}/"), inner)),
+                    Ok(inner) => groups.push_back((format!("{name}/"), inner)),
+                    Err(reason) => broken.push((name, reason.to_string())),
+                },
+                Ok(_) => {}
+                Err(_) => broken.extend(broken_link(&group, &link).map(|reason| (name, reason))),
+            }
+        }
     }
-    if depth > 0 {
-        group.groups()?.iter().try_for_each(|group| list_datasets(group, depth - 1, found))?;
-    }
-    Ok(())
+    datasets.sort_by(|a, b| a.name.cmp(&b.name));
+    broken.sort();
+    (datasets, broken)
 }
 
-/// An attribute's value as text: numbers, lists of numbers and strings of the kinds that this crate and h5py write.
-pub(super) fn attribute_text(place: &hdf5::Location, name: &str) -> hdf5::Result<String> {
-    use TypeDescriptor as T;
-    let attribute = place.attr(name)?;
-    let list =
-        |items: Vec<String>| if attribute.is_scalar() { items.concat() } else { format!("[{}]", items.join(", ")) };
-    Ok(match attribute.dtype()?.to_descriptor() {
-        Ok(T::Boolean) => list(attribute.read_raw::<bool>()?.iter().map(bool::to_string).collect()),
-        Ok(T::VarLenUnicode) => attribute.read_scalar::<VarLenUnicode>()?.to_string(),
-        Ok(T::VarLenAscii) => attribute.read_scalar::<VarLenAscii>()?.to_string(),
-        Ok(T::Float(_)) => list(attribute.read_raw::<f64>()?.iter().map(f64::to_string).collect()),
-        Ok(T::Integer(_)) => list(attribute.read_raw::<i64>()?.iter().map(i64::to_string).collect()),
-        Ok(T::Unsigned(_)) => list(attribute.read_raw::<u64>()?.iter().map(u64::to_string).collect()),
-        Ok(other) => format!("({other})"),
-        Err(_) => "(of another type)".to_owned(),
+/// Why a link leads nowhere. `None` if it leads somewhere, or there is no such link.
+pub(super) fn broken_link(group: &hdf5::Group, link: &str) -> Option<String> {
+    if !group.link_exists(link) {
+        return None;
+    }
+    group.loc_type_by_name(link).err().map(|reason| reason.to_string())
+}
+
+/// The type of a dataset's or attribute's elements.
+pub(super) fn type_name(container: &hdf5::Container) -> String {
+    let descriptor = container.dtype().and_then(|dtype| dtype.to_descriptor());
+    descriptor.map_or("another type".to_owned(), |descriptor| descriptor.to_string())
+}
+
+/// The unit that a dataset states. NWB files have it in `unit`, MATLAB may have it in a list.
+pub(super) fn units(dataset: &hdf5::Dataset) -> Option<String> {
+    ["units", "unit"].into_iter().find_map(|name| match attribute(dataset, name) {
+        AttributeValue::Text(text) => Some(text),
+        AttributeValue::List(list) => match &list[..] {
+            [AttributeValue::Text(text)] => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
     })
+}
+
+/// The value of an attribute. What cannot be read is no error: nobody may need it.
+fn attribute(place: &hdf5::Location, name: &str) -> AttributeValue {
+    let Ok(attribute) = place.attr(name) else { return AttributeValue::Empty };
+    read_attribute(&attribute).unwrap_or_else(|_| {
+        let shape = attribute.shape();
+        let shape = if shape.is_empty() { String::new() } else { format!(" of shape {shape:?}") };
+        AttributeValue::Other(type_name(&attribute) + &shape)
+    })
+}
+
+fn read_attribute(attribute: &hdf5::Attribute) -> hdf5::Result<AttributeValue> {
+    use AttributeValue as V;
+    use TypeDescriptor as T;
+    let space = attribute.space()?;
+    if space.is_null() {
+        return Ok(V::Empty);
+    }
+    let shape = attribute.shape();
+    let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
+    if count.is_none_or(|count| count > MAX_VALUES) {
+        return Err("too long".into());
+    }
+    fn values<T: hdf5::H5Type>(
+        attribute: &hdf5::Attribute,
+        value: impl Fn(&T) -> AttributeValue,
+    ) -> hdf5::Result<Vec<AttributeValue>> {
+        Ok(attribute.read_raw::<T>()?.iter().map(value).collect())
+    }
+    let text = |bytes: &[u8]| V::Text(String::from_utf8_lossy(bytes).into_owned());
+    let values = match attribute.dtype()?.to_descriptor()? {
+        T::Boolean => values::<bool>(attribute, |&value| V::Boolean(value))?,
+        T::Integer(_) => values::<i64>(attribute, |&value| V::Integer(value.into()))?,
+        T::Unsigned(_) => values::<u64>(attribute, |&value| V::Integer(value.into()))?,
+        T::Float(_) => values::<f64>(attribute, |&value| V::Float(value))?,
+        T::VarLenUnicode => values::<VarLenUnicode>(attribute, |value| text(value.as_bytes()))?,
+        T::VarLenAscii => values::<VarLenAscii>(attribute, |value| text(value.as_bytes()))?,
+        T::FixedUnicode(length) if length <= MAX_FIXED => {
+            values::<FixedUnicode<MAX_FIXED>>(attribute, |value| text(value.as_bytes()))?
+        }
+        T::FixedAscii(length) if length <= MAX_FIXED => {
+            values::<FixedAscii<MAX_FIXED>>(attribute, |value| text(value.as_bytes()))?
+        }
+        _ => return Err("another type".into()),
+    };
+    Ok(nested(values, &shape))
+}
+
+/// The values of an array as nested lists.
+fn nested(mut values: Vec<AttributeValue>, shape: &[usize]) -> AttributeValue {
+    match shape {
+        [] => values.pop().unwrap_or(AttributeValue::Empty),
+        [_] => AttributeValue::List(values),
+        [_, inner @ ..] => {
+            let length = inner.iter().product::<usize>().max(1);
+            AttributeValue::List(values.chunks(length).map(|part| nested(part.to_vec(), inner)).collect())
+        }
+    }
 }
 
 impl fmt::Display for Description {
@@ -91,6 +221,9 @@ impl fmt::Display for Description {
         for DatasetInfo { name, shape, dtype, units } in &self.datasets {
             let units = units.as_ref().map_or(String::new(), |units| format!(", {units}"));
             writeln!(f, "  {name}: {shape:?} {dtype}{units}")?;
+        }
+        for (name, reason) in &self.broken_links {
+            writeln!(f, "  {name}: a broken link ({reason})")?;
         }
         for (name, value) in &self.attributes {
             writeln!(f, "  {name} = {value}")?;

@@ -1,20 +1,25 @@
 //! Datasets, read a range of samples at a time.
 
-use super::description::attribute_text;
-use super::reader::Reader;
+use super::description::{broken_link, list_datasets, type_name, units};
+use super::rows::{memory, read_rows};
 use crate::files::{hdf5_error, open_hdf5};
 use crate::{Error, Result};
 use hdf5::H5Type;
 use hdf5::plist::dataset_create::Layout;
-use hdf5::types::VarLenUnicode;
-use ndarray::{Array3, s};
+use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use ndarray::Array3;
 use std::ops::{Bound, Range, RangeBounds};
 use std::path::{Path, PathBuf};
 
-/// A dataset of shape (samples, steps, channels) in an HDF5 file. A range of its samples is read at a time.
+/// A dataset of samples in an HDF5 file. A range of them is read at a time.
 ///
-/// The file is open only during a read. Datasets may be float32 or float64, chunked or compressed, and written by this
-/// crate, h5py or any other program.
+/// Its shape is (samples, steps, channels); (samples, steps), which is read as one channel; or (steps), which is read as
+/// one sample with one channel. Its values are numbers of any type: integers and floating-point numbers of 16 to 64
+/// bits, in either byte order. They may be stored in chunks and compressed, and be behind links to other places or
+/// files. Any program may have written them. MATLAB reverses the dimensions: there, the shape is (channels, steps,
+/// samples).
+///
+/// The file is open only during a read.
 ///
 /// ```
 /// # use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
@@ -23,10 +28,11 @@ use std::path::{Path, PathBuf};
 /// # generate(&path, &GenerateOptions { samples: 4, test_samples: 1, ..GenerateOptions::default() })?;
 /// let x = H5Matrix::open(&path, "X")?;
 /// assert_eq!(x.shape(), (4, 1000, 1));
-/// assert_eq!(x.units(), Some("pA"));
+/// assert_eq!((x.dtype(), x.units()), ("float64", Some("pA")));
 /// assert_eq!(x.read(-3..)?.dim(), (3, 1000, 1)); // the last three, like X[-3:] in Python
 /// assert_eq!(x.read(..-3)?.dim(), (1, 1000, 1)); // all but the last three, like X[:-3]
 /// assert!(x.read(..9).is_err()); // there are only four samples
+/// assert_eq!(x.slice(1..)?.shape(), (3, 1000, 1)); // not read yet, for example to train on
 /// # Ok::<(), hhnet::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,21 +43,50 @@ pub struct H5Matrix {
     shape: [usize; 3],
     /// The samples that belong to it.
     samples: Range<usize>,
+    dtype: String,
     units: Option<String>,
+    allow_nan: bool,
 }
 
 impl H5Matrix {
-    /// Opens dataset `name` of the file. Reads only its shape, type and units.
+    /// Opens dataset `name` of the file, with the groups that it is in, such as `recordings/X`. Reads only its shape,
+    /// type and units.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::File`] if the file cannot be opened or is not an HDF5 file, if the dataset is missing
-    /// (the message lists the existing ones), or if it is not a 3-dimensional array of float32 or float64, or empty.
+    /// (the message lists the existing ones, or names the broken link), if it is not an array of numbers with 1 to 3
+    /// dimensions, if it is empty, or if it is compressed by a filter that is not there (the message names it).
     pub fn open(path: impl AsRef<Path>, name: &str) -> Result<Self> {
         let path = path.as_ref();
-        let file = open_hdf5(path)?;
-        let shape = dataset_shape(&file, path, name)?;
-        let units = file.dataset(name).and_then(|dataset| attribute_text(&dataset, "units")).ok();
-        Ok(H5Matrix { path: path.to_path_buf(), name: name.to_owned(), shape, samples: 0..shape[0], units })
+        let dataset = open_dataset(path, name)?;
+        let shape = samples_shape(&dataset, path, name)?;
+        Ok(H5Matrix {
+            path: path.to_path_buf(),
+            name: name.to_owned(),
+            shape,
+            samples: 0..shape[0],
+            dtype: type_name(&dataset),
+            units: units(&dataset),
+            allow_nan: false,
+        })
+    }
+
+    /// Lets `read` return NaN and infinite values, which it refuses otherwise.
+    ///
+    /// ```
+    /// # use hhnet::dataset::{H5Matrix, save};
+    /// # use hhnet::ndarray::arr3;
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("data.h5");
+    /// save(&path, "Y", &arr3(&[[[1.0], [f64::NAN]]]), "mV", false)?;
+    /// let y = H5Matrix::open(&path, "Y")?;
+    /// assert!(y.read(..).unwrap_err().to_string().contains("NaN at index (0, 1, 0)"));
+    /// assert!(y.allow_nan().read(..)?[(0, 1, 0)].is_nan());
+    /// # Ok::<(), hhnet::Error>(())
+    /// ```
+    pub fn allow_nan(mut self) -> Self {
+        self.allow_nan = true;
+        self
     }
 
     /// The shape: (samples, steps, channels).
@@ -69,7 +104,12 @@ impl H5Matrix {
         &self.name
     }
 
-    /// The unit of the values, such as `mV`, if the file states it.
+    /// The type of the values in the file, such as `int16`.
+    pub fn dtype(&self) -> &str {
+        &self.dtype
+    }
+
+    /// The unit of the values, such as `mV`, if the file states it in an attribute `units` or `unit`.
     pub fn units(&self) -> Option<&str> {
         self.units.as_deref()
     }
@@ -89,29 +129,48 @@ impl H5Matrix {
             Bound::Included(&i) => i.saturating_add(1),
             Bound::Excluded(&i) => i,
         };
-        Ok(H5Matrix { samples: self.range(start, end)?, ..self.clone() })
+        self.slice_between(start, end)
     }
 
     /// Reads a range of samples as float64. A negative bound counts from the end, as in Python.
     ///
     /// # Errors
-    /// Like those of [`H5Matrix::slice`]. [`Error::File`] if the file has changed or is damaged. [`Error::NotFinite`] if a
-    /// value is NaN or infinite.
+    /// Like those of [`slice`](Self::slice). [`Error::File`] if the file has changed or is damaged, or the samples do not
+    /// fit into memory. [`Error::NotFinite`] if a value is NaN or infinite; see [`allow_nan`](Self::allow_nan).
     pub fn read(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f64>> {
-        self.slice(samples)?.read_all()
+        self.slice(samples)?.read_f64()
     }
 
-    /// Reads a range of samples as float32, the precision of the network: half the memory. Otherwise like
-    /// [`H5Matrix::read`].
+    /// Reads a range of samples as float32, in half the memory, otherwise like [`read`](Self::read). What is too large
+    /// for float32 becomes infinite, and is refused.
     ///
     /// # Errors
-    /// Like those of [`H5Matrix::read`]; a number too large for float32 counts as infinite.
+    /// As for [`read`](Self::read).
     pub fn read_f32(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f32>> {
         self.slice(samples)?.read_all()
     }
 
-    /// The samples of the dataset from `start` to `end`, which count from this matrix's first one.
-    fn range(&self, start: isize, end: isize) -> Result<Range<usize>> {
+    // Not generic, so that cells do not compile it again.
+    fn read_f64(&self) -> Result<Array3<f64>> {
+        self.read_all()
+    }
+
+    /// Reads all its samples.
+    pub(super) fn read_all<T: Number>(&self) -> Result<Array3<T>> {
+        let dataset = self.dataset()?;
+        let shape = self.shape();
+        let count = shape.0.checked_mul(shape.1).and_then(|values| values.checked_mul(shape.2));
+        let mut values: Vec<T> = count.and_then(memory).ok_or_else(|| {
+            let problem = format!("{} samples of dataset '{}' do not fit into memory", shape.0, self.name);
+            Error::file(&self.path, problem, "read a smaller range of samples at a time")
+        })?;
+        self.read_into(&dataset, self.samples.clone(), &mut values)?;
+        let action = format!("arrange the samples of '{}'", self.name);
+        Array3::from_shape_vec(shape, values).map_err(|error| hdf5_error(&self.path, action)(error.into()))
+    }
+
+    /// The samples between two bounds, of which negative ones count from the end.
+    fn slice_between(&self, start: isize, end: isize) -> Result<H5Matrix> {
         let count = self.samples.len() as isize;
         let from_start = |i: isize| if i < 0 { i + count } else { i };
         let (first, last) = (from_start(start), from_start(end));
@@ -122,75 +181,143 @@ impl H5Matrix {
             );
             return Err(Error::parameter(name, format!("{start}..{end}"), remedy));
         }
-        Ok(self.samples.start + first as usize..self.samples.start + last as usize)
+        let samples = self.samples.start + first as usize..self.samples.start + last as usize;
+        Ok(H5Matrix { samples, ..self.clone() })
     }
 
-    fn read_all<T: H5Type + Copy + Into<f64>>(&self) -> Result<Array3<T>> {
-        let Range { start, end } = self.samples;
-        let values = self
-            .open_dataset()?
-            .as_reader()
-            .read_slice(s![start..end, .., ..])
-            .map_err(hdf5_error(&self.path, format!("read samples {start}..{end} of '{}'", self.name)))?;
-        self.reject_not_finite(start, values.as_slice().unwrap_or_default())?;
-        Ok(values)
-    }
-
-    /// Opens the dataset for reading samples in any order.
-    pub(super) fn reader(&self) -> Result<Reader<'_>> {
-        Reader::new(self, self.open_dataset()?)
-    }
-
-    fn open_dataset(&self) -> Result<hdf5::Dataset> {
-        let file = open_hdf5(&self.path)?;
-        if dataset_shape(&file, &self.path, &self.name)? != self.shape {
-            let problem = format!("dataset '{}' had shape {:?} when it was opened", self.name, self.shape);
-            return Err(Error::file(&self.path, problem, "the file has changed: open it again"));
-        }
-        file.dataset(&self.name).map_err(hdf5_error(&self.path, format!("open '{}'", self.name)))
-    }
-
-    /// The first sample of the dataset that belongs to this matrix.
+    /// The first of its samples in the dataset.
     pub(super) fn first(&self) -> usize {
         self.samples.start
     }
 
-    /// Checks the values of consecutive samples, of which the first has the number `sample` in the dataset.
-    pub(super) fn reject_not_finite<T: Copy + Into<f64>>(&self, sample: usize, values: &[T]) -> Result<()> {
-        let Some(index) = values.iter().position(|&value| !value.into().is_finite()) else { return Ok(()) };
+    /// Opens the dataset, if it is still as it was.
+    pub(super) fn dataset(&self) -> Result<hdf5::Dataset> {
+        let dataset = open_dataset(&self.path, &self.name)?;
+        if samples_shape(&dataset, &self.path, &self.name)? != self.shape {
+            let problem = format!("dataset '{}' had shape {:?} when it was opened", self.name, self.shape);
+            return Err(Error::file(&self.path, problem, "the file has changed: open it again"));
+        }
+        Ok(dataset)
+    }
+
+    /// Reads samples of the open dataset into `values`, which has place for just them.
+    pub(super) fn read_into<T: Number>(
+        &self,
+        dataset: &hdf5::Dataset,
+        samples: Range<usize>,
+        values: &mut [T],
+    ) -> Result<()> {
+        let action = format!("read samples {}..{} of '{}'", samples.start, samples.end, self.name);
+        // The only dimension of a single sample are its steps.
+        let rows = if dataset.ndim() == 1 { 0..self.shape[1] } else { samples.clone() };
+        let may_be_nan =
+            dataset.dtype().is_ok_and(|dtype| matches!(dtype.to_descriptor(), Ok(TypeDescriptor::Float(_))));
+        let check = |from: usize, block: &[T]| {
+            let finite = |value: &T| (*value).into().is_finite();
+            if self.allow_nan || !may_be_nan || block.iter().fold(true, |all, value| all & finite(value)) {
+                return Ok(());
+            }
+            let nth = block.iter().position(|value| !finite(value)).unwrap_or_default();
+            Err(self.not_finite(block[nth].into(), samples.start, from + nth))
+        };
+        read_rows(dataset, rows, values, check).map_err(hdf5_error(&self.path, action))?
+    }
+
+    /// The error about a value, the nth of the samples from `first` on.
+    pub(super) fn not_finite(&self, value: f64, first: usize, nth: usize) -> Error {
         let [_, steps, channels] = self.shape;
-        let (row, channel) = (index / channels, index % channels);
-        Err(Error::NotFinite {
+        let (sample, step, channel) = (first + nth / (steps * channels), nth / channels % steps, nth % channels);
+        Error::NotFinite {
             what: format!("'{}', dataset '{}'", self.path.display(), self.name),
-            value: values[index].into(),
-            place: format!("index ({}, {}, {channel})", sample + row / steps, row % steps),
-            remedy: "generate the file again, or leave this sample out".into(),
-        })
+            value,
+            place: format!("index ({sample}, {step}, {channel})"),
+            remedy: "generate the file again, leave this sample out, or keep such values (`allow_nan`)".into(),
+        }
     }
 }
 
-/// The shape of a dataset that this crate can read.
-fn dataset_shape(file: &hdf5::File, path: &Path, name: &str) -> Result<[usize; 3]> {
-    let Ok(dataset) = file.dataset(name) else {
-        let mut names: Vec<String> = file.member_names().unwrap_or_default();
-        names.sort();
-        let remedy = format!("it holds: {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") });
-        return Err(Error::file(path, format!("there is no dataset '{name}'"), remedy));
-    };
+/// What a dataset is read as.
+pub(super) trait Number: H5Type + Copy + Default + Into<f64> {}
+
+impl Number for f32 {}
+impl Number for f64 {}
+
+fn open_dataset(path: &Path, name: &str) -> Result<hdf5::Dataset> {
+    let file = open_hdf5(path)?;
+    let dataset = file.dataset(name).map_err(|_| no_dataset(&file, path, name))?;
+    check_shards(&file, &dataset, path, name)?;
+    check_filters(&dataset, path, name)?;
+    Ok(dataset)
+}
+
+/// Why there is no such dataset.
+fn no_dataset(file: &hdf5::File, path: &Path, name: &str) -> Error {
+    let ends = name.match_indices('/').map(|(end, _)| end).chain([name.len()]);
+    if let Some((link, reason)) = ends.map(|end| &name[..end]).find_map(|link| Some((link, broken_link(file, link)?))) {
+        let problem = format!("there is no dataset '{name}', as '{link}' is a broken link ({reason})");
+        return Error::file(path, problem, "put back what it leads to, or name another dataset");
+    }
+    if file.group(name).is_ok() {
+        return Error::file(path, format!("'{name}' is not a dataset: it is a group"), "name a dataset in it");
+    }
+    /// Datasets that are named.
+    const NAMED: usize = 20;
+    let mut names: Vec<String> = list_datasets(file).0.into_iter().map(|dataset| dataset.name).collect();
+    let more = if names.len() > NAMED { format!(", and {} more", names.len() - NAMED) } else { String::new() };
+    names.truncate(NAMED);
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Error::file(path, format!("there is no dataset '{name}'"), format!("its datasets: {names}{more}"))
+}
+
+/// The shape (samples, steps, channels) of a dataset that this crate can read.
+fn samples_shape(dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<[usize; 3]> {
+    use TypeDescriptor as T;
+    let is_number = dataset
+        .dtype()
+        .and_then(|dtype| dtype.to_descriptor())
+        .is_ok_and(|dtype| matches!(dtype, T::Float(_) | T::Integer(_) | T::Unsigned(_)));
     let shape = dataset.shape();
-    let is_float = dataset.dtype().is_ok_and(|t| t.is::<f64>() || t.is::<f32>());
-    match <[usize; 3]>::try_from(shape.as_slice()) {
-        Ok(shape) if is_float && !shape.contains(&0) => {
-            check_shards(file, &dataset, path, name)?;
-            Ok(shape)
-        }
+    match shape[..] {
+        [steps] if is_number && steps > 0 => Ok([1, steps, 1]),
+        [samples, steps] if is_number && !shape.contains(&0) => Ok([samples, steps, 1]),
+        [samples, steps, channels] if is_number && !shape.contains(&0) => Ok([samples, steps, channels]),
         _ => {
-            let dtype =
-                dataset.dtype().and_then(|t| t.to_descriptor()).map_or("another type".to_owned(), |t| t.to_string());
-            let problem = format!("dataset '{name}' is an array of {dtype} of shape {shape:?}");
-            Err(Error::file(path, problem, "use a dataset of float32 or float64 of shape (samples, steps, channels)"))
+            let problem = format!("dataset '{name}' is an array of {} of shape {shape:?}", type_name(dataset));
+            let remedy = "use a dataset of integers or floating-point numbers of shape (samples, steps, channels), \
+                          (samples, steps) or (steps), with at least one value";
+            Err(Error::file(path, problem, remedy))
         }
     }
+}
+
+/// Filters with which other programs compress: <https://github.com/HDFGroup/hdf5_plugins>.
+const FILTERS: [(i32, &str); 13] = [
+    (1, "gzip"),
+    (4, "szip"),
+    (305, "lzo"),
+    (307, "bzip2"),
+    (32000, "lzf"),
+    (32001, "blosc"),
+    (32003, "snappy"),
+    (32004, "lz4"),
+    (32008, "bitshuffle"),
+    (32013, "zfp"),
+    (32015, "zstd"),
+    (32024, "sz3"),
+    (32026, "blosc2"),
+];
+
+/// Checks that all filters of a dataset are there. HDF5's own message names a directory, not the filter.
+fn check_filters(dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<()> {
+    let Some(missing) = dataset.filters().into_iter().find(|filter| !filter.is_available()) else {
+        return Ok(());
+    };
+    let id = missing.id();
+    let known = FILTERS.iter().find(|(known, _)| *known == id).map_or("unknown to hhnet", |(_, name)| name);
+    let problem = format!("dataset '{name}' is compressed by the filter {id} ({known}), which HDF5 does not have here");
+    let remedy = "where the file was made, run `h5repack -f GZIP=4 OLD.h5 NEW.h5` and use the new file; or set \
+                  HDF5_PLUGIN_PATH to a directory with this filter, such as that of the Python package hdf5plugin";
+    Err(Error::file(path, problem, remedy))
 }
 
 /// Checks that the shards of a virtual dataset exist: HDF5 would silently fill in the samples of a missing one. Their

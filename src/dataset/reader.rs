@@ -4,7 +4,6 @@ use super::H5Matrix;
 use super::source::ReadSamples;
 use crate::files::hdf5_error;
 use crate::{Error, Result};
-use ndarray::{Array3, s};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -25,7 +24,8 @@ struct Direct {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(matrix: &'a H5Matrix, dataset: hdf5::Dataset) -> Result<Self> {
+    pub(super) fn open(matrix: &'a H5Matrix) -> Result<Self> {
+        let dataset = matrix.dataset()?;
         let direct = Direct::new(matrix, &dataset)?;
         Ok(Reader { matrix, dataset, direct })
     }
@@ -38,10 +38,9 @@ impl<'a> Reader<'a> {
                 .read(samples, steps * channels, bytes, values)
                 .map_err(Error::io(self.matrix.path(), "read samples from it"));
         }
-        let action = format!("read samples {samples:?} of '{}'", self.matrix.name());
-        let read: hdf5::Result<Array3<f32>> = self.dataset.as_reader().read_slice(s![samples, .., ..]);
-        values.extend(read.map_err(hdf5_error(self.matrix.path(), action))?);
-        Ok(())
+        let start = values.len();
+        values.resize(start + samples.len() * steps * channels, 0.0);
+        self.matrix.read_into(&self.dataset, samples, &mut values[start..])
     }
 }
 
@@ -51,7 +50,9 @@ impl ReadSamples for Reader<'_> {
         for run in samples.chunk_by(|a, b| a + 1 == *b) {
             let (first, start) = (self.matrix.first() + run[0], values.len());
             self.read_range(first..first + run.len(), &mut bytes, values)?;
-            self.matrix.reject_not_finite(first, &values[start..])?;
+            if let Some(nth) = values[start..].iter().position(|value| !value.is_finite()) {
+                return Err(self.matrix.not_finite(f64::from(values[start + nth]), first, nth));
+            }
         }
         Ok(())
     }
@@ -97,7 +98,7 @@ impl Direct {
 mod tests {
     use super::*;
     use hdf5::H5Type;
-    use ndarray::Array3;
+    use ndarray::{Array3, s};
 
     /// Reads samples of a dataset that `create` has made, and compares them with those that are written to it.
     fn check<T: H5Type + From<f32>>(
@@ -113,7 +114,7 @@ mod tests {
         drop((dataset, file));
 
         let matrix = H5Matrix::open(&path, "X").unwrap().slice(2..).unwrap();
-        let reader = matrix.reader().unwrap();
+        let reader = Reader::open(&matrix).unwrap();
         assert_eq!(reader.direct.is_some(), is_direct);
         let mut found = vec![-1.0];
         reader.read(&[6, 0, 3, 4, 5, 0], &mut found).unwrap();
@@ -137,7 +138,7 @@ mod tests {
         crate::dataset::save(&path, "X", &values, "pA", false).unwrap();
         let matrix = H5Matrix::open(&path, "X").unwrap();
         assert_eq!(matrix.read(..).unwrap(), values);
-        let reader = matrix.reader().unwrap();
+        let reader = Reader::open(&matrix).unwrap();
         reader.read(&[0, 1, 3], &mut Vec::new()).unwrap();
         for error in [reader.read(&[3, 2], &mut Vec::new()).unwrap_err(), matrix.read_f32(1..).unwrap_err()] {
             assert!(error.to_string().contains("'X' is inf at index (2, 7, 1)"), "{error}");

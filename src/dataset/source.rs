@@ -1,6 +1,7 @@
 //! Where the samples of a training or a prediction come from: arrays in memory, or datasets in files.
 
 use super::H5Matrix;
+use super::reader::Reader;
 use crate::{Error, Result};
 use ndarray::{ArrayBase, Data, Ix3};
 use std::borrow::Cow;
@@ -100,8 +101,8 @@ impl Source for H5Matrix {
     fn open(&self, _: &str) -> Result<Opened<'_>> {
         let (samples, steps, channels) = self.shape();
         if samples.saturating_mul(steps * channels) > MEMORY_VALUES {
-            return Ok(Opened::File(Box::new(self.reader()?)));
+            return Ok(Opened::File(Box::new(Reader::open(self)?)));
         }
-        Ok(Opened::Memory(self.read_f32(..)?.into_raw_vec_and_offset().0.into()))
+        Ok(Opened::Memory(self.read_all::<f32>()?.into_raw_vec_and_offset().0.into()))
     }
 }

@@ -57,7 +57,7 @@ pub struct Predict {
 
 impl Evaluate {
     pub fn run(&self) -> Output {
-        let model = Model::load_weights(&self.weights)?;
+        let model = Model::load(&self.weights)?;
         let open = |name: &str| H5Matrix::open(&self.data, name);
         let (x, y, rows) = match (&self.x, &self.y, self.split) {
             (Some(x), Some(y), _) => (open(x)?, open(y)?, None),
@@ -98,7 +98,7 @@ pub fn validation_rows(count: usize, x: &H5Matrix) -> Result<isize> {
 
 impl Predict {
     pub fn run(&self) -> Output {
-        let model = Model::load_weights(&self.weights)?;
+        let model = Model::load(&self.weights)?;
         let prediction = model.predict(&H5Matrix::open(&self.data, &self.x)?.read(..)?)?;
         dataset::save(&self.out, "Y_pred", &prediction, "mV", self.force)?;
         let (samples, steps, channels) = prediction.dim();

@@ -737,7 +737,7 @@ fn what_a_model_has_beyond_sequential_is_named() {
             r#""filters": 3"#,
             "other shape: layers/conv1d/vars/0 is [3, 1, 2], the model has [3, 1, 3]",
         ),
-        (r#""filters": 2"#, r#""filters": 99999999"#, "conv1d: filters = 99999999: give 1 to 65536"),
+        (r#""filters": 2"#, r#""filters": 99999999"#, "the model has [3, 1, 99999999]"),
         (r#""beta_1": 0.8"#, r#""beta_1": 8"#, "Adam: beta_1 = 8"),
         (r#""class_name": "Sequential""#, r#""class_name": "MyModel""#, "the model is of class 'MyModel'"),
         ("}", "", "'config.json': it is not JSON"),
@@ -797,7 +797,7 @@ fn damaged_archives_are_refused() {
     // A few bytes that are changed or cut are found, or are weights.
     for name in ["keras_3.keras", "keras_2_3.h5"] {
         let whole = fs::read(keras_file(name)).unwrap();
-        for i in (4..whole.len()).step_by(whole.len() / 100) {
+        for i in (4..whole.len()).step_by(whole.len() / 50) {
             let mut bytes = whole.clone();
             bytes[i] ^= 0x55;
             fs::write(&path, &bytes).unwrap();

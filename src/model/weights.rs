@@ -12,7 +12,7 @@ use std::path::Path;
 
 use contents::Contents;
 
-use super::{Loss, MAX_PARAMS, Model, ModelOptions};
+use super::{Loss, MAX_PARAMS, Model, ModelOptions, Network};
 use crate::files::{NewFile, check_target, hdf5_error, open_hdf5, write_whole};
 use crate::{Error, Result};
 
@@ -149,6 +149,8 @@ impl Model {
     /// The model in a file's contents.
     fn from_contents(contents: &Contents) -> Result<Model, String> {
         let (sequential, adam, notes) = contents.model();
+        // Before memory is taken for whatever size the description claims.
+        contents.arrays(&Network::new(&sequential.layers).variables())?;
         let mut model = sequential.compile(adam, Loss::Mse).map_err(|error| error.to_string())?;
         model.set_contents(contents)?;
         model.notes = notes;
@@ -156,7 +158,7 @@ impl Model {
     }
 
     /// What [`Model::load`] had to assume because the file does not hold it, and what it left out because this crate
-    /// does not have it: whole sentences, which [`Model::summary`] shows too. Empty for other models.
+    /// does not have it. [`Model::summary`] shows it too. Empty for other models.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -117,9 +117,14 @@ impl Contents {
         Err(format!("its weights are those of {described}, and the model is {model}"))
     }
 
-    /// The weights for the model's variables, in their order: those of the first convolution for its first convolution,
-    /// and so on, likewise for dense layers.
+    /// The weights for a model's variables, one after the other.
     pub fn weights(&self, variables: &[Variable]) -> Result<Vec<f32>> {
+        floats(self.arrays(variables)?)
+    }
+
+    /// The arrays for a model's variables, in their order: those of the first convolution for its first convolution, and
+    /// so on, likewise for dense layers.
+    pub fn arrays(&self, variables: &[Variable]) -> Result<Vec<&Array>> {
         let mut stored: [Vec<&Array>; 2] = Default::default();
         for layer in self.layers.iter().rev() {
             stored[usize::from(layer.is_dense())].extend(layer.arrays.iter().rev());
@@ -141,7 +146,7 @@ impl Contents {
         let surplus = stored.iter().flat_map(|arrays| arrays.iter().rev());
         differences.extend(surplus.map(|Array { name, shape, .. }| format!("not in the model: {name} {shape:?}")));
         if differences.is_empty() {
-            return floats(found);
+            return Ok(found);
         }
         let count = differences.len();
         differences.truncate(20);

@@ -60,7 +60,9 @@ pub(super) fn read(file: &hdf5::File, config: Option<Config>) -> Result<Contents
         }
         (config, _) => config,
     };
-    let mut reader = Reader::default();
+    // A compressed number takes at least a thousandth of its size.
+    let budget = file.size().saturating_mul(1000).min(4 * MAX_PARAMS as u64);
+    let mut reader = Reader { count: 0, budget };
     let is_weights_only = texts(file, "layer_names")?.is_some();
     let (layers, optimizer, is_adam) = if is_weights_only || file.link_exists("model_weights") {
         let layers = if is_weights_only { file.group("/")? } else { file.group("model_weights")? };
@@ -82,11 +84,11 @@ pub(super) fn read(file: &hdf5::File, config: Option<Config>) -> Result<Contents
 }
 
 /// Reads arrays. A damaged or hostile file may claim any size, and a group can hold itself.
-#[derive(Default)]
 struct Reader {
-    /// Arrays and groups so far, and numbers in them.
+    /// Arrays and groups so far.
     count: usize,
-    size: usize,
+    /// How many numbers may follow.
+    budget: u64,
 }
 
 impl Reader {
@@ -165,10 +167,8 @@ impl Reader {
     fn array(&mut self, group: &Group, name: &str, path: String) -> Result<Array> {
         let problem = |error: &dyn Display| hdf5::Error::from(format!("'{path}': {error}"));
         let dataset = group.dataset(name).map_err(|error| problem(&error))?;
-        self.size = self.size.saturating_add(dataset.size());
-        if self.size > 4 * MAX_PARAMS {
-            return Err(problem(&format!("an array of shape {:?} is too large", dataset.shape())));
-        }
+        let left = self.budget.checked_sub(dataset.size() as u64);
+        self.budget = left.ok_or_else(|| problem(&format!("an array of shape {:?} is too large", dataset.shape())))?;
         let values = dataset.read_raw().map_err(|error| problem(&error))?;
         Ok(Array { shape: dataset.shape(), values, name: path })
     }

@@ -55,8 +55,7 @@ const MAX_THREADS: usize = 1024;
 
 /// The network with its weights and the state of its optimiser.
 ///
-/// [`Sequential::compile`] and [`generate_model`] create a model with new weights, [`Model::load_weights`] reads the
-/// original study's from a file. `fit`, `evaluate` and `predict` are described in [`training`](crate::training).
+/// [`Sequential::compile`] and [`generate_model`] create a model with new weights, [`Model::load`] reads one from a file. `fit`, `evaluate` and `predict` are described in [`training`](crate::training).
 pub struct Model {
     sequential: Sequential,
     pub(crate) network: Network,
@@ -66,6 +65,7 @@ pub struct Model {
     pub(crate) adam: Adam,
     /// `None` for as many as the process may use.
     pub(crate) threads: Option<usize>,
+    notes: Vec<String>,
 }
 
 /// Builds the original study's network with the given sizes, as Keras' `generate_model` in the study does.
@@ -115,7 +115,7 @@ impl Model {
                 .map_err(Error::torch("create a weight"))?;
             tensors.push((store.root() / &variable.layer).add(variable.kind, value, true));
         }
-        Ok(Model { sequential, network, store, tensors, adam, threads: None })
+        Ok(Model { sequential, network, store, tensors, adam, threads: None, notes: Vec::new() })
     }
 
     /// The layers that the model was built from, and how it is computed.
@@ -164,7 +164,7 @@ impl Model {
         sequential.device(device);
         let mut moved = sequential.compile(self.adam.clone(), Loss::Mse)?;
         moved.set_values(&self.values()?)?;
-        *self = Model { threads: self.threads, ..moved };
+        *self = Model { threads: self.threads, notes: std::mem::take(&mut self.notes), ..moved };
         Ok(())
     }
 
@@ -210,14 +210,14 @@ impl Model {
         self.variables()
             .into_iter()
             .map(|variable| {
-                ArrayD::from_shape_vec(variable.shape.clone(), values[variable.range].to_vec()).map_err(|error| {
-                    Error::Shape {
-                        what: format!("{}.{}", variable.layer, variable.kind),
+                ArrayD::from_shape_vec(variable.shape.clone(), values[variable.range.clone()].to_vec()).map_err(
+                    |error| Error::Shape {
+                        what: variable.name(),
                         expected: format!("{:?}", variable.shape),
                         found: error.to_string(),
                         remedy: "do not change the shapes of the variable store's tensors".to_string(),
-                    }
-                })
+                    },
+                )
             })
             .collect()
     }
@@ -249,7 +249,7 @@ impl Model {
         }
         let mut values = Vec::with_capacity(self.count_params());
         for (variable, weight) in variables.iter().zip(weights) {
-            let what = format!("{}.{}", variable.layer, variable.kind);
+            let what = variable.name();
             if weight.shape() != variable.shape {
                 return Err(shape_error(what, format!("{:?}", variable.shape), format!("{:?}", weight.shape())));
             }

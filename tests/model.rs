@@ -1,6 +1,7 @@
 //! The model: starting weights, summary, Keras' weight files, bad options.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use hhnet::Error;
@@ -125,7 +126,7 @@ const FIRST_WEIGHTS: [f32; 3] = [0.3814004, -0.3818652, 0.40449998];
 
 #[test]
 fn a_keras_file_holds_these_weights() {
-    let model = Model::load_weights(KERAS_WEIGHTS).unwrap();
+    let model = Model::load(KERAS_WEIGHTS).unwrap();
     assert_eq!(ModelOptions::from_weights(KERAS_WEIGHTS).unwrap(), ModelOptions::default());
     assert_eq!(model.iterations(), 0);
     assert_eq!(model.learning_rate(), 0.001);
@@ -163,8 +164,8 @@ fn weights_and_optimizer_survive_the_file() {
         let fit = FitOptions { batch_size: 4, epochs: 3, ..FitOptions::default() };
         let mut model = generate_model(&options).unwrap();
         model.fit(&x, &y, None, &fit).unwrap();
-        model.save_weights(&path, true).unwrap();
-        let mut loaded = Model::load_weights(&path).unwrap();
+        model.save(&path, true).unwrap();
+        let mut loaded = Model::load(&path).unwrap();
         assert_eq!(ModelOptions::from_weights(&path).unwrap(), options);
         assert_eq!(loaded.iterations(), 6);
         assert_eq!(loaded.get_weights().unwrap(), model.get_weights().unwrap());
@@ -191,23 +192,23 @@ fn safetensors_hold_the_same_as_keras_files() {
     let mut model = build(&[3, 2], &[4, 3]);
     // Without and with a state of the optimiser.
     for _ in 0..2 {
-        model.save_weights(&keras, true).unwrap();
-        model.save_weights(&other, true).unwrap();
-        let found = Model::load_weights(&other).unwrap();
-        assert_eq!(found.sequential(), Model::load_weights(&keras).unwrap().sequential());
+        model.save(&keras, true).unwrap();
+        model.save(&other, true).unwrap();
+        let found = Model::load(&other).unwrap();
+        assert_eq!(found.sequential(), Model::load(&keras).unwrap().sequential());
         assert_eq!(found.get_weights().unwrap(), model.get_weights().unwrap());
         let again = folder.path().join("again.weights.h5");
-        found.save_weights(&again, true).unwrap();
+        found.save(&again, true).unwrap();
         // Bytes are compared in the format without times of creation; the optimiser's state is among them.
         let there_and_back = folder.path().join("there_and_back.safetensors");
-        Model::load_weights(&again).unwrap().save_weights(&there_and_back, true).unwrap();
+        Model::load(&again).unwrap().save(&there_and_back, true).unwrap();
         assert!(fs::read(&there_and_back).unwrap() == fs::read(&other).unwrap());
         model.fit(&x, &y, None, &FitOptions::default()).unwrap();
     }
     // tch reads it by the names of the variable store.
     let mut store = model.var_store().variables();
     let path = folder.path().join("store.safetensors");
-    model.save_weights(&path, false).unwrap();
+    model.save(&path, false).unwrap();
     for (name, tensor) in tch::Tensor::read_safetensors(&path).unwrap() {
         if let Some(expected) = store.remove(&name) {
             assert_eq!(tensor, expected, "{name}");
@@ -216,7 +217,7 @@ fn safetensors_hold_the_same_as_keras_files() {
         }
     }
     assert!(store.is_empty(), "{store:?}");
-    assert!(model.save_weights(&path, false).unwrap_err().to_string().contains("exists already"));
+    assert!(model.save(&path, false).unwrap_err().to_string().contains("exists already"));
 }
 
 #[test]
@@ -224,7 +225,7 @@ fn malformed_safetensors_are_refused_and_the_model_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.safetensors");
     let mut model = build(&[], &[]);
-    model.save_weights(&path, false).unwrap();
+    model.save(&path, false).unwrap();
     let whole = fs::read(&path).unwrap();
     let kernel = |dtype: &str, shape: &str, offsets: &str| {
         format!(r#"{{"time_distributed.kernel":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}},"#)
@@ -267,28 +268,28 @@ fn malformed_safetensors_are_refused_and_the_model_stays() {
     let before = model.get_weights().unwrap();
     for (name, bytes, expected) in cases {
         fs::write(&path, bytes).unwrap();
-        for error in [Model::load_weights(&path).expect_err(name), model.set_weights_from(&path).expect_err(name)] {
+        for error in [Model::load(&path).expect_err(name), model.load_weights(&path).expect_err(name)] {
             let error = error.to_string();
             assert!(error.contains(expected) && error.contains("bad.safetensors"), "{name}: {error}");
         }
         assert_eq!(model.get_weights().unwrap(), before, "{name}");
     }
     fs::write(&path, tensors(None, good.as_bytes(), &[0; 8])).unwrap();
-    model.set_weights_from(&path).unwrap();
-    build(&[2], &[3]).save_weights(&path, true).unwrap();
-    let error = model.set_weights_from(&path).unwrap_err().to_string();
+    model.load_weights(&path).unwrap();
+    build(&[2], &[3]).save(&path, true).unwrap();
+    let error = model.load_weights(&path).unwrap_err().to_string();
     assert!(error.contains("not in the model: conv1d.kernel [3, 1, 2]"), "{error}");
     // A few bytes that are changed are found, or are weights.
     for i in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[i] ^= 0x55;
         fs::write(&path, &bytes).unwrap();
-        let _ = model.set_weights_from(&path);
+        let _ = model.load_weights(&path);
     }
-    assert!(Model::load_weights(folder.path()).is_err());
+    assert!(Model::load(folder.path()).is_err());
     let pickle = folder.path().join("model.pt");
     fs::write(&pickle, b"PK").unwrap();
-    assert!(Model::load_weights(&pickle).unwrap_err().to_string().contains("'.safetensors'"));
+    assert!(Model::load(&pickle).unwrap_err().to_string().contains("'.safetensors'"));
 }
 
 #[test]
@@ -311,22 +312,22 @@ fn files_are_replaced_only_when_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.weights.h5");
     let model = build(&[2], &[3]);
-    model.save_weights(&path, false).unwrap();
+    model.save(&path, false).unwrap();
     let before = fs::read(&path).unwrap();
-    let error = build(&[4], &[3]).save_weights(&path, false).unwrap_err().to_string();
+    let error = build(&[4], &[3]).save(&path, false).unwrap_err().to_string();
     assert!(error.contains("a.weights.h5") && error.contains("exists already"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
-    build(&[4], &[3]).save_weights(&path, true).unwrap();
+    build(&[4], &[3]).save(&path, true).unwrap();
     assert_eq!(ModelOptions::from_weights(&path).unwrap().layer_sizes, [4]);
 
-    for name in ["a.h5", "a.keras", ".weights.h5", "a.weights.h5.bak"] {
-        let error = model.save_weights(folder.path().join(name), true).unwrap_err().to_string();
+    for name in ["a.h5", ".keras", ".weights.h5", "a.weights.h5.bak"] {
+        let error = model.save(folder.path().join(name), true).unwrap_err().to_string();
         assert!(error.contains("ends in '.weights.h5'"), "{error}");
     }
-    let error = model.save_weights(folder.path().join("missing/a.weights.h5"), true).unwrap_err().to_string();
+    let error = model.save(folder.path().join("missing/a.weights.h5"), true).unwrap_err().to_string();
     assert!(error.contains("missing/a.weights.h5"), "{error}");
     fs::create_dir(folder.path().join("b.weights.h5")).unwrap();
-    let error = model.save_weights(folder.path().join("b.weights.h5"), true).unwrap_err().to_string();
+    let error = model.save(folder.path().join("b.weights.h5"), true).unwrap_err().to_string();
     assert!(error.contains("is a directory"), "{error}");
 }
 
@@ -335,9 +336,9 @@ fn files_are_replaced_only_when_told() {
 fn a_link_stays_a_link() {
     let folder = tempfile::tempdir().unwrap();
     let (target, link) = (folder.path().join("target.weights.h5"), folder.path().join("link.weights.h5"));
-    build(&[2], &[3]).save_weights(&target, false).unwrap();
+    build(&[2], &[3]).save(&target, false).unwrap();
     std::os::unix::fs::symlink(&target, &link).unwrap();
-    build(&[5], &[3]).save_weights(&link, true).unwrap();
+    build(&[5], &[3]).save(&link, true).unwrap();
     assert!(link.symlink_metadata().unwrap().is_symlink());
     assert_eq!(ModelOptions::from_weights(&target).unwrap().layer_sizes, [5]);
 }
@@ -348,7 +349,7 @@ fn damaged(change: &dyn Fn(&hdf5::File), path: &Path) -> Result<Model, Error> {
     let file = hdf5::File::open_rw(path).unwrap();
     change(&file);
     file.close().unwrap();
-    Model::load_weights(path)
+    Model::load(path)
 }
 
 fn replace(file: &hdf5::File, name: &str, values: ArrayD<f32>) {
@@ -363,19 +364,23 @@ fn damaged_files_are_refused_and_the_model_stays() {
     let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
     type Change<'a> = &'a dyn Fn(&hdf5::File);
     let cases: [(&str, Change, &[&str]); 11] = [
-        ("no bias", &|f| f.unlink("layers/conv1d_1/vars/1").unwrap(), &["missing: layers/conv1d_1/vars/1 [6]"]),
+        (
+            "no bias",
+            &|f| f.unlink("layers/conv1d_1/vars/1").unwrap(),
+            &["layer 'conv1d_1' has [layers/conv1d_1/vars/0 [5, 2, 6]], not the kernel and bias"],
+        ),
         (
             "no layer",
             &|f| f.unlink("layers/conv1d_1").unwrap(),
-            &["not in the model: layers/conv1d_2/vars/0 [1, 6, 16]", "layers/time_distributed/layer/vars/0"],
+            &["other shape: layers/conv1d_2/vars/0 is [1, 6, 16], the model has ["],
         ),
         (
             "another width",
             &|f| replace(f, "layers/conv1d_1/vars/0", zeros(&[5, 3, 6])),
             &["other shape: layers/conv1d_1/vars/0 is [5, 3, 6], the model has [5, 2, 6]"],
         ),
-        ("flat", &|f| replace(f, "layers/conv1d/vars/0", zeros(&[22])), &["layers/conv1d/vars/0", "[22]"]),
-        ("empty", &|f| replace(f, "layers/conv1d/vars/0", zeros(&[0, 1, 2])), &["kernel_sizes[0] = 0"]),
+        ("flat", &|f| replace(f, "layers/conv1d/vars/0", zeros(&[22])), &["layers/conv1d/vars/0 [22]"]),
+        ("empty", &|f| replace(f, "layers/conv1d/vars/0", zeros(&[0, 1, 2])), &["conv1d: kernel_size = 0"]),
         (
             "NaN",
             &|f| replace(f, "layers/conv1d/vars/1", ArrayD::from_elem(vec![2], f32::NAN)),
@@ -405,16 +410,16 @@ fn damaged_files_are_refused_and_the_model_stays() {
             &|f| {
                 f.new_dataset_builder().with_data(&zeros(&[11, 1, 2])).create("optimizer/vars/2").unwrap();
             },
-            &["missing: optimizer/vars/3 [11, 1, 2]"],
+            &["momentum and velocity of the optimiser do not fit the model: optimizer/vars/2 [11, 1, 2]"],
         ),
         (
             "negative steps",
             &|f| f.dataset("optimizer/vars/0").unwrap().write_scalar(&-1_i64).unwrap(),
             &["made -1 steps"],
         ),
-        ("no layers", &|f| f.unlink("layers").unwrap(), &["no layers of a model", "optimizer/vars/0"]),
+        ("no layers", &|f| f.unlink("layers").unwrap(), &["no layers of a model", "optimizer"]),
     ];
-    let mut model = Model::load_weights(KERAS_WEIGHTS).unwrap();
+    let mut model = Model::load(KERAS_WEIGHTS).unwrap();
     let before = model.get_weights().unwrap();
     for (name, change, expected) in cases {
         let error = damaged(change, &path).expect_err(name).to_string();
@@ -422,27 +427,27 @@ fn damaged_files_are_refused_and_the_model_stays() {
             assert!(error.contains(part), "{name}: {error}");
         }
         assert!(error.contains("damaged.weights.h5"), "{name}: {error}");
-        model.set_weights_from(&path).expect_err(name);
+        model.load_weights(&path).expect_err(name);
         assert_eq!(model.get_weights().unwrap(), before, "{name}");
     }
 
     let bytes = fs::read(KERAS_WEIGHTS).unwrap();
     for (name, bytes) in [("cut", &bytes[..bytes.len() / 2]), ("empty", &[]), ("not HDF5", b"{\"a\": 1}")] {
         fs::write(&path, bytes).unwrap();
-        let error = Model::load_weights(&path).expect_err(name).to_string();
+        let error = Model::load(&path).expect_err(name).to_string();
         assert!(error.contains("damaged.weights.h5"), "{name}: {error}");
     }
-    let error = Model::load_weights(folder.path().join("none.weights.h5")).unwrap_err().to_string();
+    let error = Model::load(folder.path().join("none.weights.h5")).unwrap_err().to_string();
     assert!(error.contains("none.weights.h5") && error.contains("cannot open"), "{error}");
-    let error = Model::load_weights(KERAS_VALUES).unwrap_err().to_string();
-    assert!(error.contains("ends in '.weights.h5'"), "{error}");
+    let error = Model::load(KERAS_VALUES).unwrap_err().to_string();
+    assert!(error.contains("it holds no layers of a model, only [X, "), "{error}");
 }
 
 #[test]
 fn weights_of_another_model_are_listed() {
     let mut model = build(&[2, 7], &[11, 5]);
     let before = model.get_weights().unwrap();
-    let error = model.set_weights_from(KERAS_WEIGHTS).unwrap_err().to_string();
+    let error = model.load_weights(KERAS_WEIGHTS).unwrap_err().to_string();
     for part in [
         "other shape: layers/conv1d_1/vars/0 is [5, 2, 6], the model has [5, 2, 7]",
         "not in the model: layers/conv1d_2/vars/0 [1, 6, 16]",
@@ -544,18 +549,20 @@ fn files_of_any_layers_round_trip() {
     let folder = tempfile::tempdir().unwrap();
     let (x, y) = (Array3::<f64>::ones((3, 7, 2)), Array3::<f64>::zeros((3, 7, 2)));
     let fit = |model: &mut Model| model.fit(&x, &y, None, &FitOptions { epochs: 2, ..FitOptions::default() }).unwrap();
-    for name in ["any.weights.h5", "any.safetensors"] {
+    for name in ["any.keras", "any.weights.h5", "any.safetensors"] {
         let path = folder.path().join(name);
         let (mut model, mut other) = (build(1), build(2));
         fit(&mut model);
-        model.save_weights(&path, false).unwrap();
-        other.set_weights_from(&path).unwrap();
-        assert_eq!(
-            (fit(&mut model).loss, model.get_weights().unwrap()),
-            (fit(&mut other).loss, other.get_weights().unwrap())
-        );
-        let error = Model::load_weights(&path).unwrap_err().to_string();
-        assert!(error.contains(name) && error.contains("Sequential"), "{error}");
+        model.save(&path, false).unwrap();
+        other.load_weights(&path).unwrap();
+        let mut loaded = Model::load(&path).unwrap();
+        assert_eq!(loaded.sequential().to_string(), model.sequential().to_string());
+        assert_eq!(loaded.notes(), [""; 0]);
+        let trained = (fit(&mut model).loss, model.get_weights().unwrap());
+        assert_eq!((fit(&mut other).loss, other.get_weights().unwrap()), trained);
+        assert_eq!((fit(&mut loaded).loss, loaded.get_weights().unwrap()), trained);
+        let error = ModelOptions::from_weights(&path).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("which generate_model does not build"), "{error}");
     }
 }
 
@@ -569,20 +576,262 @@ fn weights_are_not_read_into_other_layers() {
     };
     let relu = Conv1D::new(2, 3).activation(Activation::Relu);
     let folder = tempfile::tempdir().unwrap();
-    for name in ["causal.weights.h5", "causal.safetensors"] {
+    for name in ["causal.keras", "causal.weights.h5", "causal.safetensors"] {
         let path = folder.path().join(name);
-        build(relu.padding(Padding::Causal)).save_weights(&path, false).unwrap();
+        build(relu.padding(Padding::Causal)).save(&path, false).unwrap();
         let layers =
             "its weights are those of InputLayer(1), Conv1D(2, 3, causal, relu), TimeDistributed(Dense(1, linear))";
         for error in [
-            Model::load_weights(&path).unwrap_err(),
-            build(relu).set_weights_from(&path).unwrap_err(),
-            build(relu.padding(Padding::Causal).activation(Activation::Tanh)).set_weights_from(&path).unwrap_err(),
+            build(relu).load_weights(&path).unwrap_err(),
+            build(relu.padding(Padding::Causal).activation(Activation::Tanh)).load_weights(&path).unwrap_err(),
         ] {
             assert!(error.to_string().contains(layers), "{error}");
         }
         let penalised = relu.padding(Padding::Causal).kernel_regularizer(l2(0.5));
-        build(penalised).set_weights_from(&path).unwrap();
+        build(penalised).load_weights(&path).unwrap();
+    }
+}
+
+fn keras_file(name: &str) -> std::path::PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data")).join(name)
+}
+
+/// The model of `make_keras_files.py`.
+fn small_model() -> Model {
+    let mut model = Sequential::new(1);
+    model.add(InputLayer::new(1));
+    let first = Conv1D::new(2, 3).padding(Padding::Causal).activation(Activation::Relu);
+    model.add(first.kernel_regularizer(l2(0.02)));
+    model.add(Conv1D::new(3, 2).dilation_rate(2).activation(Activation::Tanh).bias_regularizer(l2(0.005)));
+    model.add(TimeDistributed(Dense::new(1)));
+    model.compile(Adam::new(0.003).beta_1(0.8), Loss::Mse).unwrap()
+}
+
+/// Compares predictions with Keras' and, where the file has the optimiser's state, those after five more steps.
+fn compare_with_keras(version: &str, model: &mut Model, goes_on: bool) {
+    let file = hdf5::File::open(keras_file(&format!("{version}_expected.h5"))).unwrap();
+    let [x, y, p, p5] = ["X", "Y", "P", "P5"]
+        .map(|name| -> Array3<f64> { file.dataset(name).unwrap().read_dyn().unwrap().into_dimensionality().unwrap() });
+    let difference = |found: Array3<f64>, expected: &Array3<f64>| {
+        let largest = |values: &Array3<f64>| values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        largest(&(found - expected)) / largest(expected)
+    };
+    let error = difference(model.predict(&x).unwrap(), &p);
+    assert!(error < 1e-6, "{version}: {error}");
+    if goes_on {
+        assert_eq!((model.iterations(), model.learning_rate()), (3, 0.003), "{version}");
+        let all = FitOptions { batch_size: x.dim().0, epochs: 5, ..FitOptions::default() };
+        model.fit(&x, &y, None, &all).unwrap();
+        let error = difference(model.predict(&x).unwrap(), &p5);
+        // In TensorFlow 1, Keras' Adam may read the number of steps before or after it has increased it.
+        let tolerance = if version == "keras_2_3" { 1e-3 } else { 1e-5 };
+        assert!(error < tolerance, "{version}, after five steps: {error}");
+    }
+}
+
+#[test]
+fn models_of_all_versions_of_keras_are_read() {
+    for (version, end) in [("keras_3", "keras"), ("keras_2_15", "keras"), ("keras_2_8", "h5"), ("keras_2_3", "h5")] {
+        let path = keras_file(&format!("{version}.{end}"));
+        let mut model = Model::load(&path).unwrap();
+        assert_eq!(model.sequential(), small_model().sequential(), "{version}");
+        assert_eq!(model.notes(), [""; 0], "{version}");
+        compare_with_keras(version, &mut model, true);
+
+        let mut model = small_model();
+        model.load_weights(&path).unwrap();
+        compare_with_keras(version, &mut model, true);
+    }
+    let mut functional = Model::load(keras_file("keras_3_functional.keras")).unwrap();
+    assert_eq!(functional.sequential(), small_model().sequential());
+    let note = "the file has no optimiser: training uses Adam with learning rate 0.001";
+    assert_eq!(functional.notes(), [note]);
+    assert!(functional.summary().ends_with(&format!("\n Note: {note}")));
+    compare_with_keras("keras_3", &mut functional, false);
+}
+
+#[test]
+fn weights_of_all_versions_of_keras_are_read() {
+    for (version, end, goes_on) in
+        [("keras_2_15", ".weights.h5", true), ("keras_2_13", ".weights.h5", true), ("keras_2_8", "_weights.h5", false)]
+    {
+        let path = keras_file(&format!("{version}{end}"));
+        let mut model = small_model();
+        model.load_weights(&path).unwrap();
+        compare_with_keras(version, &mut model, goes_on);
+
+        let model = Model::load(&path).unwrap();
+        let assumed = "InputLayer(1), Conv1D(2, 3, same, relu), Conv1D(3, 2, same, relu), \
+                       TimeDistributed(Dense(1, linear))";
+        assert_eq!(model.sequential().to_string(), assumed);
+        let note = "the file has weights only, so these are assumed: Conv1D layers with padding same, activation relu \
+                    and penalty l2 = 0.01; linear Dense layers";
+        assert_eq!(model.notes(), [note], "{version}");
+    }
+}
+
+/// The format is told by the contents.
+#[test]
+fn names_of_files_to_read_do_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let saved = folder.path().join("model.safetensors");
+    small_model().save(&saved, false).unwrap();
+    for from in [keras_file("keras_3.keras"), keras_file("keras_2_8.h5"), KERAS_WEIGHTS.into(), saved] {
+        fs::copy(from, &path).unwrap();
+        Model::load(&path).unwrap();
+    }
+}
+
+/// The parts of a `.keras` file.
+fn parts(name: &str) -> [Vec<u8>; 2] {
+    let mut archive = zip::ZipArchive::new(fs::File::open(keras_file(name)).unwrap()).unwrap();
+    ["config.json", "model.weights.h5"].map(|part| {
+        let mut bytes = Vec::new();
+        archive.by_name(part).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+fn write_archive(path: &Path, parts: &[(&str, &[u8])]) {
+    let mut archive = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, bytes) in parts {
+        archive.start_file(*name, zip::write::FileOptions::default()).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap();
+}
+
+#[test]
+fn what_a_model_has_beyond_sequential_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.keras");
+    // Compressed, as a zip program writes it; Keras does not compress.
+    let load = |name: &str, old: &str, new: &str| {
+        let [config, weights] = parts(name);
+        let config = String::from_utf8(config).unwrap();
+        assert!(config.contains(old), "{old}");
+        let config = config.replacen(old, new, 1);
+        write_archive(&path, &[("config.json", config.as_bytes()), ("model.weights.h5", &weights)]);
+        Model::load(&path)
+    };
+    let sequential = [
+        (r#""strides": [1]"#, r#""strides": [2]"#, "Conv1D 'first': strides = [2] is not supported"),
+        (r#""padding": "causal""#, r#""padding": "valid""#, "Conv1D 'first': padding = \"valid\" is not supported"),
+        (r#""use_bias": true"#, r#""use_bias": false"#, "Conv1D 'first': use_bias = false is not supported"),
+        (r#""groups": 1"#, r#""groups": 2"#, "Conv1D 'first': groups = 2"),
+        (r#""activation": "relu""#, r#""activation": "gelu""#, "Conv1D 'first': activation = \"gelu\""),
+        (
+            r#""class_name": "L2", "config": {"l2""#,
+            r#""class_name": "L1", "config": {"l1""#,
+            "'first': kernel_regularizer =",
+        ),
+        (r#""class_name": "Conv1D""#, r#""class_name": "LSTM""#, "layer 'first' is of class LSTM; only Conv1D, Dense"),
+        (r#""class_name": "Dense""#, r#""class_name": "Conv1D""#, "'time_distributed' is a TimeDistributed(Conv1D)"),
+        (r#""name": "float32""#, r#""name": "float16""#, "is not supported"),
+        (r#""channels_last""#, r#""channels_first""#, "Conv1D 'first': data_format"),
+        (r#"[null, null, 1]"#, r#"[null, 1]"#, "the input's shape is [null,1]"),
+        (r#""filters": 2"#, r#""filters": -2"#, "Conv1D 'first': filters = -2"),
+        (
+            r#""filters": 2"#,
+            r#""filters": 3"#,
+            "other shape: layers/conv1d/vars/0 is [3, 1, 2], the model has [3, 1, 3]",
+        ),
+        (r#""filters": 2"#, r#""filters": 99999999"#, "the model has [3, 1, 99999999]"),
+        (r#""beta_1": 0.8"#, r#""beta_1": 8"#, "Adam: beta_1 = 8"),
+        (r#""class_name": "Sequential""#, r#""class_name": "MyModel""#, "the model is of class 'MyModel'"),
+        ("}", "", "'config.json': it is not JSON"),
+    ];
+    for (old, new, expected) in sequential {
+        let name = if new.contains("16") { "keras_3_functional.keras" } else { "keras_3.keras" };
+        let error = load(name, old, new).expect_err(new).to_string();
+        assert!(error.contains(expected) && error.contains("other.keras"), "{new}: {error}");
+    }
+    let branch = load("keras_3_functional.keras", r#""keras_history": ["conv1d""#, r#""keras_history": ["first""#);
+    let expected = "layer 'time_distributed' takes [first], not [conv1d]: a model with branches is not supported";
+    assert!(branch.unwrap_err().to_string().contains(expected));
+
+    // What concerns the training only is left out.
+    for (old, new, note) in [
+        (
+            r#""loss": "mse""#,
+            r#""loss": "mae""#,
+            "the loss \"mae\" is left out: training minimises the mean squared error",
+        ),
+        (r#""clipnorm": null"#, r#""clipnorm": 1.0"#, "Adam's clipnorm = 1.0 is left out"),
+        (
+            r#""class_name": "Adam""#,
+            r#""class_name": "SGD""#,
+            "the file has the optimiser SGD: training uses Adam with",
+        ),
+    ] {
+        let model = load("keras_3.keras", old, new).unwrap();
+        assert!(model.notes().len() == 1 && model.notes()[0].starts_with(note), "{:?}", model.notes());
+        assert_eq!(model.iterations(), if new.contains("SGD") { 0 } else { 3 });
+    }
+}
+
+#[test]
+fn damaged_archives_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.keras");
+    let [config, weights] = parts("keras_3.keras");
+    let nested = [&b"{\"class_name\": "[..], &b"[".repeat(100_000)].concat();
+    let zeros = vec![b' '; 20_000_000];
+    let cases: [(&[(&str, &[u8])], &str); 7] = [
+        (&[("model.weights.h5", &weights)], "it is a zip archive without 'config.json'"),
+        (&[("config.json", &config)], "it is a zip archive without 'model.weights.h5'"),
+        (&[("config.json", &config), ("model.weights.h5", b"text")], "'model.weights.h5': "),
+        (&[("config.json", &config), ("model.weights.h5", &weights[..5000])], "'model.weights.h5': "),
+        (&[("config.json", &nested), ("model.weights.h5", &weights)], "recursion limit"),
+        (&[("config.json", &zeros), ("model.weights.h5", &weights)], "'config.json' has more than 4000000 bytes"),
+        (&[("config.json", b"\xff"), ("model.weights.h5", &weights)], "'config.json' is not text"),
+    ];
+    for (parts, expected) in cases {
+        write_archive(&path, parts);
+        let error = Model::load(&path).expect_err(expected).to_string();
+        assert!(error.contains(expected) && error.contains("bad.keras"), "{expected}: {error}");
+    }
+    fs::write(&path, b"PK\x03\x04").unwrap();
+    assert!(Model::load(&path).unwrap_err().to_string().contains("it is not a zip archive"));
+    // A few bytes that are changed or cut are found, or are weights.
+    for name in ["keras_3.keras", "keras_2_3.h5"] {
+        let whole = fs::read(keras_file(name)).unwrap();
+        for i in (4..whole.len()).step_by(whole.len() / 50) {
+            let mut bytes = whole.clone();
+            bytes[i] ^= 0x55;
+            fs::write(&path, &bytes).unwrap();
+            let _ = Model::load(&path);
+            fs::write(&path, &whole[..i]).unwrap();
+            assert!(Model::load(&path).is_err(), "{name}, {i} bytes");
+        }
+    }
+}
+
+/// Writes what `tests/data/check_keras.py` reads with Keras.
+#[test]
+#[ignore = "needs Keras afterwards"]
+fn files_for_keras() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("files_for_keras");
+    fs::create_dir_all(&folder).unwrap();
+    let file = hdf5::File::create(folder.join("expected.h5")).unwrap();
+    let (x, y) = waves(4, 30);
+    let all = FitOptions { batch_size: 4, epochs: 3, ..FitOptions::default() };
+    for (name, mut model) in [("original", build(&[2, 6, 16], &[11, 5, 1])), ("small", small_model())] {
+        model.fit(&x, &y, None, &all).unwrap();
+        model.set_learning_rate(0.002).unwrap();
+        for end in ["keras", "weights.h5"] {
+            model.save(folder.join(format!("{name}.{end}")), true).unwrap();
+        }
+        let write = |what: &str, values: &Array3<f64>| {
+            file.new_dataset_builder().with_data(values).create(&*format!("{name}_{what}")).unwrap();
+        };
+        write("x", &x);
+        write("y", &y);
+        write("p", &model.predict(&x).unwrap());
+        write("rate", &Array3::from_elem((1, 1, 1), f64::from(0.002_f32)));
+        model.fit(&x, &y, None, &FitOptions { epochs: 5, ..all.clone() }).unwrap();
+        write("p5", &model.predict(&x).unwrap());
     }
 }
 

@@ -25,7 +25,7 @@ fn keras_model(name: &str, engine: Engine) -> Model {
     let path = keras_file(name);
     let options = ModelOptions { engine, ..ModelOptions::from_weights(&path).unwrap() };
     let mut model = generate_model(&options).unwrap();
-    model.set_weights_from(&path).unwrap();
+    model.load_weights(&path).unwrap();
     model
 }
 
@@ -100,7 +100,7 @@ fn compare_with_keras(name: &str, engine: Engine, mut model: Model) {
     let file = hdf5::File::open(keras_file(&format!("{name}.h5"))).unwrap();
     let keras = |name: &str| -> ArrayD<f64> { file.dataset(name).unwrap().read_dyn().unwrap() };
     let keras3 = |name: &str| keras(name).into_dimensionality::<Ix3>().unwrap();
-    model.set_weights_from(keras_file(&format!("{name}.weights.h5"))).unwrap();
+    model.load_weights(keras_file(&format!("{name}.weights.h5"))).unwrap();
     let (x, y) = (keras3("X"), keras3("Y"));
     let error = difference(&model.predict(&x).unwrap(), &keras3("pred0"));
     assert!(error < 1e-5, "{name}, {engine:?}: {error}");
@@ -432,7 +432,7 @@ fn a_schedule_gives_the_learning_rates() {
 /// What is the same for the same training: the history but for its times, weights and optimiser.
 fn bits(model: &Model, history: &History, folder: &std::path::Path) -> (History, Vec<u8>) {
     let path = folder.join("bits.safetensors");
-    model.save_weights(&path, true).unwrap();
+    model.save(&path, true).unwrap();
     (History { seconds: Vec::new(), ..history.clone() }, fs::read(path).unwrap())
 }
 
@@ -489,12 +489,12 @@ fn a_backup_makes_up_for_an_interruption() {
         if epochs == 40 {
             assert_eq!(bits(&model, &history, folder.path()), bits(&whole, &expected, folder.path()));
             assert_eq!(fs::read_to_string(&log).unwrap(), history.to_csv());
-            let best = Model::load_weights(&best).unwrap();
+            let best = Model::load(&best).unwrap();
             assert_eq!(best.get_weights().unwrap(), whole.get_weights().unwrap());
         } else {
             assert_eq!(history.len(), epochs);
             // Others can read the weights in it.
-            assert_eq!(Model::load_weights(&backup).unwrap().iterations(), 4 * epochs as u64);
+            assert_eq!(Model::load(&backup).unwrap().iterations(), 4 * epochs as u64);
         }
     }
     assert!(!backup.exists(), "removed at the end");
@@ -521,7 +521,7 @@ fn a_backup_of_another_training_is_refused() {
     assert!(error.contains("now 'model: InputLayer(1), Conv1D(2, 11, same, relu)"), "{error}");
     assert_eq!((fs::read(&path).unwrap(), model.get_weights().unwrap()), before);
 
-    model.save_weights(&path, true).unwrap();
+    model.save(&path, true).unwrap();
     let error = model.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
     assert!(error.contains("no state of a training"), "{error}");
     for bytes in [&before.0[..before.0.len() / 2], b"text"] {
@@ -555,10 +555,10 @@ fn checkpoints_and_logs_are_written_and_nothing_is_lost() {
     ])
     .unwrap();
     for epoch in 1..=3 {
-        let found = Model::load_weights(folder.path().join(format!("{epoch:02}.weights.h5"))).unwrap();
+        let found = Model::load(folder.path().join(format!("{epoch:02}.weights.h5"))).unwrap();
         assert_eq!(found.iterations(), epoch);
     }
-    let last = Model::load_weights(folder.path().join("last.safetensors")).unwrap();
+    let last = Model::load(folder.path().join("last.safetensors")).unwrap();
     assert_eq!(last.get_weights().unwrap(), model.get_weights().unwrap());
     let text = || fs::read_to_string(folder.path().join("log.csv")).unwrap();
     let first = text();

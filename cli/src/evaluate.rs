@@ -45,7 +45,7 @@ struct Trained {
 
 impl Trained {
     fn load(&self) -> Result<Model> {
-        let mut model = Model::load_weights(&self.weights)?;
+        let mut model = Model::load(&self.weights)?;
         model.set_device(device(&self.device)?)?;
         model.set_threads(self.threads)?;
         Ok(model)

@@ -7,21 +7,25 @@ use std::path::Path;
 
 pub fn run(file: &Path) -> Output {
     let name = file.to_string_lossy();
-    if name.ends_with(".weights.h5") || name.ends_with(".safetensors") { weights(file) } else { data(file) }
+    let is_model = [".keras", ".weights.h5", ".safetensors"].iter().any(|end| name.ends_with(end));
+    if is_model { weights(file) } else { data(file) }
 }
 
-/// The network whose weights are in the file. For an HDF5 file, also its datasets and attributes.
+/// The network in the file.
 #[cfg(feature = "model")]
 fn weights(file: &Path) -> Output {
-    let model = hhnet::model::Model::load_weights(file)?;
-    let is_hdf5 = file.extension().is_some_and(|extension| extension == "h5");
-    let (text, mut json) =
-        if is_hdf5 { data(file)? } else { (format!("'{}'\n", file.display()), json!({ "file": file })) };
-    let options = hhnet::model::ModelOptions::from_weights(file)?;
-    json["layer_sizes"] = json!(options.layer_sizes);
-    json["kernel_sizes"] = json!(options.kernel_sizes);
-    json["params"] = json!(model.count_params());
-    Ok((format!("{text}\n{}", model.summary()), json))
+    let model = hhnet::model::Model::load(file)?;
+    let weights = model.get_weights()?;
+    let convolutions = || weights.iter().map(|weight| weight.shape()).filter(|shape| shape.len() == 3);
+    let json = json!({
+        "file": file,
+        "layers": model.sequential().to_string(),
+        "layer_sizes": convolutions().map(|shape| shape[2]).collect::<Vec<_>>(),
+        "kernel_sizes": convolutions().map(|shape| shape[0]).collect::<Vec<_>>(),
+        "params": model.count_params(),
+        "notes": model.notes(),
+    });
+    Ok((format!("'{}'\n\n{}", file.display(), model.summary()), json))
 }
 
 #[cfg(not(feature = "model"))]

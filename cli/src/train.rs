@@ -19,7 +19,7 @@ pub struct Train {
     /// The data file
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// The weights file to write. Its name ends in .weights.h5 (Keras' format) or .safetensors
+    /// The file to write. Its name ends in .weights.h5 or .keras (Keras' formats) or .safetensors
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// CSV file for loss and error of each epoch, written during the training
@@ -111,7 +111,7 @@ enum Activation {
 impl Train {
     pub fn run(&self) -> Output {
         // Checked before the training, not after it.
-        Model::check_weights_path(&self.weights, self.force)?;
+        Model::check_save(&self.weights, self.force)?;
         let (x, y) = (H5Matrix::open(&self.data, "X")?, H5Matrix::open(&self.data, "Y")?);
         let held_out = validation_rows(self.validation, &x)?;
         let mut model = generate_model(&self.model_options(x.shape().2)?)?;
@@ -119,7 +119,7 @@ impl Train {
         let (x_train, y_train) = (x.slice(..-held_out)?, y.slice(..-held_out)?);
         let (x_val, y_val) = (x.slice(-held_out..)?, y.slice(-held_out..)?);
         let history = model.fit(&x_train, &y_train, Some((&x_val, &y_val)), &self.fit_options()?)?;
-        model.save_weights(&self.weights, self.force)?;
+        model.save(&self.weights, self.force)?;
         Ok((format!("{history}\n'{}' written", self.weights.display()), self.json(&model, &history)))
     }
 

@@ -92,6 +92,13 @@ pub(crate) struct Variable {
     pub range: Range<usize>,
 }
 
+impl Variable {
+    /// Its name in the variable store, such as `conv1d.kernel`.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.layer, self.kind)
+    }
+}
+
 impl Network {
     /// The network of these layers, whose sizes need not have been checked: an input first, and others after it.
     pub fn new(layers: &[Layer]) -> Self {
@@ -104,8 +111,12 @@ impl Network {
                     channels = layer.channels;
                     continue;
                 }
-                Layer::Conv1D(layer) => NetworkLayer::convolution(layer, convolution_name(count(false)), channels, end),
-                Layer::TimeDistributed(layer) => NetworkLayer::dense(layer, dense_name(count(true)), channels, end),
+                Layer::Conv1D(layer) => {
+                    NetworkLayer::convolution(layer, numbered("conv1d", count(false)), channels, end)
+                }
+                Layer::TimeDistributed(layer) => {
+                    NetworkLayer::dense(layer, numbered("time_distributed", count(true)), channels, end)
+                }
             };
             (channels, end) = (next.outputs, next.bias.end);
             found.push(next);
@@ -207,10 +218,7 @@ impl NetworkLayer {
     fn info(&self) -> LayerInfo {
         let name = self.name.clone();
         let (kind, label) = if self.is_dense {
-            (
-                "TimeDistributed",
-                format!("{name}({}): TimeDistributed(Dense)", name.replace("time_distributed", "dense")),
-            )
+            ("TimeDistributed", format!("{name}({}): TimeDistributed(Dense)", self.dense_name()))
         } else {
             ("Conv1D", format!("{name}: Conv1D"))
         };
@@ -223,6 +231,11 @@ impl NetworkLayer {
             output: format!("(?, ?, {})", self.outputs),
             params: self.kernel.len() + self.bias.len(),
         }
+    }
+
+    /// Keras' name of the dense layer in a `TimeDistributed` one.
+    pub fn dense_name(&self) -> String {
+        self.name.replace("time_distributed", "dense")
     }
 
     fn details(&self) -> String {
@@ -242,16 +255,7 @@ fn ranges(start: usize, [kernel_size, inputs, outputs]: [usize; 3]) -> (Range<us
     (start..middle, middle..middle.saturating_add(outputs))
 }
 
-/// Keras' name of the convolution with index `i`.
-pub(super) fn convolution_name(i: usize) -> String {
-    numbered("conv1d", i)
-}
-
-/// Keras' name of the `TimeDistributed` layer with index `i`.
-pub(super) fn dense_name(i: usize) -> String {
-    numbered("time_distributed", i)
-}
-
+/// Keras' name of the layer with index `i` of its class.
 fn numbered(name: &str, i: usize) -> String {
     if i == 0 { name.to_string() } else { format!("{name}_{i}") }
 }

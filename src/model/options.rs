@@ -2,6 +2,7 @@
 
 use tch::Device;
 
+use super::Model;
 use super::adam::is_learning_rate;
 use super::layers::{Activation, Conv1D, Dense, InputLayer, Padding, TimeDistributed, check_size, l2};
 use super::sequential::Sequential;
@@ -94,6 +95,22 @@ impl ModelOptions {
             }
         }
         check_size("input_channels", self.input_channels)
+    }
+
+    /// The options of a model, as far as its first convolution shows them.
+    pub(super) fn of(model: &Model) -> Self {
+        let convolutions = || model.network.layers.iter().filter(|layer| !layer.is_dense);
+        let default = ModelOptions::default();
+        ModelOptions {
+            lr: model.learning_rate(),
+            layer_sizes: convolutions().map(|layer| layer.outputs).collect(),
+            kernel_sizes: convolutions().map(|layer| layer.kernel_size).collect(),
+            padding: convolutions().next().map_or(default.padding, |layer| layer.padding),
+            activation: convolutions().next().map_or(default.activation, |layer| layer.activation),
+            input_channels: model.network.inputs(),
+            l2: convolutions().next().map_or(default.l2, |layer| layer.penalties[0]),
+            ..default
+        }
     }
 
     /// The layers of the original study with these sizes, and how to compute them.

@@ -8,7 +8,8 @@ const WIDTHS: [usize; 3] = [33, 24, 15];
 impl Model {
     /// The model as Keras' `model.summary()` prints it: layers, output shapes (samples, steps, channels), numbers of
     /// weights. Where padding, dilation or activation is not as in the original's layers, a line below the layer's name
-    /// says so. As in Keras, the optimiser's variables are counted too once the model has been trained.
+    /// says so. As in Keras, the optimiser's variables are counted too once the model has been trained. The model's
+    /// [`notes`](Model::notes) follow.
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};
@@ -32,6 +33,7 @@ impl Model {
         }
         lines.push(rule("└", "─", "┴", "┘"));
         lines.extend(self.totals());
+        lines.extend(self.notes.iter().map(|note| format!(" Note: {note}")));
         lines.join("\n")
     }
 

@@ -92,7 +92,7 @@ impl<'a> Backup<'a> {
         if !is_consistent(&history, &states, model.count_params()) {
             return Err(Error::file(path, "the state of the training is inconsistent", REMEDY));
         }
-        model.set_weights_from(path)?;
+        model.load_weights(path)?;
         Ok((history, states))
     }
 }

@@ -225,7 +225,7 @@ impl<'a> Callbacks<'a> {
         for (i, callback) in self.list.iter().enumerate() {
             match callback {
                 Callback::ModelCheckpoint(ModelCheckpoint { filepath, overwrite, .. }) => {
-                    Model::check_weights_path(filepath, *overwrite || is_resumed)?;
+                    Model::check_save(filepath, *overwrite || is_resumed)?;
                 }
                 Callback::CsvLogger(logger) => {
                     self.logs[i] = Some(logger.begin(history, is_resumed)?);

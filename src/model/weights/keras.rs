@@ -1,84 +1,253 @@
 //! Reads and writes Keras' HDF5 files.
+//!
+//! Keras 3 stores a model's weights as
+//!
+//! ```text
+//! /vars                                 attribute name = "sequential"
+//! /layers/conv1d/vars/0, /1             kernel, bias; attribute name of vars = "conv1d"
+//! /layers/conv1d_1/vars/0, /1           ...
+//! /layers/time_distributed/vars         empty
+//! /layers/time_distributed/layer/vars/0, /1
+//! /optimizer/vars/0                     number of steps
+//! /optimizer/vars/1                     learning rate
+//! /optimizer/vars/2, /3, ...            momentum and velocity of each weight in turn, once there was a step
+//! /training                             only in a backup: see `src/training/backup.rs`
+//! ```
+//!
+//! Groups are numbered by class, whatever names the layers have. Keras 2.13 and 2.14 call the first group
+//! `_layer_checkpoint_dependencies`; Keras 2 has no learning rate and no names there, and a group `metrics`. What is
+//! written here has the model's description as the root's attribute `model_config`, which Keras ignores.
+//!
+//! A file in Keras 2's own form has the layers in the group `model_weights`, or at the root if it holds weights only:
+//!
+//! ```text
+//! /                                     attributes model_config, training_config: JSON
+//! /model_weights                        attribute layer_names
+//! /model_weights/conv1d                 attribute weight_names = "conv1d/kernel:0", "conv1d/bias:0"
+//! /model_weights/conv1d/conv1d/kernel:0, bias:0
+//! /optimizer_weights                    attribute weight_names = "iteration:0", ...
+//! /optimizer_weights/iteration:0, ...
+//! ```
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use hdf5::types::VarLenUnicode;
+use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::{Group, LocationType, Result};
 use ndarray::ArrayView;
 
-use super::{Contents, Dataset, Format, LAYERS, TRAINING, is_dense};
+use super::config::{self, Config};
+use super::contents::{Array, Contents, StoredLayer, natural};
 use crate::files::hdf5_text;
-use crate::model::{Adam, MAX_PARAMS, Sequential, Variable};
+use crate::model::{Adam, MAX_PARAMS, Network, NetworkLayer, Sequential, Variable};
 
-/// Groups below this depth are not part of a model that [`generate_model`](crate::model::generate_model) builds.
-const MAX_DEPTH: usize = 8;
+/// The attribute with the description of a model.
+const MODEL: &str = "model_config";
+/// The groups of layers in files of Keras 3 and 2.15, and of 2.13 and 2.14.
+const LAYERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
+/// A layer's weights are at most so many groups below its own.
+const MAX_DEPTH: usize = 4;
+/// The largest number of arrays, and of names in an attribute.
+const MAX_COUNT: usize = 10_000;
+/// The longest name, where all names of an attribute have the same length.
+const MAX_NAME: usize = 512;
 
-/// The contents of an open file.
-pub(super) fn read(file: &hdf5::File) -> hdf5::Result<Contents> {
-    let mut datasets = BTreeMap::new();
-    let mut size = 0;
-    read_group(file, "", MAX_DEPTH, &mut size, &mut datasets)?;
-    let optimizer = match file.group("optimizer/vars") {
-        Ok(group) if group.attr_names()?.iter().any(|name| name == "name") => {
-            Some(group.attr("name")?.read_scalar::<VarLenUnicode>()?.to_string())
+/// The contents of an open file. A `.keras` file has its description apart.
+pub(super) fn read(file: &hdf5::File, config: Option<Config>) -> Result<Contents> {
+    let config = match (config, text(file, MODEL)?) {
+        (None, Some(model)) => {
+            let training = text(file, "training_config")?;
+            Some(Config::parse(&model, training.as_deref()).map_err(|problem| format!("'{MODEL}': {problem}"))?)
         }
-        _ => None,
+        (config, _) => config,
     };
-    let layers = match file.attr(LAYERS) {
-        Ok(layers) => Some(layers.read_scalar::<VarLenUnicode>()?.to_string()),
-        Err(_) => None,
+    // A compressed number takes at least a thousandth of its size.
+    let budget = file.size().saturating_mul(1000).min(4 * MAX_PARAMS as u64);
+    let mut reader = Reader { count: 0, budget };
+    let is_weights_only = texts(file, "layer_names")?.is_some();
+    let (layers, optimizer, is_adam) = if is_weights_only || file.link_exists("model_weights") {
+        let layers = if is_weights_only { file.group("/")? } else { file.group("model_weights")? };
+        let optimizer = match file.link_exists("optimizer_weights") {
+            true => reader.named_arrays(&file.group("optimizer_weights")?)?,
+            false => Vec::new(),
+        };
+        (reader.named_layers(&layers)?, optimizer, None)
+    } else if let Some(layers) = LAYERS.into_iter().find(|name| file.link_exists(name)) {
+        let layers = ordered(reader.layers(&file.group(layers)?, layers)?, config.as_ref())?;
+        let (optimizer, is_adam) = reader.optimizer(file)?;
+        (layers, optimizer, is_adam)
+    } else {
+        let found = file.member_names()?.into_iter().take(20).collect::<Vec<_>>().join(", ");
+        return Err(format!("it holds no layers of a model, only [{found}]").into());
     };
-    Ok(Contents { format: Format::Keras, datasets, optimizer, layers })
+    let is_adam = config.as_ref().map_or(is_adam, |config| Some(config.is_adam));
+    Ok(Contents { layers, optimizer, is_adam, config })
 }
 
-/// Adds all datasets in a group, and in the groups below it.
-fn read_group(
-    group: &hdf5::Group,
-    prefix: &str,
-    depth: usize,
-    size: &mut usize,
-    datasets: &mut BTreeMap<String, Dataset>,
-) -> hdf5::Result<()> {
-    if depth == 0 {
-        return Err(format!("'{prefix}': groups nested deeper than {MAX_DEPTH}").as_str().into());
-    }
-    for name in group.member_names()? {
-        let path = format!("{prefix}{name}");
-        if path == TRAINING {
-            continue;
+/// Reads arrays. A damaged or hostile file may claim any size, and a group can hold itself.
+struct Reader {
+    /// Arrays and groups so far.
+    count: usize,
+    /// How many numbers may follow.
+    budget: u64,
+}
+
+impl Reader {
+    /// The layers of Keras 3, by the names of their groups.
+    fn layers(&mut self, group: &Group, path: &str) -> Result<Vec<StoredLayer>> {
+        let mut layers = Vec::new();
+        for name in sorted(group)? {
+            let mut arrays = Vec::new();
+            self.add_arrays(group, &name, &format!("{path}/{name}"), MAX_DEPTH, &mut arrays)?;
+            layers.push(StoredLayer { name, arrays });
         }
-        match group.loc_type_by_name(&name)? {
-            hdf5::LocationType::Group => {
-                read_group(&group.group(&name)?, &format!("{path}/"), depth - 1, size, datasets)?;
-            }
-            hdf5::LocationType::Dataset => {
-                let dataset = group.dataset(&name)?;
-                // A damaged or hostile file may claim any size.
-                *size = size.saturating_add(dataset.size());
-                if *size > 3 * MAX_PARAMS + 2 {
-                    return Err(format!("'{path}' with shape {:?} is too large", dataset.shape()).as_str().into());
+        layers.retain(|layer| !layer.arrays.is_empty());
+        Ok(layers)
+    }
+
+    /// The variables of the optimiser of Keras 3, and whether it is Adam.
+    fn optimizer(&mut self, file: &hdf5::File) -> Result<(Vec<Array>, Option<bool>)> {
+        let mut arrays = Vec::new();
+        if !file.link_exists("optimizer") {
+            return Ok((arrays, None));
+        }
+        self.add_arrays(file, "optimizer", "optimizer", MAX_DEPTH, &mut arrays)?;
+        let name = match file.group("optimizer/vars") {
+            Ok(group) => text(&group, "name")?,
+            Err(_) => None,
+        };
+        Ok((arrays, name.map(|name| natural(&name).0 == "adam")))
+    }
+
+    /// Adds an array, or all those in a group and below it.
+    fn add_arrays(
+        &mut self,
+        parent: &Group,
+        name: &str,
+        path: &str,
+        depth: usize,
+        arrays: &mut Vec<Array>,
+    ) -> Result<()> {
+        self.count += 1;
+        if depth == 0 || self.count > MAX_COUNT {
+            return Err(format!("'{path}': too many groups").into());
+        }
+        match parent.loc_type_by_name(name)? {
+            LocationType::Dataset => arrays.push(self.array(parent, name, path.to_string())?),
+            LocationType::Group => {
+                let group = parent.group(name)?;
+                for name in sorted(&group)? {
+                    self.add_arrays(&group, &name, &format!("{path}/{name}"), depth - 1, arrays)?;
                 }
-                let values = dataset.read_raw::<f64>().map_err(|error| format!("'{path}': {error}"))?;
-                datasets.insert(path, Dataset { shape: dataset.shape(), values });
             }
             _ => {}
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The layers of Keras 2, which are named in an attribute.
+    fn named_layers(&mut self, group: &Group) -> Result<Vec<StoredLayer>> {
+        let names = texts(group, "layer_names")?.ok_or("the attribute 'layer_names' is missing")?;
+        let mut layers = Vec::new();
+        for name in names {
+            let arrays = self.named_arrays(&group.group(&name).map_err(|error| format!("'{name}': {error}"))?)?;
+            layers.push(StoredLayer { name, arrays });
+        }
+        layers.retain(|layer| !layer.arrays.is_empty());
+        Ok(layers)
+    }
+
+    /// The arrays in a group that its attribute names.
+    fn named_arrays(&mut self, group: &Group) -> Result<Vec<Array>> {
+        let names = texts(group, "weight_names")?;
+        let names = names.ok_or_else(|| format!("the attribute 'weight_names' of '{}' is missing", group.name()))?;
+        names.into_iter().map(|name| self.array(group, &name, name.clone())).collect()
+    }
+
+    /// An array, which messages call `path`.
+    fn array(&mut self, group: &Group, name: &str, path: String) -> Result<Array> {
+        let problem = |error: &dyn Display| hdf5::Error::from(format!("'{path}': {error}"));
+        let dataset = group.dataset(name).map_err(|error| problem(&error))?;
+        let left = self.budget.checked_sub(dataset.size() as u64);
+        self.budget = left.ok_or_else(|| problem(&format!("an array of shape {:?} is too large", dataset.shape())))?;
+        let values = dataset.read_raw().map_err(|error| problem(&error))?;
+        Ok(Array { shape: dataset.shape(), values, name: path })
+    }
+}
+
+/// The layers in the order of the model. Their names only count those of each class.
+fn ordered(mut layers: Vec<StoredLayer>, config: Option<&Config>) -> Result<Vec<StoredLayer>> {
+    let of_class = |layer: &StoredLayer, class: &str| natural(&layer.name).0 == class;
+    let Some(config) = config else {
+        if ["dense", "time_distributed"].iter().all(|class| layers.iter().any(|layer| of_class(layer, class))) {
+            let problem = "it does not say in which order the layers Dense and TimeDistributed follow each other; \
+                           save the whole model as '.keras'";
+            return Err(problem.into());
+        }
+        return Ok(layers);
+    };
+    let mut found = Vec::new();
+    for class in &config.classes {
+        if let Some(i) = layers.iter().position(|layer| of_class(layer, class)) {
+            found.push(layers.remove(i));
+        }
+    }
+    found.append(&mut layers);
+    Ok(found)
+}
+
+/// The names in a group: `conv1d`, `conv1d_1`, ..., `conv1d_10`, or `0`, `1`, ..., `10`.
+fn sorted(group: &Group) -> Result<Vec<String>> {
+    let mut names = group.member_names()?;
+    names.sort_by_key(|name| natural(name));
+    Ok(names)
+}
+
+/// A text attribute, if it is there.
+fn text(place: &Group, name: &str) -> Result<Option<String>> {
+    Ok(texts(place, name)?.and_then(|texts| texts.into_iter().next()))
+}
+
+/// An attribute with texts, if it is there.
+fn texts(place: &Group, name: &str) -> Result<Option<Vec<String>>> {
+    if !place.attr_names()?.iter().any(|found| found == name) {
+        return Ok(None);
+    }
+    let attribute = place.attr(name)?;
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Some(match attribute.dtype()?.to_descriptor()? {
+        _ if attribute.size() == 0 => Vec::new(),
+        _ if attribute.size() > MAX_COUNT => return Err(format!("the attribute '{name}' is too large").into()),
+        TypeDescriptor::VarLenUnicode => {
+            attribute.read_raw::<VarLenUnicode>()?.iter().map(|text| lossy(text.as_bytes())).collect()
+        }
+        TypeDescriptor::VarLenAscii => {
+            attribute.read_raw::<VarLenAscii>()?.iter().map(|text| lossy(text.as_bytes())).collect()
+        }
+        TypeDescriptor::FixedAscii(length) if length <= MAX_NAME => {
+            attribute.read_raw::<FixedAscii<MAX_NAME>>()?.iter().map(|text| lossy(text.as_bytes())).collect()
+        }
+        TypeDescriptor::FixedUnicode(length) if length <= MAX_NAME => {
+            attribute.read_raw::<FixedUnicode<MAX_NAME>>()?.iter().map(|text| lossy(text.as_bytes())).collect()
+        }
+        other => return Err(format!("the attribute '{name}' is of type {other}, not text").into()),
+    }))
 }
 
 /// Writes weights and optimiser state to a new file.
 pub(super) fn write(
     file: &hdf5::File,
     sequential: &Sequential,
-    variables: &[Variable],
+    network: &Network,
     values: &[f32],
     adam: &Adam,
-) -> hdf5::Result<()> {
-    let layers = hdf5_text(&sequential.to_string())?;
-    file.new_attr::<VarLenUnicode>().create(LAYERS)?.write_scalar(&layers)?;
-    write_layers(file, variables)?;
-    for variable in variables {
-        write_array(file, &Format::Keras.weight(&variable.layer, variable.kind), variable, values)?;
+) -> Result<()> {
+    let model = hdf5_text(&config::to_json(sequential, network, adam))?;
+    file.new_attr::<VarLenUnicode>().create(MODEL)?.write_scalar(&model)?;
+    let variables = network.variables();
+    create_named_group(file, "vars", "sequential")?;
+    file.create_group("layers")?;
+    for layer in &network.layers {
+        write_layer(file, layer, values)?;
     }
     file.create_group("optimizer")?;
     let optimizer = create_named_group(file, "optimizer/vars", "adam")?;
@@ -86,41 +255,38 @@ pub(super) fn write(
     optimizer.new_dataset::<f32>().create("1")?.write_scalar(&adam.learning_rate)?;
     if !adam.momentum.is_empty() {
         for (i, variable) in variables.iter().enumerate() {
-            let [momentum, velocity] = Format::Keras.moments(i, variable);
-            write_array(file, &momentum, variable, &adam.momentum)?;
-            write_array(file, &velocity, variable, &adam.velocity)?;
+            write_array(&optimizer, &(2 + 2 * i).to_string(), variable, &adam.momentum)?;
+            write_array(&optimizer, &(3 + 2 * i).to_string(), variable, &adam.velocity)?;
         }
     }
     Ok(())
 }
 
-/// Creates the groups of the model and its layers.
-fn write_layers(file: &hdf5::File, variables: &[Variable]) -> hdf5::Result<()> {
-    create_named_group(file, "vars", "sequential")?;
-    file.create_group("layers")?;
-    for Variable { layer, .. } in variables.iter().filter(|variable| variable.kind == "kernel") {
-        let group = format!("layers/{layer}");
-        file.create_group(&group)?;
-        create_named_group(file, &format!("{group}/vars"), layer)?;
-        if is_dense(layer) {
-            file.create_group(&format!("{group}/layer"))?;
-            let name = layer.replace("time_distributed", "dense");
-            create_named_group(file, &format!("{group}/layer/vars"), &name)?;
-        }
+/// Writes a layer's kernel and bias.
+fn write_layer(file: &hdf5::File, layer: &NetworkLayer, values: &[f32]) -> Result<()> {
+    let group = format!("layers/{}", layer.name);
+    file.create_group(&group)?;
+    let mut vars = create_named_group(file, &format!("{group}/vars"), &layer.name)?;
+    if layer.is_dense {
+        file.create_group(&format!("{group}/layer"))?;
+        vars = create_named_group(file, &format!("{group}/layer/vars"), &layer.dense_name())?;
+    }
+    for (i, variable) in layer.variables().iter().enumerate() {
+        write_array(&vars, &i.to_string(), variable, values)?;
     }
     Ok(())
 }
 
 /// Creates a group with Keras' attribute `name`.
-fn create_named_group(file: &hdf5::File, path: &str, name: &str) -> hdf5::Result<hdf5::Group> {
+fn create_named_group(file: &hdf5::File, path: &str, name: &str) -> Result<Group> {
     let group = file.create_group(path)?;
     group.new_attr::<VarLenUnicode>().create("name")?.write_scalar(&hdf5_text(name)?)?;
     Ok(group)
 }
 
 /// Writes one variable's part of `values`, which are those of all variables.
-fn write_array(file: &hdf5::File, path: &str, variable: &Variable, values: &[f32]) -> hdf5::Result<()> {
+fn write_array(group: &Group, name: &str, variable: &Variable, values: &[f32]) -> Result<()> {
     let view = ArrayView::from_shape(&variable.shape[..], &values[variable.range.clone()]);
-    file.new_dataset_builder().with_data(view.map_err(|error| error.to_string())?).create(path)?;
+    group.new_dataset_builder().with_data(view.map_err(|error| error.to_string())?).create(name)?;
     Ok(())
 }

@@ -1,28 +1,35 @@
-//! Reads and writes safetensors files.
+//! Reads and writes safetensors files: `conv1d.kernel`, `conv1d.bias`, ..., `time_distributed.bias`,
+//! `optimizer.iterations`, `optimizer.learning_rate`, `optimizer.momentum.conv1d.kernel`,
+//! `optimizer.velocity.conv1d.kernel`, ..., in Keras' shapes, and Keras' description of the model in the metadata.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
-use super::{Contents, Dataset, Format, LAYERS, REMEDY};
-use crate::model::{Adam, Sequential, Variable};
-use crate::{Error, Result};
+use super::config::{self, Config};
+use super::contents::{Array, Contents, StoredLayer, natural};
+use crate::model::{Adam, Network, Sequential};
 
-/// The contents of a safetensors file with the given name. The crate checks the header: lengths, gaps, overlaps, sizes.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Contents> {
-    let damaged =
-        |error| Error::file(path, format!("it is not a safetensors file ({} bytes): {error:?}", bytes.len()), REMEDY);
+/// The entry of the metadata with the description of the model.
+const MODEL: &str = "model_config";
+const ITERATIONS: &str = "optimizer.iterations";
+const LEARNING_RATE: &str = "optimizer.learning_rate";
+
+/// The contents of a safetensors file. The crate checks the header: lengths, gaps, overlaps, sizes.
+pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
+    let damaged = |error| format!("it is none of Keras' files, and as '.safetensors' it is damaged: {error:?}");
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let layers = header.metadata().as_ref().and_then(|metadata| metadata.get(LAYERS)).cloned();
-    let mut datasets = BTreeMap::new();
-    let mut optimizer = None;
+    let config = match header.metadata().as_ref().and_then(|metadata| metadata.get(MODEL)) {
+        Some(model) => Some(Config::parse(model, None).map_err(|problem| format!("'{MODEL}': {problem}"))?),
+        None => None,
+    };
+    let mut arrays = BTreeMap::new();
     for (name, tensor) in tensors.tensors() {
-        let expected = if name == Format::Safetensors.scalars()[0] { Dtype::I64 } else { Dtype::F32 };
+        let expected = if name == ITERATIONS { Dtype::I64 } else { Dtype::F32 };
         if tensor.dtype() != expected {
             let problem = format!("'{name}' has numbers of type {:?}, not {expected:?}", tensor.dtype());
-            return Err(Error::file(path, problem, "store it with that type"));
+            return Err(problem);
         }
         let values = match expected {
             Dtype::I64 => {
@@ -34,43 +41,62 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Contents> {
                 numbers.map(|bytes| f64::from(f32::from_le_bytes(bytes))).collect()
             }
         };
-        if name.starts_with("optimizer.") {
-            optimizer = Some("adam".to_string());
-        }
-        datasets.insert(name, Dataset { shape: tensor.shape().to_vec(), values });
+        arrays.insert(name.clone(), Array { shape: tensor.shape().to_vec(), values, name });
     }
-    Ok(Contents { format: Format::Safetensors, datasets, optimizer, layers })
+    let mut optimizer = arrays.split_off("optimizer.");
+    arrays.extend(optimizer.split_off("optimizer/"));
+    let layers = layers(arrays);
+    let mut names = vec![ITERATIONS.to_string(), LEARNING_RATE.to_string()];
+    let weights = layers.iter().flat_map(|layer| &layer.arrays);
+    names.extend(weights.flat_map(|weight| ["momentum", "velocity"].map(|moment| moment_name(moment, &weight.name))));
+    let mut found: Vec<Array> = names.iter().filter_map(|name| optimizer.remove(name)).collect();
+    found.extend(optimizer.into_values());
+    Ok(Contents { layers, is_adam: Some(!found.is_empty()), optimizer: found, config })
+}
+
+/// Puts kernels and biases together: convolutions first, in the order of their numbers.
+fn layers(arrays: BTreeMap<String, Array>) -> Vec<StoredLayer> {
+    let mut layers: BTreeMap<_, StoredLayer> = BTreeMap::new();
+    // In reverse, so that kernel comes before bias.
+    for (name, array) in arrays.into_iter().rev() {
+        let layer = name.rsplit_once('.').map_or(&*name, |(layer, _)| layer);
+        let new = || StoredLayer { name: layer.to_string(), arrays: Vec::new() };
+        layers.entry(natural(layer)).or_insert_with(new).arrays.push(array);
+    }
+    layers.into_values().collect()
+}
+
+fn moment_name(moment: &str, weight: &str) -> String {
+    format!("optimizer.{moment}.{weight}")
 }
 
 /// Weights and optimiser state as a safetensors file.
 pub(super) fn to_bytes(
     sequential: &Sequential,
-    variables: &[Variable],
+    network: &Network,
     values: &[f32],
     adam: &Adam,
-) -> std::result::Result<Vec<u8>, safetensors::SafeTensorError> {
+) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     let bytes = |numbers: &[f32]| -> Vec<u8> { numbers.iter().flat_map(|number| number.to_le_bytes()).collect() };
-    let format = Format::Safetensors;
-    let [steps, rate] = format.scalars();
     let mut arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![
-        (steps.to_string(), Dtype::I64, vec![], (adam.iterations as i64).to_le_bytes().to_vec()),
-        (rate.to_string(), Dtype::F32, vec![], bytes(&[adam.learning_rate])),
+        (ITERATIONS.to_string(), Dtype::I64, vec![], (adam.iterations as i64).to_le_bytes().to_vec()),
+        (LEARNING_RATE.to_string(), Dtype::F32, vec![], bytes(&[adam.learning_rate])),
     ];
-    for (i, variable) in variables.iter().enumerate() {
+    for variable in network.variables() {
         let mut add = |name: String, all: &[f32]| {
             arrays.push((name, Dtype::F32, variable.shape.clone(), bytes(&all[variable.range.clone()])));
         };
-        add(format.weight(&variable.layer, variable.kind), values);
+        let name = variable.name();
         if !adam.momentum.is_empty() {
-            let [momentum, velocity] = format.moments(i, variable);
-            add(momentum, &adam.momentum);
-            add(velocity, &adam.velocity);
+            add(moment_name("momentum", &name), &adam.momentum);
+            add(moment_name("velocity", &name), &adam.velocity);
         }
+        add(name, values);
     }
     let mut views = Vec::new();
     for (name, dtype, shape, bytes) in &arrays {
         views.push((name, TensorView::new(*dtype, shape.clone(), bytes)?));
     }
-    let metadata = HashMap::from([(LAYERS.to_string(), sequential.to_string())]);
+    let metadata = HashMap::from([(MODEL.to_string(), config::to_json(sequential, network, adam))]);
     serialize(views, &Some(metadata))
 }

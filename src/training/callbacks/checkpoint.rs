@@ -11,8 +11,8 @@ use crate::{Error, Result};
 /// value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelCheckpoint {
-    /// Name of the file, which ends in `.weights.h5` or `.safetensors`. In it `{epoch}` is replaced by the number of
-    /// the epoch, counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values. As in Keras,
+    /// Name of the file, which ends in `.keras`, `.weights.h5` or `.safetensors`. In it `{epoch}` is replaced by the
+    /// number of the epoch, counted from 1, and `{loss}`, `{mse}`, `{val_loss}` and `{val_mse}` by their values. As in Keras,
     /// `{epoch:02d}` has at least 2 digits and `{val_loss:.2f}` has 2 decimals. If the name contains none of these,
     /// each file replaces the one before.
     pub filepath: PathBuf,
@@ -48,7 +48,7 @@ impl ModelCheckpoint {
         let path = file_name(&self.filepath, epoch, history).unwrap_or_default();
         // After the first epoch, a file whose name has no numbers was written by this training.
         let is_own = is_resumed || state.best_epoch > 0 && path == self.filepath;
-        model.save_weights(&path, self.overwrite || is_own)?;
+        model.save(&path, self.overwrite || is_own)?;
         (state.best, state.best_epoch) = (value, epoch);
         Ok(())
     }

@@ -128,8 +128,8 @@ fn regex(pattern: &str) -> Regex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
     use serde_json::json;
-    use std::fs;
 
     #[test]
     fn numbers_may_differ_in_the_last_digit_and_words_may_not() {

@@ -2,11 +2,11 @@
 //! it.
 
 use std::env;
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use fs_err as fs;
 
 use crate::files::size_mb;
 use crate::paths::{Paths, which};

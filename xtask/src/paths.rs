@@ -99,7 +99,11 @@ impl Paths {
 
     /// Gives a command what Jupyter needs to find its kernels and to write nothing outside the checkout.
     pub fn with_jupyter<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let jupyter = self.home.join("jupyter");
+        self.with_jupyter_in(&self.home.join("jupyter"), command)
+    }
+
+    /// The same, with Jupyter's settings and its own files in the folder `jupyter`.
+    pub fn with_jupyter_in<'a>(&self, jupyter: &Path, command: &'a mut Command) -> &'a mut Command {
         command
             .env("PATH", in_front(&[self.python.join("bin")], "PATH"))
             .env("VIRTUAL_ENV", &self.python)

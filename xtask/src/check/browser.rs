@@ -100,7 +100,10 @@ fn work(paths: &Paths, python: &Path, chromium: &Path, results: &Path) -> Result
     let mut driver = Command::new(python);
     driver.arg(paths.script("browser.py")).arg(chromium).args([&paths.scratch, results]).args(NOTEBOOKS);
     driver.stdin(Stdio::null()).stderr(Stdio::inherit()).env_remove("EVCXR_TMPDIR");
-    let output = paths.with_jupyter(&mut driver).output().context("cannot start the browser's driver")?;
+    let output = paths
+        .with_jupyter_in(&results.join("jupyter"), &mut driver)
+        .output()
+        .context("cannot start the browser's driver")?;
     if !output.status.success() {
         bail!("working with the notebooks failed: see above and {}", paths.short(results));
     }

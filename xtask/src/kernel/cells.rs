@@ -30,8 +30,6 @@ use fs_err::{self as fs, File};
 use serde_json::{Value, json};
 use walkdir::WalkDir;
 
-use crate::check::examine;
-use crate::check::notebooks::NOTEBOOKS;
 use crate::files::{remove, replace};
 use crate::paths::Paths;
 use crate::process::run_logged;
@@ -39,7 +37,7 @@ use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
 const CELLS: &str = "cells";
-/// How a notebook loads the crate.
+/// How the notebooks load the crate.
 const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
 /// take. The crate is optimised fully, its dependencies as little as does no harm. Neither has the checks of arithmetic
@@ -77,9 +75,8 @@ hhnet = { workspace = true, optional = true }
 const PRODUCTS: [&str; 3] = ["build", "deps", ".fingerprint"];
 
 pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
-    let mut inputs =
-        vec![rustc.to_string(), paths.root.display().to_string(), WORKSPACE.to_string(), ANCHOR.to_string()];
-    inputs.extend(dependencies(paths));
+    let root = paths.root.display().to_string();
+    let mut inputs = [rustc, &root, WORKSPACE, ANCHOR, DEPENDENCY].map(str::to_string).to_vec();
     inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
         let files = WalkDir::new(paths.root.join(name)).sort_by_file_name().into_iter().flatten();
@@ -102,23 +99,6 @@ fn describe(path: &Path) -> String {
     format!("{} {time:?}\n{}", path.display(), String::from_utf8_lossy(&content))
 }
 
-/// The `:dep` lines of the notebooks, each once; without notebooks, the line that loads the crate.
-fn dependencies(paths: &Paths) -> Vec<String> {
-    let notebooks = NOTEBOOKS.into_iter().filter_map(|name| examine::read(&paths.notebooks.join(name)).ok());
-    let sources: Vec<String> = notebooks
-        .flat_map(|notebook| {
-            examine::code_cells(&notebook).map(|cell| examine::text(&cell["source"])).collect::<Vec<_>>()
-        })
-        .collect();
-    let mut lines: Vec<String> = Vec::new();
-    for line in sources.iter().flat_map(|source| source.lines()).map(str::trim) {
-        if line.starts_with(":dep ") && !lines.iter().any(|known| known == line) {
-            lines.push(line.to_string());
-        }
-    }
-    if lines.is_empty() { vec![DEPENDENCY.to_string()] } else { lines }
-}
-
 /// Builds `prepared`: from the present one if there is one, so that only what changed is compiled.
 pub fn prepare(paths: &Paths) -> Result<()> {
     let part = paths.cells.join("prepared.part");
@@ -132,7 +112,7 @@ pub fn prepare(paths: &Paths) -> Result<()> {
 
     let notebook = paths.home.join("prepare.ipynb");
     let executed = paths.home.join("prepare.executed.ipynb");
-    fs::write(&notebook, preparing_notebook(paths).to_string())?;
+    fs::write(&notebook, preparing_notebook().to_string())?;
     let mut python = Command::new(paths.python_program("python"));
     python.arg(paths.script("run_notebook.py")).args([&notebook, &executed, &paths.notebooks]);
     // Tells the launcher to work in this directory, without a copy.
@@ -148,11 +128,11 @@ pub fn prepare(paths: &Paths) -> Result<()> {
 }
 
 /// Loads what the notebooks load, and compiles one cell with a variable and one with output.
-fn preparing_notebook(paths: &Paths) -> Value {
+fn preparing_notebook() -> Value {
     let cell =
         |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
     let cells = [
-        cell(dependencies(paths).join("\n").as_str()),
+        cell(DEPENDENCY),
         cell("let prepared = std::thread::available_parallelism();"),
         cell("println!(\"{:?}\", prepared.is_ok());"),
     ];

@@ -113,16 +113,14 @@ fn system() -> Option<Source> {
 fn is_usable(include: &Path) -> bool {
     let read = |name| fs::read_to_string(include.join(name)).ok();
     let Some(header) = read("H5pubconf.h").or_else(|| read("H5pubconf-64.h")) else { return false };
-    let defined = |name: &str| {
-        header.lines().any(|line| {
-            let mut words = line.split_whitespace();
-            words.next() == Some("#define")
-                && words.next() == Some(name)
-                && words.next().is_some_and(|value| value != "0")
+    let value = |name: &str| {
+        header.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["#define", found, value, ..] if found == name => Some(value.trim_matches('"')),
+            _ => None,
         })
     };
-    let version = header.lines().find_map(|line| line.strip_prefix("#define H5_VERSION ")).unwrap_or_default();
-    is_known(version.trim_matches(['"', ' '])) && defined("H5_HAVE_FILTER_DEFLATE") && !defined("H5_HAVE_PARALLEL")
+    let has = |name: &str| value(name).is_some_and(|value| value != "0");
+    is_known(value("H5_VERSION").unwrap_or_default()) && has("H5_HAVE_FILTER_DEFLATE") && !has("H5_HAVE_PARALLEL")
 }
 
 fn is_known(version: &str) -> bool {

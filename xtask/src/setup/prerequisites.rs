@@ -143,14 +143,8 @@ impl Interpreter {
 }
 
 fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
-    let output = Command::new("df").arg("-Pk").arg(&paths.root).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let Some(free_kb) =
-        text.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).and_then(|kb| kb.parse::<f64>().ok())
-    else {
-        return;
-    };
-    let free = free_kb / 1e6;
+    let Ok(free) = fs4::available_space(&paths.root) else { return };
+    let free = free as f64 / 1e9;
     let needed = DISK_GB - size_mb(&paths.home) as f64 / 1e3;
     if free < needed {
         missing.push(format!(

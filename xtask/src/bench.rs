@@ -6,7 +6,6 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::check::notebooks::NOTEBOOKS;
-use crate::paths::Paths;
 use crate::process::run;
 use crate::setup;
 use crate::setup::python::Environment;
@@ -37,15 +36,10 @@ pub fn peers(name: &str, options: &[&str]) -> Result<()> {
     let mut build = Command::new("cargo");
     build.args(["build", "--locked", "--release", "--package", "hhnet-cli"]).current_dir(&paths.root);
     run(paths.with_libraries(&mut build))?;
+    let target = paths.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
     let mut script = Command::new(environment.python());
-    script.arg(scripts.join(name).with_extension("py")).arg(built(&paths)).args(options);
+    script.arg(scripts.join(name).with_extension("py")).arg(target.join("release/hhnet")).args(options);
     run(script.current_dir(&paths.scratch))
-}
-
-/// Where cargo puts the program `hhnet`.
-fn built(paths: &Paths) -> std::path::PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
-    paths.root.join(target).join("release/hhnet")
 }
 
 /// `cargo xtask bench notebooks`: times every cell of both notebooks, each in `starts` fresh kernels, and prints

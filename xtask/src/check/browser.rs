@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::check::examine::{self, code_cells, has_tag, list, text};
 use crate::check::notebooks::{self, NOTEBOOKS};
-use crate::check::{report, results};
+use crate::check::report;
 use crate::files::remove;
 use crate::paths::{Paths, which};
 use crate::setup;
@@ -76,10 +76,7 @@ fn saved_faults(paths: &Paths, folder: &Path) -> Result<Vec<String>> {
     for (name, what) in NOTEBOOKS.into_iter().flat_map(|name| RUNS.map(|what| (name, what))) {
         let saved = folder.join(what).join(name);
         if saved.exists() {
-            let mut found = examine::file(&saved, name)?;
-            if found.is_empty() {
-                found = results::changed(&paths.notebooks.join(name), &saved)?;
-            }
+            let found = notebooks::fresh_faults(paths, name, &saved)?;
             faults.extend(found.into_iter().map(|fault| format!("{name}, {what}: {fault}")));
         }
     }

@@ -86,14 +86,14 @@ fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
         let place = format!("cell {} `{}`", index + 1, first_line(cell));
         let outputs = list(&cell["outputs"]).iter().flat_map(|output| output_faults(output, machine));
         faults.extend(outputs.map(|fault| format!("{place}: {fault}")));
-        match cell["execution_count"].as_u64() {
-            None => skipped.push(place),
-            Some(count) if is_next(previous, count) => previous = Some(count),
-            Some(count) => {
-                faults.push(format!("{place}: execution count {count} is out of order: run all cells in a new kernel"));
-                previous = Some(count);
-            }
+        let Some(count) = cell["execution_count"].as_u64() else {
+            skipped.push(place);
+            continue;
+        };
+        if !is_next(previous, count) {
+            faults.push(format!("{place}: execution count {count} is out of order: run all cells in a new kernel"));
         }
+        previous = Some(count);
     }
     if let Some(first) = skipped.first() {
         faults.push(format!("not executed: {first} and {} more", skipped.len() - 1));

@@ -200,8 +200,9 @@ fn build_zlib(paths: &Paths, sources: &Path, work: &Path) -> Result<()> {
 
 /// The directories of HDF5's and zlib's source. Cargo downloads the crates and checks them against Cargo.lock.
 fn sources(paths: &Paths) -> Result<(PathBuf, PathBuf)> {
+    let host = first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc names no host")?;
     let output = Command::new("cargo")
-        .args(["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", &host()?])
+        .args(["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", &host])
         .current_dir(&paths.root)
         .output()
         .context("cannot start cargo")?;
@@ -218,10 +219,6 @@ fn sources(paths: &Paths) -> Result<(PathBuf, PathBuf)> {
         directory.filter(|path| path.is_dir()).with_context(|| format!("the crate {crate_name} has no `{below}`"))
     };
     Ok((directory("hdf5-metno-src", "ext/hdf5")?, directory("libz-sys", "src/zlib")?))
-}
-
-fn host() -> Result<String> {
-    first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc does not name its host")
 }
 
 /// A package's entry in Cargo.lock.

@@ -160,15 +160,11 @@ fn install([apt, dnf, pacman, macos]: [&str; 4]) -> String {
     if cfg!(target_os = "macos") {
         return macos.to_string();
     }
-    let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let names = |words: &[&str]| {
-        let lines = system.lines().filter(|line| line.starts_with("ID=") || line.starts_with("ID_LIKE="));
-        let ids: Vec<String> = lines.map(|line| line.to_lowercase()).collect();
-        words.iter().any(|word| ids.iter().any(|id| id.contains(word)))
-    };
-    if names(&["fedora", "rhel"]) {
+    let system = fs::read_to_string("/etc/os-release").unwrap_or_default().to_lowercase();
+    let ids: String = system.lines().filter(|line| line.starts_with("id=") || line.starts_with("id_like=")).collect();
+    if ids.contains("fedora") || ids.contains("rhel") {
         format!("sudo dnf install {dnf}")
-    } else if names(&["arch"]) {
+    } else if ids.contains("arch") {
         format!("sudo pacman -S {pacman}")
     } else {
         format!("sudo apt install {apt}")

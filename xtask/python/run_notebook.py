@@ -58,8 +58,8 @@ def stop(place, what, text=""):
 
 
 def run(path, directory):
-    """Runs a notebook in a fresh kernel. Returns it and its code cells, executed, the seconds until the kernel was ready,
-    and those that each cell took. Ends the program if a cell fails."""
+    """Runs a notebook in a fresh kernel. Returns it and its code cells, executed, the seconds until the kernel was
+    ready, and those that each cell took. Ends the program if a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     # A kernel does not count cells without source.
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type != "code" or cell.source.strip()]

@@ -17,7 +17,7 @@ fn commands(markdown: &str) -> Vec<Vec<String>> {
         }
         None => word.to_owned(),
     };
-    commands.map(|command| command.split_whitespace().map(number).collect()).collect()
+    commands.map(|command| command.split_whitespace().take_while(|word| *word != ">").map(number).collect()).collect()
 }
 
 /// What the program says against a command. It reads everything in front of `--help` before it shows the help.

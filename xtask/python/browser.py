@@ -13,22 +13,13 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Error, sync_playwright
 
 START_SECONDS = 120
 RUN_SECONDS = 1800
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # JupyterLab and exported pages use the same names.
 CELL = ".jp-Notebook .jp-CodeCell"
 OUTPUT = ".jp-OutputArea-output"
@@ -50,53 +41,28 @@ PROMPT = f"{CELL} .jp-InputArea-prompt"
 IS_DONE = "prompt => ![...document.querySelectorAll(prompt)].some(found => found.textContent.includes('[*]'))"
 
 
-class Server:
-    """JupyterLab, with settings of its own."""
-
-    def __init__(self, directory, results):
-        jupyter = results / "jupyter"
-        own = {
-            "JUPYTER_CONFIG_DIR": "config",
-            "JUPYTER_DATA_DIR": "data",
-            "JUPYTER_RUNTIME_DIR": "runtime",
-            "JUPYTERLAB_SETTINGS_DIR": "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-        }
-        environment = os.environ | {name: str(jupyter / folder) for name, folder in own.items()}
-        command = ["jupyter", "lab", "--no-browser", "--port", "0", "--notebook-dir", str(directory)]
-        if os.getuid() == 0:
-            command.append("--allow-root")
-        self.log = results / "jupyterlab.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        facts = jupyter / f"runtime/jpserver-{self.process.pid}.json"
-        is_written = lambda: facts.exists() and facts.read_text().endswith("}")
+@contextmanager
+def jupyterlab(directory, log):
+    """Starts JupyterLab, and ends it and its kernels at the end. Gives its address and its token."""
+    command = ["jupyter", "lab", "--no-browser", "--port", "0", "--notebook-dir", str(directory)]
+    if os.getuid() == 0:
+        command.append("--allow-root")
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    facts = Path(os.environ["JUPYTER_RUNTIME_DIR"], f"jpserver-{process.pid}.json")
+    is_written = lambda: facts.exists() and facts.read_text().endswith("}")
+    try:
+        wait_for(lambda: is_written() or process.poll() is not None, "JupyterLab does not start")
+        if not is_written():
+            sys.exit(f"JupyterLab does not start: see {log}")
+        found = json.loads(facts.read_text())
+        yield f"http://127.0.0.1:{found['port']}/", found["token"]
+    finally:
+        process.terminate()
         try:
-            wait_for(lambda: is_written() or self.process.poll() is not None, "JupyterLab does not start")
-            found = json.loads(facts.read_text())
-        except (Error, OSError):
-            self.stop()
-            sys.exit(f"JupyterLab does not start: see {self.log}")
-        self.token, self.url = found["token"], f"http://127.0.0.1:{found['port']}/"
-
-    def stop(self):
-        """Ends the server, which ends its kernels."""
-        self.process.terminate()
-        try:
-            self.process.wait(30)
+            process.wait(30)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-
-    def ask(self, path, method="GET"):
-        headers = {"Authorization": f"token {self.token}"}
-        request = urllib.request.Request(self.url + path, method=method, headers=headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.read()
-
-    def sessions(self):
-        return json.loads(self.ask("api/sessions"))
+            process.kill()
 
 
 def wait_for(condition, problem):
@@ -167,17 +133,16 @@ def open_page(browser):
     return browser.new_page(viewport={"width": 1400, "height": 1000})
 
 
-def work(page, server, notebook, results):
-    """Opens a notebook, runs and saves it, then restarts the kernel and does so again. Returns what was seen
-    after each run. If cells were left out because one failed, there is no second
-    run."""
-    # A workspace of its own, so that the previous notebook's tab does not come back.
-    page.goto(f"{server.url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={server.token}")
+def work(page, server, address, notebook, results):
+    """Opens the notebook at an address, runs and saves it, then restarts the kernel and does so again. Returns what was
+    seen after each run. If cells were left out because one failed, there is no second run."""
+    page.goto(address)
     # JupyterLab shows the cells one after the other.
     cells = sum(cell["cell_type"] == "code" for cell in json.loads(notebook.read_text())["cells"])
     page.locator(CELL).nth(cells - 1).wait_for(state="attached", timeout=START_SECONDS * 1000)
     # The page says `idle` also before it has begun to look for a kernel.
-    is_connected = lambda: any(session["kernel"]["connections"] for session in server.sessions())
+    sessions = lambda: server.get("api/sessions").json()
+    is_connected = lambda: any(session["kernel"]["connections"] for session in sessions())
     wait_for(is_connected, "the kernel did not start")
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=START_SECONDS * 1000)
     seen = {}
@@ -194,8 +159,8 @@ def work(page, server, notebook, results):
         if page.locator(PROMPT, has_text="[ ]").count():
             break
     page.close()
-    for session in server.sessions():
-        server.ask(f"api/sessions/{session['id']}", method="DELETE")
+    for session in sessions():
+        server.delete(f"api/sessions/{session['id']}")
     return seen
 
 
@@ -210,25 +175,24 @@ def read(page, export, results):
 
 def main():
     chromium, directory, results = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
-    notebooks = [directory / name for name in sys.argv[4:]]
-    server = Server(directory, results)
-    try:
-        seen = {"notebooks": {}}
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, headless=True)
-            seen["browser"] = browser.version
-            for notebook in notebooks:
+    log = results / "jupyterlab.log"
+    seen = {"notebooks": {}}
+    with jupyterlab(directory, log) as (url, token), sync_playwright() as playwright:
+        server = playwright.request.new_context(base_url=url, extra_http_headers={"Authorization": f"token {token}"})
+        browser = playwright.chromium.launch(executable_path=chromium)
+        seen["browser"] = browser.version
+        for notebook in [directory / name for name in sys.argv[4:]]:
+            # A workspace of its own, so that the previous notebook's tab does not come back.
+            address = f"{url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={token}"
+            page = open_page(browser)
+            try:
+                found = work(page, server, address, notebook, results)
                 page = open_page(browser)
-                try:
-                    found = work(page, server, notebook, results)
-                    page = open_page(browser)
-                    found["export"] = read(page, results / f"{notebook.stem}.html", results)
-                except Error as error:
-                    page.screenshot(path=results / "stopped.png")
-                    sys.exit(f"{notebook.name}: {error}\nsee stopped.png and {server.log.name} beside the screenshots")
-                seen["notebooks"][notebook.name] = found
-    finally:
-        server.stop()
+                found["export"] = read(page, results / f"{notebook.stem}.html", results)
+            except Error as error:
+                page.screenshot(path=results / "stopped.png")
+                sys.exit(f"{notebook.name}: {error}\nsee stopped.png and {log.name} beside the screenshots")
+            seen["notebooks"][notebook.name] = found
     json.dump(seen, sys.stdout)
 
 

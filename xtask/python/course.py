@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import nbformat
+from folds import folds
 from nbformat.v4 import new_code_cell
 
-HEADING = re.compile(r"(#+) ")
 EXERCISE = re.compile(r"### (\d+)\. ")
 # How a notebook in the checkout loads the crate, and how any notebook does.
 IN_CHECKOUT = ':dep hhnet = { path = ".." }'
@@ -46,24 +46,14 @@ def has_tag(cell, tag):
     return tag in cell.metadata.get("tags", [])
 
 
-def heading_depth(cell):
-    heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
-    return len(heading[1]) if heading else None
-
-
 def without_solutions(cells):
     """Leaves out cells with the tag `solution`, and each folded section, which a cell for the learner's solution
     replaces."""
     kept = []
-    folded = None
-    for cell in cells:
-        depth = heading_depth(cell)
-        if depth and folded and depth <= folded:
-            folded = None
-        if depth and cell.metadata.get("jp-MarkdownHeadingCollapsed"):
-            folded = depth
+    for cell, fold in zip(cells, folds(cells)):
+        if fold is cell:
             kept.append(new_code_cell("// your solution", id=f"my-{cell.id}", metadata={"tags": ["answer"]}))
-        elif not folded and not has_tag(cell, "solution"):
+        elif fold is None and not has_tag(cell, "solution"):
             kept.append(cell)
     return kept
 

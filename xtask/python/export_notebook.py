@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from folds import folds
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
@@ -39,15 +40,14 @@ details > summary {
 </style>
 {% endblock %}
 {% block any_cell %}
-{%- if cell.fold -%}
-<details><summary>{{ cell.fold }}</summary>
+{%- if cell.begins_fold -%}
+<details><summary>{{ cell.source.lstrip("# ") }}</summary>
 {%- else -%}
 {{ super() }}
 {%- endif -%}
-{{ "</details>" * cell.get("folds_end", 0) }}
+{{ "</details>" if cell.ends_fold }}
 {% endblock %}
 """
-HEADING = re.compile(r"(#+)\s+(.*)")
 
 
 class Renderer(IPythonRenderer):
@@ -78,18 +78,11 @@ def mathml(tex, display):
 
 
 def mark_folds(cells):
-    """Marks where a fold begins, with the text of its heading, and how many folds end after a cell: a fold ends in
-    front of the next heading that is not deeper, or at the end of the notebook."""
-    open_folds = []
-    for index, cell in enumerate(cells):
-        heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
-        while heading and open_folds and len(heading[1]) <= open_folds[-1]:
-            open_folds.pop()
-            cells[index - 1].folds_end = cells[index - 1].get("folds_end", 0) + 1
-        if heading and cell.metadata.get("jp-MarkdownHeadingCollapsed"):
-            cell.fold = heading[2]
-            open_folds.append(len(heading[1]))
-    cells[-1].folds_end = len(open_folds)
+    """Marks the cells with which a fold begins and ends."""
+    found = [*folds(cells), None]
+    for cell, fold, following in zip(cells, found, found[1:]):
+        cell.begins_fold = fold is cell
+        cell.ends_fold = fold is not None and fold is not following
 
 
 def main():

@@ -52,32 +52,14 @@ def failure(cell):
     return ("text on standard error", stderr.split("stack backtrace:")[0]) if stderr.strip() else None
 
 
-def run(client, cells, messages):
-    """Runs all cells. Returns None, or where it stopped and why, in one line and in all detail."""
-    place = "(starting the kernel)"
-    try:
-        with client.setup_kernel(stderr=messages):
-            for count, (index, cell) in enumerate(cells, start=1):
-                source = cell.source.strip().splitlines()[0]
-                place = f"code cell {count} (cell {index + 1} of all): `{source}`"
-                start = time.monotonic()
-                print(f"  [{count:2}/{len(cells)}] {source[:90]}", flush=True)
-                client.execute_cell(cell, index, execution_count=count)
-                client.add_late_stderr(cell)
-                print(f"      {time.monotonic() - start:.1f} s", flush=True)
-                failed = failure(cell)
-                if failed:
-                    return place, *failed
-        return None
-    except CellTimeoutError:
-        return place, f"no end after {CELL_SECONDS} s", ""
-    except RuntimeError as error:
-        messages.seek(0)
-        return place, "the kernel died or did not answer", f"{error}\n{messages.read()}"
+def stop(place, what, text=""):
+    lines = ANSI.sub("", text).strip().splitlines()
+    sys.exit("\n    ".join([f"{place}: {what}", *lines]))
 
 
-def main():
-    path, executed, directory = sys.argv[1:4]
+def run(path, directory):
+    """Runs a notebook in a fresh kernel. Returns it and its code cells, executed, the seconds until the kernel was
+    ready, and those that each cell took. Ends the program if a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     # A kernel does not count cells without source.
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type != "code" or cell.source.strip()]
@@ -92,25 +74,51 @@ def main():
         coalesce_streams=True,
         resources={"metadata": {"path": directory}},
     )
-    begin = time.monotonic()
+    place = f"{path}: (starting the kernel)"
+    seconds = []
+    begin = time.perf_counter()
     # What the kernel itself writes to its standard error.
     with tempfile.TemporaryFile("w+", errors="replace") as messages:
-        failed = run(client, cells, messages)
-    if failed:
-        place, what, text = failed
-        lines = ANSI.sub("", text).strip().splitlines()
-        print(f"{path}: {place}: {what}", *lines, sep="\n    ", file=sys.stderr)
-        return 1
+        try:
+            with client.setup_kernel(stderr=messages):
+                ready = time.perf_counter() - begin
+                for count, (index, cell) in enumerate(cells, start=1):
+                    source = first_line(cell)
+                    place = f"{path}: code cell {count} (cell {index + 1} of all): `{source}`"
+                    print(f"  [{count:2}/{len(cells)}] {source[:90]}", flush=True)
+                    begin = time.perf_counter()
+                    client.execute_cell(cell, index, execution_count=count)
+                    seconds.append(time.perf_counter() - begin)
+                    client.add_late_stderr(cell)
+                    print(f"      {seconds[-1]:.1f} s", flush=True)
+                    failed = failure(cell)
+                    if failed:
+                        stop(place, *failed)
+        except CellTimeoutError:
+            stop(place, f"no end after {CELL_SECONDS} s")
+        except RuntimeError as error:
+            messages.seek(0)
+            stop(place, "the kernel died or did not answer", f"{error}\n{messages.read()}")
+    return notebook, [cell for _, cell in cells], ready, seconds
+
+
+def first_line(cell):
+    return cell.source.strip().splitlines()[0]
+
+
+def main():
+    path, executed, directory = sys.argv[1:4]
+    notebook, cells, ready, seconds = run(path, directory)
     # Nothing may differ from run to run; evcxr counts from 2.
-    for count, (_, cell) in enumerate(cells, start=1):
+    for count, cell in enumerate(cells, start=1):
         cell.metadata.pop("execution", None)
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
     notebook.metadata.kernelspec = {"display_name": "Rust", "language": "rust", "name": "rust"}
     nbformat.write(notebook, executed)
-    print(f"  {len(cells)} cells in {time.monotonic() - begin:.1f} s, kernel start included", flush=True)
-    return 0
+    print(f"  {len(cells)} cells in {ready + sum(seconds):.1f} s, kernel start included", flush=True)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    main()

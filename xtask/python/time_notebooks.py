@@ -5,37 +5,10 @@ waits for.
 """
 
 import sys
-import time
 from pathlib import Path
 from statistics import median
 
-import nbformat
-from nbclient import NotebookClient
-
-
-def run(path):
-    """Runs a notebook in a fresh kernel: the seconds until the kernel was ready, and the executed cells with their
-    `seconds`."""
-    notebook = nbformat.read(path, as_version=4)
-    cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    client = NotebookClient(notebook, kernel_name="rust", timeout=3600, startup_timeout=180, record_timing=False)
-    begin = time.perf_counter()
-    with client.setup_kernel():
-        ready = time.perf_counter() - begin
-        for index, cell in cells:
-            begin = time.perf_counter()
-            client.execute_cell(cell, index)
-            cell.seconds = time.perf_counter() - begin
-            print(f"{cell.seconds:7.2f} s  {first_line(cell)[:80]}", file=sys.stderr, flush=True)
-            # A panic shows only there.
-            errors = [output.text for output in cell.outputs if output.get("name") == "stderr"]
-            if errors:
-                sys.exit(f"the cell failed:\n{cell.source}\n{''.join(errors)}")
-    return ready, [cell for _, cell in cells]
-
-
-def first_line(cell):
-    return cell.source.strip().splitlines()[0]
+from run_notebook import first_line, run
 
 
 def has_figure(cell):
@@ -49,7 +22,7 @@ def print_table(runs):
     first_figure = next(index for index, cell in enumerate(cells) if has_figure(cell))
 
     def row(what, seconds):
-        print(f"{median(seconds(ready, [cell.seconds for cell in cells]) for ready, cells in runs):8.2f} s  {what}")
+        print(f"{median(seconds(ready, of_cells) for _, _, ready, of_cells in runs):8.2f} s  {what}")
 
     row("kernel ready", lambda ready, seconds: ready)
     row("first cell (`:dep`)", lambda ready, seconds: seconds[0])
@@ -58,7 +31,7 @@ def print_table(runs):
     row("later cells, median", lambda ready, seconds: median(seconds[first_let + 1 :]))
     row("all cells, start included", lambda ready, seconds: ready + sum(seconds))
     print("          the slowest of the later cells:")
-    medians = [median(cells[index].seconds for _, cells in runs) for index in range(len(cells))]
+    medians = [median(cell) for cell in zip(*(of_cells for _, _, _, of_cells in runs))]
     later = range(first_let + 1, len(cells))
     for index in sorted(later, key=lambda index: -medians[index])[:4]:
         print(f"{medians[index]:14.2f} s  {first_line(cells[index])}")
@@ -69,7 +42,7 @@ def main():
     results = {}
     for path in paths:
         print(f"* {path.name}, {starts} times", flush=True)
-        results[path.name] = [run(path) for _ in range(starts)]
+        results[path.name] = [run(path, ".") for _ in range(starts)]
     for name, runs in results.items():
         print(f"\n{name}, medians of {starts} starts")
         print_table(runs)

@@ -1,13 +1,12 @@
 //! Measurements: benches of the crate, other programs on the same work, and every cell of the notebooks.
 
 use std::env;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::check::notebooks::NOTEBOOKS;
-use crate::files::create_folder;
-use crate::paths::Paths;
+use crate::process::run;
 use crate::setup;
 use crate::setup::python::Environment;
 
@@ -15,15 +14,15 @@ use crate::setup::python::Environment;
 pub const BENCHES: [&str; 2] = ["generator", "training"];
 
 /// `cargo xtask bench NAME`: `options` go to the bench.
-pub fn run(name: &str, options: &[&str]) -> Result<ExitCode> {
+pub fn crate_itself(name: &str, options: &[&str]) -> Result<()> {
     let paths = setup::run()?;
     let mut cargo = Command::new("cargo");
     cargo.args(["bench", "--locked", "--bench", name, "--"]).args(options).current_dir(&paths.root);
-    finish(paths.with_libraries(&mut cargo))
+    run(paths.with_libraries(&mut cargo))
 }
 
 /// `cargo xtask bench NAME --peers`: times other programs and this one on the same work, in one run.
-pub fn peers(name: &str, options: &[&str]) -> Result<ExitCode> {
+pub fn peers(name: &str, options: &[&str]) -> Result<()> {
     let paths = setup::run()?;
     let scripts = paths.root.join("benches/peers");
     let environment = Environment {
@@ -36,35 +35,21 @@ pub fn peers(name: &str, options: &[&str]) -> Result<ExitCode> {
     environment.ensure()?;
     let mut build = Command::new("cargo");
     build.args(["build", "--locked", "--release", "--package", "hhnet-cli"]).current_dir(&paths.root);
-    if !paths.with_libraries(&mut build).status().context("cannot start cargo")?.success() {
-        bail!("the program `hhnet` does not compile: see above");
-    }
-    create_folder(&paths.scratch())?;
+    run(paths.with_libraries(&mut build))?;
+    let target = paths.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
     let mut script = Command::new(environment.python());
-    script.arg(scripts.join(name).with_extension("py")).arg(built(&paths)).args(options);
-    finish(script.current_dir(paths.scratch()))
-}
-
-/// Where cargo puts the program `hhnet`.
-fn built(paths: &Paths) -> std::path::PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
-    paths.root.join(target).join("release/hhnet")
+    script.arg(scripts.join(name).with_extension("py")).arg(target.join("release/hhnet")).args(options);
+    run(script.current_dir(&paths.scratch))
 }
 
 /// `cargo xtask bench notebooks`: times every cell of both notebooks, each in `starts` fresh kernels, and prints
 /// medians.
-pub fn notebooks(starts: &str) -> Result<ExitCode> {
+pub fn notebooks(starts: &str) -> Result<()> {
     let paths = setup::run()?;
     if !starts.parse().is_ok_and(|starts: usize| starts > 0) {
         bail!("starts = {starts}: give how often each notebook is to be run, 1 or more");
     }
-    create_folder(&paths.scratch())?;
     let mut timer = Command::new(paths.python_program("python"));
-    timer.arg(paths.script("time_notebooks.py")).arg(starts).args(NOTEBOOKS.map(|name| paths.notebooks().join(name)));
-    finish(paths.with_jupyter(timer.current_dir(paths.scratch())))
-}
-
-fn finish(command: &mut Command) -> Result<ExitCode> {
-    let status = command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    timer.arg(paths.script("time_notebooks.py")).arg(starts).args(NOTEBOOKS.map(|name| paths.notebooks.join(name)));
+    run(paths.with_jupyter(timer.current_dir(&paths.scratch)))
 }

@@ -16,18 +16,18 @@ pub mod notebooks;
 pub mod results;
 pub mod texts;
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::paths::Paths;
-use crate::setup;
+use crate::{process, setup};
 
 /// `cargo xtask test`.
-pub fn run() -> Result<ExitCode> {
+pub fn run() -> Result<()> {
     let paths = setup::run()?;
-    let mut checks = Checks { paths: &paths, summary: Vec::new(), passed: 0, failed: 0 };
+    let mut checks = Checks { paths: &paths, summary: Vec::new() };
     checks.run("formatting", |paths| cargo(paths, &["fmt", "--all", "--check"]));
     checks.run("tasks, paths and links in texts", texts::check);
     checks.run("committed notebooks", notebooks::check_committed);
@@ -50,7 +50,10 @@ pub fn run() -> Result<ExitCode> {
             checks.summary.push(format!("NOT RUN             notebooks in a browser: {}", browser::NO_BROWSER));
         }
     }
-    Ok(checks.finish())
+    let count = |word: &str| checks.summary.iter().filter(|line| line.starts_with(word)).count();
+    println!("\n{}\n{} passed, {} failed", checks.summary.join("\n"), count("passed"), count("FAILED"));
+    ensure!(count("FAILED") == 0, "not every check passed");
+    Ok(())
 }
 
 /// The checks made so far.
@@ -58,42 +61,22 @@ struct Checks<'a> {
     paths: &'a Paths,
     /// A line for each.
     summary: Vec<String>,
-    passed: usize,
-    failed: usize,
 }
 
 impl Checks<'_> {
     fn run(&mut self, name: &str, check: impl FnOnce(&Paths) -> Result<()>) {
         println!("\n== {name}");
         let begin = Instant::now();
-        let word = match check(self.paths) {
-            Ok(()) => {
-                self.passed += 1;
-                "passed"
-            }
-            Err(error) => {
-                println!("FAILED: {error:#}");
-                self.failed += 1;
-                "FAILED"
-            }
-        };
+        let result = check(self.paths).inspect_err(|error| println!("FAILED: {error:#}"));
+        let word = if result.is_ok() { "passed" } else { "FAILED" };
         self.summary.push(format!("{word}  {:>7.1} s  {name}", begin.elapsed().as_secs_f64()));
-    }
-
-    fn finish(self) -> ExitCode {
-        println!("\n{}\n{} passed, {} failed", self.summary.join("\n"), self.passed, self.failed);
-        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
 fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(arguments).current_dir(&paths.root).stdin(Stdio::null()).env("RUSTDOCFLAGS", "-D warnings");
-    let status = paths.with_libraries(&mut cargo).status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("`cargo {}` failed: see above", arguments.join(" "));
-    }
-    Ok(())
+    process::run(paths.with_libraries(&mut cargo)).with_context(|| format!("`cargo {}`", arguments.join(" ")))
 }
 
 /// An error that lists all faults, if there are any.

@@ -1,29 +1,26 @@
 //! The notebooks as learners get them in a course: without solutions and outputs.
 
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::check::notebooks::NOTEBOOKS;
 use crate::paths::Paths;
-use crate::setup;
+use crate::{process, setup};
 
 /// `cargo xtask course --out DIR [--nbgrader]`.
-pub fn run(folder: &str, options: &[&str]) -> Result<ExitCode> {
+pub fn run(folder: &str, options: &[&str]) -> Result<()> {
     let paths = setup::run()?;
     write(&paths, folder.as_ref(), options)?;
     println!("docs/teaching.md says how to use them");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Writes the course version of both notebooks. Replaces no file.
 pub fn write(paths: &Paths, folder: &Path, options: &[&str]) -> Result<()> {
     let mut python = Command::new(paths.python_program("python"));
     python.arg(paths.script("course.py")).args(options).arg(folder);
-    python.args(NOTEBOOKS.map(|name| paths.notebooks().join(name))).stdin(Stdio::null());
-    if !paths.with_jupyter(&mut python).status().context("Python does not start")?.success() {
-        bail!("the course version of the notebooks was not written: see above");
-    }
-    Ok(())
+    python.args(NOTEBOOKS.map(|name| paths.notebooks.join(name))).stdin(Stdio::null());
+    process::run(paths.with_jupyter(&mut python)).context("the course version of the notebooks was not written")
 }

@@ -1,24 +1,19 @@
 //! Small operations on files and folders.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use fs_err as fs;
 use walkdir::WalkDir;
-
-/// Creates a folder and those above it.
-pub fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
-}
 
 /// Removes a file, a link or a folder with all it holds. It is no error if nothing is there.
 pub fn remove(path: &Path) -> Result<()> {
-    let result = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(_) => Ok(()),
-    };
-    result.with_context(|| format!("cannot remove {}", path.display()))
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path)?,
+        Ok(_) => fs::remove_file(path)?,
+        Err(_) => {}
+    }
+    Ok(())
 }
 
 /// Replaces `target` by a finished `part`.
@@ -27,7 +22,7 @@ pub fn replace(target: &Path, part: &Path) -> Result<()> {
     if target.is_dir() || target.is_symlink() {
         remove(target)?;
     }
-    fs::rename(part, target).with_context(|| format!("cannot rename {} to {}", part.display(), target.display()))
+    Ok(fs::rename(part, target)?)
 }
 
 /// The size in MB of the files in a folder, or of one file. Links are not followed.

@@ -22,7 +22,6 @@ mod setup;
 
 use std::env;
 use std::path::Path;
-use std::process::ExitCode;
 
 use paths::Paths;
 
@@ -44,7 +43,7 @@ Usage: cargo xtask TASK
 
 The first set-up downloads about 0.7 GB and takes 10 to 20 minutes on two cores. environment.md says what it installs.";
 
-fn main() -> ExitCode {
+fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // The kernel calls this program by the name `cargo`.
@@ -53,9 +52,9 @@ fn main() -> ExitCode {
         arguments if is_cargo => Paths::find().and_then(|paths| kernel::analyzer::cargo(&paths, arguments)),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
-            Ok(ExitCode::SUCCESS)
+            Ok(())
         }
-        ["setup"] => setup::run().map(|_| ExitCode::SUCCESS),
+        ["setup"] => setup::run().map(drop),
         ["notebooks"] => check::notebooks::run(),
         ["test"] => check::run(),
         ["browser"] => check::browser::run(),
@@ -67,16 +66,16 @@ fn main() -> ExitCode {
         ["bench", "notebooks"] => bench::notebooks("5"),
         ["bench", "notebooks", starts] => bench::notebooks(starts),
         ["bench", name, "--peers", options @ ..] if bench::BENCHES.contains(name) => bench::peers(name, options),
-        ["bench", name, options @ ..] if bench::BENCHES.contains(name) => bench::run(name, options),
+        ["bench", name, options @ ..] if bench::BENCHES.contains(name) => bench::crate_itself(name, options),
         // The kernelspec names this one.
         ["kernel", connection_file] => kernel::launcher::run(connection_file),
         _ => {
             eprintln!("unknown arguments: {}\n\n{HELP}", arguments.join(" "));
-            Ok(ExitCode::from(2))
+            std::process::exit(2)
         }
     };
-    result.unwrap_or_else(|error| {
+    if let Err(error) = result {
         eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+        std::process::exit(1)
+    }
 }

@@ -14,6 +14,21 @@ pub struct Paths {
     pub root: PathBuf,
     /// `.hhnet`, the folder that set-up fills. Git ignores it.
     pub home: PathBuf,
+    pub notebooks: PathBuf,
+    /// The folder for results, which git ignores. A direct child of the checkout, so that a notebook that runs in it
+    /// finds the crate at `..`.
+    pub scratch: PathBuf,
+    /// The Python environment that holds JupyterLab.
+    pub python: PathBuf,
+    pub libtorch: PathBuf,
+    pub hdf5: PathBuf,
+    /// The program evcxr_jupyter.
+    pub evcxr: PathBuf,
+    pub launcher: PathBuf,
+    /// The kernel's `cargo` and `rustc`, see `kernel::analyzer`.
+    pub kernel_toolchain: PathBuf,
+    /// Where kernels build cells, see `kernel::cells`.
+    pub cells: PathBuf,
 }
 
 impl Paths {
@@ -36,17 +51,25 @@ impl Paths {
                 root.display()
             );
         }
-        Ok(Self { home: root.join(".hhnet"), root })
+        Ok(Self::of(root))
     }
 
-    pub fn notebooks(&self) -> PathBuf {
-        self.root.join("notebooks")
-    }
-
-    /// The folder for results, which git ignores. A direct child of the checkout, so that a notebook that runs in it
-    /// finds the crate at `..`.
-    pub fn scratch(&self) -> PathBuf {
-        self.root.join("target")
+    /// The folders of the checkout `root`.
+    pub fn of(root: PathBuf) -> Self {
+        let home = root.join(".hhnet");
+        Self {
+            notebooks: root.join("notebooks"),
+            scratch: root.join("target"),
+            python: home.join("python"),
+            libtorch: home.join("libtorch"),
+            hdf5: home.join("hdf5"),
+            evcxr: home.join("evcxr/bin/evcxr_jupyter"),
+            launcher: home.join("bin/xtask"),
+            kernel_toolchain: home.join("analyzer/toolchain"),
+            cells: home.join("cells"),
+            home,
+            root,
+        }
     }
 
     /// A Python program of ours.
@@ -54,48 +77,9 @@ impl Paths {
         self.root.join("xtask/python").join(name)
     }
 
-    /// The Python environment that holds JupyterLab.
-    pub fn python_environment(&self) -> PathBuf {
-        self.home.join("python")
-    }
-
     /// A program of the Python environment.
     pub fn python_program(&self, name: &str) -> PathBuf {
-        self.python_environment().join("bin").join(name)
-    }
-
-    pub fn kernelspec(&self) -> PathBuf {
-        self.python_environment().join("share/jupyter/kernels/rust")
-    }
-
-    pub fn libtorch(&self) -> PathBuf {
-        self.home.join("libtorch")
-    }
-
-    pub fn hdf5(&self) -> PathBuf {
-        self.home.join("hdf5")
-    }
-
-    pub fn evcxr(&self) -> PathBuf {
-        self.home.join("evcxr/bin/evcxr_jupyter")
-    }
-
-    pub fn launcher(&self) -> PathBuf {
-        self.home.join("bin/xtask")
-    }
-
-    /// The kernel's `cargo` and `rustc`, see `kernel::analyzer`.
-    pub fn kernel_toolchain(&self) -> PathBuf {
-        self.home.join("analyzer/toolchain")
-    }
-
-    /// Where kernels build cells, see `kernel::cells`.
-    pub fn cells(&self) -> PathBuf {
-        self.home.join("cells")
-    }
-
-    pub fn logs(&self) -> PathBuf {
-        self.home.join("log")
+        self.python.join("bin").join(name)
     }
 
     /// A path relative to the checkout, for messages.
@@ -108,17 +92,21 @@ impl Paths {
     pub fn with_libraries<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
         command
-            .env(variable, in_front(&[self.libtorch().join("lib"), self.hdf5().join("lib")], variable))
-            .env("LIBTORCH", self.libtorch())
-            .env("HDF5_DIR", self.hdf5())
+            .env(variable, in_front(&[self.libtorch.join("lib"), self.hdf5.join("lib")], variable))
+            .env("LIBTORCH", &self.libtorch)
+            .env("HDF5_DIR", &self.hdf5)
     }
 
     /// Gives a command what Jupyter needs to find its kernels and to write nothing outside the checkout.
     pub fn with_jupyter<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let jupyter = self.home.join("jupyter");
+        self.with_jupyter_in(&self.home.join("jupyter"), command)
+    }
+
+    /// The same, with Jupyter's settings and its own files in the folder `jupyter`.
+    pub fn with_jupyter_in<'a>(&self, jupyter: &Path, command: &'a mut Command) -> &'a mut Command {
         command
-            .env("PATH", in_front(&[self.python_environment().join("bin")], "PATH"))
-            .env("VIRTUAL_ENV", self.python_environment())
+            .env("PATH", in_front(&[self.python.join("bin")], "PATH"))
+            .env("VIRTUAL_ENV", &self.python)
             .env_remove("PYTHONHOME")
             .env_remove("PYTHONPATH")
             .env_remove("JUPYTER_PATH")

@@ -1,25 +1,24 @@
-//! Runs other programs: all output goes to a log, a sign of life now and then to the terminal, and an error shows the
-//! log's end.
+//! Runs other programs: in the terminal; or with all output in a log, a sign of life now and then in the terminal, and
+//! the log's end in the error.
 
-use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use fs_err::{self as fs, File};
 
-use crate::files::{create_folder, size_mb};
+use crate::files::size_mb;
 use crate::paths::Paths;
 
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The file on which each program that set-up starts holds a shared lock for as long as it runs.
-fn work_lock(paths: &Paths) -> Result<File> {
-    let path = paths.home.join("work.lock");
-    let lock = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    lock.with_context(|| format!("cannot write {}", path.display()))
+fn work_lock(paths: &Paths) -> io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(false).open(paths.home.join("work.lock"))
 }
 
 /// Waits until no program of an earlier run is left: a set-up that was killed may have left one behind.
@@ -32,16 +31,24 @@ pub fn wait_for_work(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command in the terminal.
+pub fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("cannot start {program}"))?;
+    ensure!(status.success(), "{program} failed ({status}): see above");
+    Ok(())
+}
+
 /// Runs a command with all its output in `.hhnet/log/NAME.log`. Every few seconds it prints the log's last line, or the
 /// size of the directory `growing` if one is given.
 pub fn run_logged(paths: &Paths, name: &str, command: &mut Command, growing: Option<&Path>) -> Result<()> {
-    create_folder(&paths.logs())?;
-    let log_path = paths.logs().join(format!("{name}.log"));
-    let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
+    fs::create_dir_all(paths.home.join("log"))?;
+    let log_path = paths.home.join(format!("log/{name}.log"));
+    let log = File::create(&log_path)?.into_file();
     let lock = work_lock(paths)?;
     lock.lock_shared()?;
     // The lock is the command's standard input, so it ends with the command.
-    command.stdin(lock).stdout(log.try_clone()?).stderr(log);
+    command.stdin(lock.into_file()).stdout(log.try_clone()?).stderr(log);
     let program = command.get_program().to_string_lossy().into_owned();
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;

@@ -20,13 +20,12 @@ pub mod prerequisites;
 pub mod python;
 pub mod step;
 
-use std::fs::File;
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
+use fs_err::{self as fs, File};
 
-use crate::files::create_folder;
 use crate::kernel::{analyzer, cells};
 use crate::paths::Paths;
 use crate::process::wait_for_work;
@@ -37,7 +36,8 @@ use step::Step;
 pub fn run() -> Result<Paths> {
     let begin = Instant::now();
     let paths = Paths::find()?;
-    create_folder(&paths.home.join("jupyter"))?;
+    fs::create_dir_all(paths.home.join("jupyter"))?;
+    fs::create_dir_all(&paths.scratch)?;
     let _lock = lock(&paths)?;
     wait_for_work(&paths)?;
     let found = prerequisites::check(&paths)?;

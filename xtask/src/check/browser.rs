@@ -3,17 +3,17 @@
 //!
 //! `xtask/python/browser.py` works the browser and reports what it saw; this module judges it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::check::examine::{self, code_cells, has_tag, list, text};
 use crate::check::notebooks::{self, NOTEBOOKS};
-use crate::check::{report, results};
-use crate::files::{create_folder, remove};
+use crate::check::report;
+use crate::files::remove;
 use crate::paths::{Paths, which};
 use crate::setup;
 use crate::setup::python::Environment;
@@ -27,11 +27,9 @@ const RUNS: [&str; 2] = ["run", "restart and run"];
 const SMALLEST: u64 = 40;
 
 /// `cargo xtask browser`.
-pub fn run() -> Result<ExitCode> {
+pub fn run() -> Result<()> {
     let paths = setup::run()?;
-    let chromium = find().context(NO_BROWSER)?;
-    check(&paths, &chromium)?;
-    Ok(ExitCode::SUCCESS)
+    check(&paths, &find().context(NO_BROWSER)?)
 }
 
 /// The system's browser.
@@ -51,14 +49,14 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
         list: paths.script("browser.txt"),
     };
     environment.ensure()?;
-    let results = paths.scratch().join("browser");
+    let results = paths.scratch.join("browser");
     remove(&results)?;
-    create_folder(&results)?;
+    fs::create_dir_all(&results)?;
     notebooks::remove_data(paths)?;
     let expected = NOTEBOOKS.into_iter().map(|name| prepare(paths, &results, name)).collect::<Result<Vec<_>>>()?;
     let seen = work(paths, &environment.python(), chromium, &results);
     for name in NOTEBOOKS {
-        remove(&paths.scratch().join(name))?;
+        remove(&paths.scratch.join(name))?;
     }
     notebooks::remove_data(paths)?;
     let advice = format!("screenshots and the saved notebooks are in {}", paths.short(&results));
@@ -78,10 +76,7 @@ fn saved_faults(paths: &Paths, folder: &Path) -> Result<Vec<String>> {
     for (name, what) in NOTEBOOKS.into_iter().flat_map(|name| RUNS.map(|what| (name, what))) {
         let saved = folder.join(what).join(name);
         if saved.exists() {
-            let mut found = examine::file(&saved, name)?;
-            if found.is_empty() {
-                found = results::changed(&paths.notebooks().join(name), &saved)?;
-            }
+            let found = notebooks::fresh_faults(paths, name, &saved)?;
             faults.extend(found.into_iter().map(|fault| format!("{name}, {what}: {fault}")));
         }
     }
@@ -90,19 +85,22 @@ fn saved_faults(paths: &Paths, folder: &Path) -> Result<Vec<String>> {
 
 /// Exports the committed notebook, and puts a copy without outputs where the driver works with it.
 fn prepare(paths: &Paths, results: &Path, name: &str) -> Result<Expected> {
-    let notebook = paths.notebooks().join(name);
+    let notebook = paths.notebooks.join(name);
     let content = examine::read(&notebook)?;
     let expected = Expected::of(name, &content);
-    fs::write(paths.scratch().join(name), without_outputs(content).to_string())?;
+    fs::write(paths.scratch.join(name), without_outputs(content).to_string())?;
     notebooks::to_html(paths, &notebook, results)?;
     Ok(expected)
 }
 
 fn work(paths: &Paths, python: &Path, chromium: &Path, results: &Path) -> Result<Value> {
     let mut driver = Command::new(python);
-    driver.arg(paths.script("browser.py")).arg(chromium).args([&paths.scratch(), results]).args(NOTEBOOKS);
+    driver.arg(paths.script("browser.py")).arg(chromium).args([&paths.scratch, results]).args(NOTEBOOKS);
     driver.stdin(Stdio::null()).stderr(Stdio::inherit()).env_remove("EVCXR_TMPDIR");
-    let output = paths.with_jupyter(&mut driver).output().context("cannot start the browser's driver")?;
+    let output = paths
+        .with_jupyter_in(&results.join("jupyter"), &mut driver)
+        .output()
+        .context("cannot start the browser's driver")?;
     if !output.status.success() {
         bail!("working with the notebooks failed: see above and {}", paths.short(results));
     }

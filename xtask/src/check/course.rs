@@ -1,10 +1,10 @@
 //! The course version of the notebooks: is it complete, does it give nothing away, and does it run in another folder?
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use fs_err as fs;
 use serde_json::Value;
 
 use crate::check::examine::{self, code_cells, has_tag, list, text};
@@ -16,13 +16,13 @@ use crate::paths::Paths;
 
 /// Writes both kinds of course version into `target/course/`, and examines them.
 pub fn check(paths: &Paths) -> Result<()> {
-    let folder = paths.scratch().join("course");
+    let folder = paths.scratch.join("course");
     remove(&folder)?;
     course::write(paths, &folder, &[])?;
     course::write(paths, &folder.join("nbgrader"), &["--nbgrader"])?;
     let mut faults = Vec::new();
     for name in NOTEBOOKS {
-        let committed = examine::read(&paths.notebooks().join(name))?;
+        let committed = examine::read(&paths.notebooks.join(name))?;
         let plain = examine::read(&folder.join(name))?;
         let graded = examine::read(&folder.join("nbgrader/source/hhnet").join(name))?;
         for found in

@@ -1,10 +1,10 @@
 //! Examines an executed notebook: is it complete, did every cell succeed, are the figures well-formed, and does nothing
 //! in it reveal the machine on which it ran?
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 use serde_json::Value;
 
 use crate::paths::Paths;
@@ -28,15 +28,14 @@ const EXPECTED: [Expected; 2] = [
 
 /// The faults of the notebook in a file; `name` says which of our notebooks it is.
 pub fn file(path: &Path, name: &str) -> Result<Vec<String>> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = fs::read_to_string(path)?;
     let expected = EXPECTED.iter().find(|expected| expected.name == name).context("an unknown notebook")?;
     Ok(faults(&text, expected, &machine_directories()))
 }
 
 /// Reads a notebook.
 pub fn read(path: &Path) -> Result<Value> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not valid JSON", path.display()))
+    serde_json::from_str(&fs::read_to_string(path)?).with_context(|| format!("{} is not valid JSON", path.display()))
 }
 
 /// A notebook's code cells.
@@ -87,14 +86,14 @@ fn faults(text: &str, expected: &Expected, machine: &[String]) -> Vec<String> {
         let place = format!("cell {} `{}`", index + 1, first_line(cell));
         let outputs = list(&cell["outputs"]).iter().flat_map(|output| output_faults(output, machine));
         faults.extend(outputs.map(|fault| format!("{place}: {fault}")));
-        match cell["execution_count"].as_u64() {
-            None => skipped.push(place),
-            Some(count) if is_next(previous, count) => previous = Some(count),
-            Some(count) => {
-                faults.push(format!("{place}: execution count {count} is out of order: run all cells in a new kernel"));
-                previous = Some(count);
-            }
+        let Some(count) = cell["execution_count"].as_u64() else {
+            skipped.push(place);
+            continue;
+        };
+        if !is_next(previous, count) {
+            faults.push(format!("{place}: execution count {count} is out of order: run all cells in a new kernel"));
         }
+        previous = Some(count);
     }
     if let Some(first) = skipped.first() {
         faults.push(format!("not executed: {first} and {} more", skipped.len() - 1));

@@ -1,15 +1,15 @@
 //! Runs the notebooks from a clean kernel, without a browser.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use fs_err as fs;
 
 use crate::check::{examine, report, results};
-use crate::files::{create_folder, remove, replace};
+use crate::files::{remove, replace};
 use crate::paths::Paths;
-use crate::process::run_logged;
+use crate::process::{self, run_logged};
 use crate::setup;
 
 /// In this order: the second reads the data that the first writes.
@@ -23,34 +23,32 @@ const FIGURES: [(&str, &str, usize); 3] = [
 
 /// `cargo xtask notebooks`: runs both notebooks where they are and keeps them executed, and the figures that texts
 /// show. A notebook that fails stays as it was.
-pub fn run() -> Result<ExitCode> {
+pub fn run() -> Result<()> {
     let paths = setup::run()?;
     for name in NOTEBOOKS {
-        let executed = execute(&paths, name, &paths.notebooks())?;
+        let executed = execute(&paths, name, &paths.notebooks)?;
         let advice = format!("notebooks/{name} stays as it was; the executed one is {}", paths.short(&executed));
         report(&examine::file(&executed, name)?, &advice)?;
-        to_html(&paths, &executed, &paths.scratch().join("notebooks"))?;
-        let part = paths.notebooks().join(format!(".{name}.part"));
-        fs::copy(&executed, &part).with_context(|| format!("cannot write {}", part.display()))?;
-        replace(&paths.notebooks().join(name), &part)?;
+        to_html(&paths, &executed, &paths.scratch.join("notebooks"))?;
+        let part = paths.notebooks.join(format!(".{name}.part"));
+        fs::copy(&executed, &part)?;
+        replace(&paths.notebooks.join(name), &part)?;
         for (file, svg) in figures(name, &executed)? {
-            let path = paths.root.join("docs").join(file);
-            fs::write(&path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::write(paths.root.join("docs").join(file), svg)?;
         }
         println!("  kept in notebooks/{name}; the HTML copy is in target/notebooks/");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Examines the committed notebooks, the results that their texts quote, and the figures in `docs/`.
 pub fn check_committed(paths: &Paths) -> Result<()> {
     let mut faults = Vec::new();
-    let measured = paths.root.join("benches/RESULTS.md");
-    let measured = fs::read_to_string(&measured).with_context(|| format!("cannot read {}", measured.display()))?;
+    let measured = fs::read_to_string(paths.root.join("benches/RESULTS.md"))?;
     for name in NOTEBOOKS {
-        let mut found = examine::file(&paths.notebooks().join(name), name)?;
+        let mut found = examine::file(&paths.notebooks.join(name), name)?;
         found.extend(figure_faults(paths, name)?);
-        found.extend(results::unfounded(&paths.notebooks().join(name), &measured)?);
+        found.extend(results::unfounded(&paths.notebooks.join(name), &measured)?);
         faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
     }
     report(&faults, "`cargo xtask notebooks` runs them and keeps the result")
@@ -62,18 +60,22 @@ pub fn check_fresh(paths: &Paths) -> Result<()> {
     let mut faults = Vec::new();
     remove_data(paths)?;
     for name in NOTEBOOKS {
-        let executed = execute(paths, name, &paths.scratch())?;
-        let mut found = examine::file(&executed, name)?;
-        found.extend(results::changed(&paths.notebooks().join(name), &executed)?);
-        faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
+        let executed = execute(paths, name, &paths.scratch)?;
+        faults.extend(fresh_faults(paths, name, &executed)?.into_iter().map(|fault| format!("{name}: {fault}")));
     }
     remove_data(paths)?;
     report(&faults, "the executed ones are in target/notebooks")
 }
 
+/// The faults of a notebook that has just run; if there are none, what it prints otherwise than the committed one.
+pub fn fresh_faults(paths: &Paths, name: &str, executed: &Path) -> Result<Vec<String>> {
+    let faults = examine::file(executed, name)?;
+    if faults.is_empty() { results::changed(&paths.notebooks.join(name), executed) } else { Ok(faults) }
+}
+
 /// Removes the files that notebooks write beside themselves in `target/`.
 pub fn remove_data(paths: &Paths) -> Result<()> {
-    for entry in fs::read_dir(paths.scratch()).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(&paths.scratch).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with("HodkinHuxley") && name.ends_with(".h5") {
             remove(&entry.path())?;
@@ -95,7 +97,7 @@ fn figures(name: &str, notebook: &Path) -> Result<Vec<(&'static str, String)>> {
 
 /// The figures in `docs/` that differ from those of the committed notebook.
 fn figure_faults(paths: &Paths, name: &str) -> Result<Vec<String>> {
-    let figures = figures(name, &paths.notebooks().join(name))?;
+    let figures = figures(name, &paths.notebooks.join(name))?;
     let differs = |file: &str, svg: &str| {
         fs::read_to_string(paths.root.join("docs").join(file)).ok().is_none_or(|found| found != svg)
     };
@@ -106,11 +108,11 @@ fn figure_faults(paths: &Paths, name: &str) -> Result<Vec<String>> {
 /// Runs a committed notebook with `directory` as its working directory. Returns the executed copy.
 fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
     println!("* notebooks/{name}");
-    let results = paths.scratch().join("notebooks");
-    create_folder(&results)?;
+    let results = paths.scratch.join("notebooks");
+    fs::create_dir_all(&results)?;
     let executed = results.join(name);
     remove(&executed)?;
-    run_file(paths, &paths.notebooks().join(name), &executed, directory)?;
+    run_file(paths, &paths.notebooks.join(name), &executed, directory)?;
     Ok(executed)
 }
 
@@ -119,11 +121,8 @@ pub fn run_file(paths: &Paths, notebook: &Path, executed: &Path, directory: &Pat
     let mut python = Command::new(paths.python_program("python"));
     python.arg(paths.script("run_notebook.py")).args([notebook, executed, directory]);
     python.stdin(Stdio::null()).current_dir(directory).env_remove("EVCXR_TMPDIR");
-    let status = paths.with_jupyter(&mut python).status().context("cannot start the notebook runner")?;
-    if !status.success() {
-        bail!("{} did not run to its end: see the lines above", paths.short(notebook));
-    }
-    Ok(())
+    process::run(paths.with_jupyter(&mut python))
+        .with_context(|| format!("{} did not run to its end", paths.short(notebook)))
 }
 
 /// Exports an executed notebook as an HTML page in a folder.

@@ -2,25 +2,30 @@
 //! quotes must be shown somewhere. So text, outputs and program cannot drift apart unnoticed.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use pulldown_cmark::{Event, Options, Parser};
+use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::check::examine::{self, code_cells, list, text};
 
 /// Two numbers are equal if they differ by less than this part of them, or by one in the last digit after the point.
 const TOLERANCE: f64 = 1e-3;
-/// The units of numbers that depend on the machine.
-const OF_THE_MACHINE: [&str; 4] = ["s", "neuron-seconds", "core", "cores"];
 /// The units of results.
 const UNITS: [&str; 6] = ["mV²", "mV/pA", "mV", "pA", "MΩ", "%"];
 
-/// A piece of a text: a number with the digits that it has after the point, or what stands between numbers.
-#[derive(Clone, Debug, PartialEq)]
-enum Piece {
-    Number { value: f64, last_digit: f64 },
-    Words(String),
+/// A number in a text. A digit within a word, as in `conv1d_2`, belongs to the word.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d[\d_]*(?:\.(\d+))?(?:e(-?\d+))?"));
+static OF_THE_MACHINE: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d[\d.]* ?(s|neuron-seconds|cores?)\b"));
+
+struct Number {
+    value: f64,
+    /// What one is worth in its last digit.
+    last_digit: f64,
+    /// Where it ends in the text.
+    end: usize,
 }
 
 /// What a fresh run of a notebook prints otherwise than the committed notebook shows.
@@ -44,16 +49,16 @@ pub fn changed(committed: &Path, fresh: &Path) -> Result<Vec<String>> {
 /// show.
 pub fn unfounded(notebook: &Path, other: &str) -> Result<Vec<String>> {
     let notebook = examine::read(notebook)?;
-    let mut shown = numbers(other);
+    let mut shown = other.to_string();
     for cell in code_cells(&notebook) {
-        shown.extend(numbers(&text(&cell["source"])));
-        shown.extend(printed(cell).iter().flat_map(|line| numbers(line)));
+        shown += &format!("\n{}\n{}", text(&cell["source"]), printed(cell).join("\n"));
     }
+    let shown: Vec<f64> = numbers(&shown).map(|number| number.value).collect();
     let mut faults = Vec::new();
     for cell in list(&notebook["cells"]).iter().filter(|cell| cell["cell_type"] == "markdown") {
-        for (value, last_digit, quoted) in quoted_results(&text(&cell["source"])) {
+        for (Number { value, last_digit, .. }, unit) in quoted_results(&text(&cell["source"])) {
             if !shown.iter().any(|shown| (shown - value).abs() < 0.501 * last_digit) {
-                faults.push(format!("cell {} says `{quoted}`, which no cell shows", text(&cell["id"])));
+                faults.push(format!("cell {} says `{value} {unit}`, which no cell shows", text(&cell["id"])));
             }
         }
     }
@@ -82,106 +87,49 @@ fn action_of(line: &str) -> Option<&str> {
 }
 
 fn is_equal(before: &str, after: &str) -> bool {
-    let (before, after) = (without_machine(pieces(before)), without_machine(pieces(after)));
-    let is_equal = |pair: (&Piece, &Piece)| match pair {
-        (Piece::Number { value: a, last_digit }, Piece::Number { value: b, .. }) => {
-            // Whole numbers count something.
-            let rounding = if *last_digit < 1.0 { 1.001 * last_digit } else { 0.0 };
-            (a - b).abs() <= f64::max(TOLERANCE * a.abs(), rounding)
-        }
-        // Columns are wider for longer numbers.
-        (Piece::Words(a), Piece::Words(b)) => a.split_whitespace().eq(b.split_whitespace()),
-        _ => false,
+    let (before, after) = (OF_THE_MACHINE.replace_all(before, "$1"), OF_THE_MACHINE.replace_all(after, "$1"));
+    // Columns are wider for longer numbers.
+    let words = |text| NUMBER.replace_all(text, " # ").split_whitespace().map(str::to_string).collect::<Vec<_>>();
+    let is_close = |(a, b): (Number, Number)| {
+        // Whole numbers count something.
+        let rounding = if a.last_digit < 1.0 { 1.001 * a.last_digit } else { 0.0 };
+        (a.value - b.value).abs() <= f64::max(TOLERANCE * a.value.abs(), rounding)
     };
-    before.len() == after.len() && before.iter().zip(&after).all(is_equal)
+    words(&before) == words(&after) && numbers(&before).zip(numbers(&after)).all(is_close)
 }
 
-/// Leaves out the numbers that depend on the machine.
-fn without_machine(pieces: Vec<Piece>) -> Vec<Piece> {
-    let unit_after = |index: usize| match pieces.get(index + 1) {
-        Some(Piece::Words(words)) => words.trim_start().split(|c: char| !c.is_alphanumeric() && c != '-').next(),
-        _ => None,
-    };
-    let is_kept = |index: &usize| {
-        matches!(pieces[*index], Piece::Words(_))
-            || !unit_after(*index).is_some_and(|unit| OF_THE_MACHINE.contains(&unit))
-    };
-    (0..pieces.len()).filter(is_kept).map(|index| pieces[index].clone()).collect()
+fn numbers(text: &str) -> impl Iterator<Item = Number> {
+    NUMBER.captures_iter(text).map(|found| {
+        let whole = found.get(0).expect("what was found");
+        let value = whole.as_str().replace('_', "").parse().expect("digits, a point and an exponent are a number");
+        let decimals = found.get(1).map_or(0, |decimals| decimals.len() as i32);
+        let exponent = found.get(2).and_then(|exponent| exponent.as_str().parse().ok()).unwrap_or(0);
+        Number { value, last_digit: 10_f64.powi(exponent - decimals), end: whole.end() }
+    })
 }
 
-/// Cuts a text at its numbers. A digit within a word, as in `conv1d_2`, belongs to the word.
-fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut words = String::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let is_within_word = words.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        match number(rest).filter(|_| !is_within_word) {
-            Some((piece, length)) => {
-                pieces.extend([Piece::Words(std::mem::take(&mut words)), piece]);
-                rest = &rest[length..];
-            }
-            None => {
-                words.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
-        }
-    }
-    pieces.push(Piece::Words(words));
-    pieces.retain(|piece| !matches!(piece, Piece::Words(words) if words.trim().is_empty()));
-    pieces
-}
-
-/// The number with which a text begins, and its length: digits, with a point, an exponent, or `_` between them.
-fn number(text: &str) -> Option<(Piece, usize)> {
-    let digits = |text: &str| text.find(|c: char| !(c.is_ascii_digit() || c == '_')).unwrap_or(text.len());
-    let whole = digits(text);
-    if !text.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let decimals = text[whole..].strip_prefix('.').map_or(0, digits);
-    let mut end = whole + if decimals > 0 { 1 + decimals } else { 0 };
-    let mut last_digit = 0.1_f64.powi(decimals as i32);
-    if let Some(exponent) = text[end..].strip_prefix('e') {
-        let sign = usize::from(exponent.starts_with('-'));
-        let length = sign + digits(&exponent[sign..]);
-        if let Ok(power) = exponent[..length].parse() {
-            last_digit *= 10_f64.powi(power);
-            end += 1 + length;
-        }
-    }
-    let value = text[..end].replace('_', "").parse().ok()?;
-    Some((Piece::Number { value, last_digit }, end))
-}
-
-fn numbers(text: &str) -> Vec<f64> {
-    let value = |piece| if let Piece::Number { value, .. } = piece { Some(value) } else { None };
-    pieces(text).into_iter().filter_map(value).collect()
-}
-
-/// The results that a Markdown text quotes: value, last digit, and how it is written. What stands in code or in an
-/// equation is none.
-fn quoted_results(markdown: &str) -> Vec<(f64, f64, String)> {
+/// The results that a Markdown text quotes, each with its unit. What stands in code or in an equation is none.
+fn quoted_results(markdown: &str) -> Vec<(Number, &'static str)> {
     let mut results = Vec::new();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_MATH) {
         let Event::Text(plain) = event else { continue };
-        let pieces = pieces(&plain);
-        for pair in pieces.windows(2) {
-            let [Piece::Number { value, last_digit }, Piece::Words(words)] = pair else { continue };
-            let unit = UNITS.iter().find(|unit| words.trim_start().starts_with(**unit));
-            if let Some(unit) = unit.filter(|_| *last_digit < 1.0) {
-                results.push((*value, *last_digit, format!("{value} {unit}")));
-            }
+        for number in numbers(&plain).filter(|number| number.last_digit < 1.0) {
+            let unit = UNITS.into_iter().find(|unit| plain[number.end..].trim_start().starts_with(unit));
+            results.extend(unit.map(|unit| (number, unit)));
         }
     }
     results
 }
 
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a sound pattern")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
     use serde_json::json;
-    use std::fs;
 
     #[test]
     fn numbers_may_differ_in_the_last_digit_and_words_may_not() {

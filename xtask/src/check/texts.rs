@@ -4,10 +4,10 @@
 //! Texts are Markdown files, the notebooks' Markdown cells and comments in Rust code. rustdoc checks the links in
 //! comments.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use fs_err as fs;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use walkdir::WalkDir;
 
@@ -37,7 +37,7 @@ fn texts(root: &Path) -> Result<Vec<Text>> {
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || is_ours(&entry.file_name().to_string_lossy())) {
         let entry = entry?;
         let file = entry.path().strip_prefix(root)?.to_path_buf();
-        let read = || fs::read_to_string(entry.path()).with_context(|| format!("cannot read {}", file.display()));
+        let read = || fs::read_to_string(entry.path());
         match entry.path().extension().and_then(|extension| extension.to_str()) {
             Some("md") => texts.push(Text { markdown: read()?, file, cell: None }),
             Some("rs") => texts.push(Text { markdown: comments(&read()?), file, cell: None }),

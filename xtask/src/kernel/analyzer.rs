@@ -19,17 +19,17 @@
 //! ```
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{self, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use crate::files::{create_folder, remove, replace};
+use crate::files::{remove, replace};
 use crate::paths::{Paths, which};
 use crate::process::{first_line, run_logged};
 use crate::setup::step::Step;
@@ -44,7 +44,7 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str) -> Step<'a> {
         paths,
         name: "analyzer",
         title: "what the kernel needs to tell types: sources of the standard library, the kernel's cargo",
-        product: paths.kernel_toolchain(),
+        product: paths.kernel_toolchain.clone(),
         inputs: vec![
             rustc.to_string(),
             format!("{CRATES:?} {IDLE_ATTRIBUTES:?} first paragraphs, whole lines"),
@@ -65,7 +65,7 @@ pub fn install(paths: &Paths) -> Result<()> {
     }
     let toolchain = part.join("toolchain");
     for folder in ["bin", "real"] {
-        create_folder(&toolchain.join(folder))?;
+        fs::create_dir_all(toolchain.join(folder))?;
     }
     let real = |name: &str| {
         let program = Some(sysroot.join("bin").join(name)).filter(|path| path.exists()).or_else(|| which(name));
@@ -73,7 +73,7 @@ pub fn install(paths: &Paths) -> Result<()> {
     };
     symlink(real("rustc")?, toolchain.join("bin/rustc"))?;
     symlink(real("cargo")?, toolchain.join("real/cargo"))?;
-    symlink(paths.launcher(), toolchain.join("bin/cargo"))?;
+    symlink(&paths.launcher, toolchain.join("bin/cargo"))?;
     replace(&home, &part)
 }
 
@@ -98,13 +98,12 @@ fn standard_library(paths: &Paths, sysroot: &Path) -> Result<PathBuf> {
 /// Copies a folder's Rust sources, abridged.
 fn copy_sources(from: &Path, to: &Path) -> Result<()> {
     for entry in WalkDir::new(from) {
-        let entry = entry.with_context(|| format!("cannot read {}", from.display()))?;
+        let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.path().strip_prefix(from)?));
         if entry.file_type().is_dir() {
-            create_folder(&target)?;
+            fs::create_dir_all(&target)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            fs::write(&target, abridged(&source)).with_context(|| format!("cannot write {}", target.display()))?;
+            fs::write(&target, abridged(&fs::read_to_string(path)?))?;
         }
     }
     Ok(())
@@ -134,8 +133,8 @@ fn abridged(source: &str) -> String {
 }
 
 /// Does what the kernel's `cargo` does.
-pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<ExitCode> {
-    let mut real = Command::new(paths.kernel_toolchain().join("real/cargo"));
+pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
+    let mut real = Command::new(paths.kernel_toolchain.join("real/cargo"));
     real.args(arguments);
     if !asks_for_packages(arguments) {
         return Err(real.exec()).context("the real cargo does not start: run `cargo xtask setup`");
@@ -149,7 +148,7 @@ pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<ExitCode> {
         _ => output.stdout,
     };
     std::io::Write::write_all(&mut std::io::stdout(), &text)?;
-    Ok(ExitCode::from(output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    process::exit(output.status.code().unwrap_or(1))
 }
 
 fn asks_for_packages(arguments: &[&str]) -> bool {

@@ -18,27 +18,26 @@
 //! A kernel starts with a package without dependencies. Without the anchor, cargo would drop all versions from the lock
 //! file, and choose them again, over the network, once the notebook's first cell names the crate.
 
-use std::fs::{self, File, FileTimes};
-use std::io::ErrorKind;
-use std::os::unix::fs::symlink;
+use std::fs::FileTimes;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use fs_err::os::unix::fs::symlink;
+use fs_err::{self as fs, File};
 use serde_json::{Value, json};
 use walkdir::WalkDir;
 
-use crate::check::examine;
-use crate::check::notebooks::NOTEBOOKS;
-use crate::files::{create_folder, remove, replace};
+use crate::files::{remove, replace};
 use crate::paths::Paths;
 use crate::process::run_logged;
 use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
 const CELLS: &str = "cells";
-/// How a notebook loads the crate.
+/// How the notebooks load the crate.
 const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
 /// take. The crate is optimised fully, its dependencies as little as does no harm. Neither has the checks of arithmetic
@@ -76,9 +75,8 @@ hhnet = { workspace = true, optional = true }
 const PRODUCTS: [&str; 3] = ["build", "deps", ".fingerprint"];
 
 pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
-    let mut inputs =
-        vec![rustc.to_string(), paths.root.display().to_string(), WORKSPACE.to_string(), ANCHOR.to_string()];
-    inputs.extend(dependencies(paths));
+    let root = paths.root.display().to_string();
+    let mut inputs = [rustc, &root, WORKSPACE, ANCHOR, DEPENDENCY].map(str::to_string).to_vec();
     inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
         let files = WalkDir::new(paths.root.join(name)).sort_by_file_name().into_iter().flatten();
@@ -101,41 +99,24 @@ fn describe(path: &Path) -> String {
     format!("{} {time:?}\n{}", path.display(), String::from_utf8_lossy(&content))
 }
 
-/// The `:dep` lines of the notebooks, each once; without notebooks, the line that loads the crate.
-fn dependencies(paths: &Paths) -> Vec<String> {
-    let notebooks = NOTEBOOKS.into_iter().filter_map(|name| examine::read(&paths.notebooks().join(name)).ok());
-    let sources: Vec<String> = notebooks
-        .flat_map(|notebook| {
-            examine::code_cells(&notebook).map(|cell| examine::text(&cell["source"])).collect::<Vec<_>>()
-        })
-        .collect();
-    let mut lines: Vec<String> = Vec::new();
-    for line in sources.iter().flat_map(|source| source.lines()).map(str::trim) {
-        if line.starts_with(":dep ") && !lines.iter().any(|known| known == line) {
-            lines.push(line.to_string());
-        }
-    }
-    if lines.is_empty() { vec![DEPENDENCY.to_string()] } else { lines }
-}
-
 /// Builds `prepared`: from the present one if there is one, so that only what changed is compiled.
 pub fn prepare(paths: &Paths) -> Result<()> {
-    let part = paths.cells().join("prepared.part");
+    let part = paths.cells.join("prepared.part");
     remove(&part)?;
-    create_folder(&paths.cells())?;
+    fs::create_dir_all(&paths.cells)?;
     if prepared(paths).exists() {
         copy(&prepared(paths), &part, Purpose::Rebuild)?;
     }
     write_workspace(paths, &part)?;
-    create_folder(&paths.notebooks())?;
+    fs::create_dir_all(&paths.notebooks)?;
 
     let notebook = paths.home.join("prepare.ipynb");
     let executed = paths.home.join("prepare.executed.ipynb");
-    fs::write(&notebook, preparing_notebook(paths).to_string())?;
+    fs::write(&notebook, preparing_notebook().to_string())?;
     let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("run_notebook.py")).args([&notebook, &executed, &paths.notebooks()]);
+    python.arg(paths.script("run_notebook.py")).args([&notebook, &executed, &paths.notebooks]);
     // Tells the launcher to work in this directory, without a copy.
-    python.current_dir(paths.notebooks()).env("EVCXR_TMPDIR", part.join(CELLS));
+    python.current_dir(&paths.notebooks).env("EVCXR_TMPDIR", part.join(CELLS));
     run_logged(paths, "cells", paths.with_jupyter(&mut python), None)?;
     remove(&notebook)?;
     remove(&executed)?;
@@ -147,11 +128,11 @@ pub fn prepare(paths: &Paths) -> Result<()> {
 }
 
 /// Loads what the notebooks load, and compiles one cell with a variable and one with output.
-fn preparing_notebook(paths: &Paths) -> Value {
+fn preparing_notebook() -> Value {
     let cell =
         |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
     let cells = [
-        cell(dependencies(paths).join("\n").as_str()),
+        cell(DEPENDENCY),
         cell("let prepared = std::thread::available_parallelism();"),
         cell("println!(\"{:?}\", prepared.is_ok());"),
     ];
@@ -181,9 +162,9 @@ pub struct KernelDirectory {
 
 impl KernelDirectory {
     pub fn new(paths: &Paths) -> Result<Self> {
-        create_folder(&paths.cells())?;
+        fs::create_dir_all(&paths.cells)?;
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let path = paths.cells().join(format!("kernel-{}-{time}", std::process::id()));
+        let path = paths.cells.join(format!("kernel-{}-{time}", std::process::id()));
         let all = lock_file(paths)?;
         // Exclusive: nobody may take a lock file that is not locked yet for an abandoned one.
         all.lock()?;
@@ -210,18 +191,17 @@ impl KernelDirectory {
 }
 
 fn prepared(paths: &Paths) -> PathBuf {
-    paths.cells().join("prepared")
+    paths.cells.join("prepared")
 }
 
 /// The file whose lock guards the directories of all kernels.
-fn lock_file(paths: &Paths) -> Result<File> {
-    let path = paths.cells().join("lock");
-    File::create(&path).with_context(|| format!("cannot write {}", path.display()))
+fn lock_file(paths: &Paths) -> io::Result<File> {
+    File::create(paths.cells.join("lock"))
 }
 
 /// Removes the directories of kernels that have ended.
 pub fn remove_abandoned(paths: &Paths) -> Result<()> {
-    create_folder(&paths.cells())?;
+    fs::create_dir_all(&paths.cells)?;
     let all = lock_file(paths)?;
     all.lock()?;
     remove_unlocked(paths);
@@ -229,7 +209,7 @@ pub fn remove_abandoned(paths: &Paths) -> Result<()> {
 }
 
 fn remove_unlocked(paths: &Paths) {
-    let Ok(entries) = fs::read_dir(paths.cells()) else { return };
+    let Ok(entries) = fs::read_dir(&paths.cells) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kernel-")) {
             continue;
@@ -266,7 +246,7 @@ fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
         let (source, path) = (entry.path(), entry.path().strip_prefix(from)?);
         let target = to.join(path);
         if entry.file_type().is_dir() {
-            create_folder(&target)?;
+            fs::create_dir_all(&target)?;
         } else if entry.file_type().is_symlink() {
             symlink(fs::read_link(source)?, &target)?;
         } else if purpose == Purpose::Rebuild
@@ -306,7 +286,7 @@ mod tests {
     ];
 
     fn paths(directory: &Path) -> Paths {
-        let paths = Paths { root: directory.to_path_buf(), home: directory.join(".hhnet") };
+        let paths = Paths::of(directory.to_path_buf());
         for file in FILES.iter().map(|(file, _)| prepared(&paths).join(file)) {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "x").unwrap();
@@ -333,7 +313,7 @@ mod tests {
     fn a_directory_lives_as_long_as_the_process_that_holds_its_lock() {
         let directory = tempfile::tempdir().unwrap();
         let paths = paths(directory.path());
-        let dead = paths.cells().join("kernel-1-1");
+        let dead = paths.cells.join("kernel-1-1");
         fs::create_dir_all(&dead).unwrap();
         fs::write(dead.with_extension("lock"), "").unwrap();
         let first = KernelDirectory::new(&paths).unwrap();
@@ -342,7 +322,7 @@ mod tests {
 
         // As the launcher does: another process gets the lock, and this one gives it up.
         let lock = first.lock.try_clone().unwrap();
-        let mut kernel = Command::new("sleep").arg("600").stdin(lock).spawn().unwrap();
+        let mut kernel = Command::new("sleep").arg("600").stdin(lock.into_file()).spawn().unwrap();
         let path = first.path.clone();
         drop(first);
         remove_abandoned(&paths).unwrap();

@@ -2,16 +2,16 @@
 
 use std::env;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
 use crate::kernel::cells::KernelDirectory;
 use crate::paths::Paths;
 
-pub fn run(connection_file: &str) -> Result<ExitCode> {
+pub fn run(connection_file: &str) -> Result<()> {
     let paths = Paths::find()?;
-    let mut evcxr = Command::new(paths.evcxr());
+    let mut evcxr = Command::new(&paths.evcxr);
     // What it prints to its standard output is for a terminal; cells print over the connection.
     evcxr.args(["--control_file", connection_file]).stdout(Stdio::null());
     paths.with_libraries(&mut evcxr);
@@ -23,7 +23,7 @@ pub fn run(connection_file: &str) -> Result<ExitCode> {
         let directory = own.insert(KernelDirectory::new(&paths)?);
         evcxr.env("EVCXR_TMPDIR", directory.cells());
         // The kernel reads nothing from its standard input. The lock in its place holds until the kernel ends.
-        evcxr.stdin(Stdio::from(directory.lock.try_clone()?));
+        evcxr.stdin(Stdio::from(directory.lock.try_clone()?.into_file()));
     }
     // Not a child process: whoever kills the kernel then kills the right one.
     let error = evcxr.exec();

@@ -20,7 +20,7 @@ pub fn step(paths: &Paths) -> Step<'_> {
         paths,
         name: "evcxr",
         title: "evcxr_jupyter 0.22.0, the Rust kernel for Jupyter, compiled by cargo (about 8 minutes on two cores)",
-        product: paths.evcxr(),
+        product: paths.evcxr.clone(),
         inputs: vec![VERSION.to_string(), format!("{PROFILE:?}")],
     }
 }

@@ -4,15 +4,15 @@
 //! It must be shared: each notebook cell is a library of its own, and with a static HDF5 no cell could use a file that
 //! another one opened.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 use serde_json::Value;
 
-use crate::files::{create_folder, remove, replace};
+use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{first_line, name_by_path, run_logged};
 use crate::setup::step::Step;
@@ -51,7 +51,7 @@ pub enum Source {
 }
 
 pub fn step(paths: &Paths) -> (Step<'_>, Source) {
-    let source = match own_directory("HDF5_DIR", &paths.hdf5()) {
+    let source = match own_directory("HDF5_DIR", &paths.hdf5) {
         Some(directory) => Source::Own(directory),
         None => system().unwrap_or(Source::Crate),
     };
@@ -64,7 +64,7 @@ pub fn step(paths: &Paths) -> (Step<'_>, Source) {
             Source::System { .. } => "HDF5: links to the system's",
             Source::Crate => "HDF5 2.2, the file library, built from the source that cargo downloads (a minute or two)",
         },
-        product: paths.hdf5().join("lib"),
+        product: paths.hdf5.join("lib"),
         inputs: vec![
             format!("{source:?} {OPTIONS:?} {ZLIB:?}"),
             // The path is part of the library's own name.
@@ -85,8 +85,8 @@ pub fn install(paths: &Paths, source: &Source) -> Result<()> {
                     directory.display()
                 );
             }
-            remove(&paths.hdf5())?;
-            symlink(directory, paths.hdf5())?;
+            remove(&paths.hdf5)?;
+            symlink(directory, &paths.hdf5)?;
             Ok(())
         }
         Source::System { include, lib } => link_system(paths, include, lib),
@@ -113,16 +113,14 @@ fn system() -> Option<Source> {
 fn is_usable(include: &Path) -> bool {
     let read = |name| fs::read_to_string(include.join(name)).ok();
     let Some(header) = read("H5pubconf.h").or_else(|| read("H5pubconf-64.h")) else { return false };
-    let defined = |name: &str| {
-        header.lines().any(|line| {
-            let mut words = line.split_whitespace();
-            words.next() == Some("#define")
-                && words.next() == Some(name)
-                && words.next().is_some_and(|value| value != "0")
+    let value = |name: &str| {
+        header.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["#define", found, value, ..] if found == name => Some(value.trim_matches('"')),
+            _ => None,
         })
     };
-    let version = header.lines().find_map(|line| line.strip_prefix("#define H5_VERSION ")).unwrap_or_default();
-    is_known(version.trim_matches(['"', ' '])) && defined("H5_HAVE_FILTER_DEFLATE") && !defined("H5_HAVE_PARALLEL")
+    let has = |name: &str| value(name).is_some_and(|value| value != "0");
+    is_known(value("H5_VERSION").unwrap_or_default()) && has("H5_HAVE_FILTER_DEFLATE") && !has("H5_HAVE_PARALLEL")
 }
 
 fn is_known(version: &str) -> bool {
@@ -140,7 +138,7 @@ fn is_known(version: &str) -> bool {
 fn link_system(paths: &Paths, include: &Path, lib: &Path) -> Result<()> {
     let part = paths.home.join("hdf5.part");
     remove(&part)?;
-    create_folder(&part.join("lib"))?;
+    fs::create_dir_all(part.join("lib"))?;
     symlink(include, part.join("include"))?;
     // Not the whole directory: it comes first on the search path, and would put all of the system's libraries there.
     for entry in fs::read_dir(lib)?.flatten() {
@@ -149,7 +147,7 @@ fn link_system(paths: &Paths, include: &Path, lib: &Path) -> Result<()> {
             symlink(entry.path(), part.join("lib").join(name))?;
         }
     }
-    replace(&paths.hdf5(), &part)
+    replace(&paths.hdf5, &part)
 }
 
 fn build(paths: &Paths) -> Result<()> {
@@ -158,7 +156,7 @@ fn build(paths: &Paths) -> Result<()> {
     let part = paths.home.join("hdf5.part");
     remove(&work)?;
     remove(&part)?;
-    create_folder(&work)?;
+    fs::create_dir_all(&work)?;
     build_zlib(paths, &zlib, &work)?;
 
     let define = |name: &str, value: &Path| format!("-D{name}={}", value.display());
@@ -167,7 +165,7 @@ fn build(paths: &Paths) -> Result<()> {
     configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
     configure.arg(define("CMAKE_MAKE_PROGRAM", &paths.python_program("ninja")));
     // On macOS the same as `name_by_path` on Linux.
-    configure.arg(define("CMAKE_INSTALL_NAME_DIR", &paths.hdf5().join("lib")));
+    configure.arg(define("CMAKE_INSTALL_NAME_DIR", &paths.hdf5.join("lib")));
     configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
     configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
     run_logged(paths, "hdf5-configure", &mut configure, None)?;
@@ -179,9 +177,9 @@ fn build(paths: &Paths) -> Result<()> {
     if cfg!(target_os = "linux") {
         let library = part.join("lib/libhdf5.so").canonicalize()?;
         let name = library.file_name().context("libhdf5.so has no name")?;
-        name_by_path(paths, &library, &paths.hdf5().join("lib").join(name))?;
+        name_by_path(paths, &library, &paths.hdf5.join("lib").join(name))?;
     }
-    replace(&paths.hdf5(), &part)?;
+    replace(&paths.hdf5, &part)?;
     remove(&work)
 }
 
@@ -202,8 +200,9 @@ fn build_zlib(paths: &Paths, sources: &Path, work: &Path) -> Result<()> {
 
 /// The directories of HDF5's and zlib's source. Cargo downloads the crates and checks them against Cargo.lock.
 fn sources(paths: &Paths) -> Result<(PathBuf, PathBuf)> {
+    let host = first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc names no host")?;
     let output = Command::new("cargo")
-        .args(["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", &host()?])
+        .args(["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", &host])
         .current_dir(&paths.root)
         .output()
         .context("cannot start cargo")?;
@@ -220,10 +219,6 @@ fn sources(paths: &Paths) -> Result<(PathBuf, PathBuf)> {
         directory.filter(|path| path.is_dir()).with_context(|| format!("the crate {crate_name} has no `{below}`"))
     };
     Ok((directory("hdf5-metno-src", "ext/hdf5")?, directory("libz-sys", "src/zlib")?))
-}
-
-fn host() -> Result<String> {
-    first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc does not name its host")
 }
 
 /// A package's entry in Cargo.lock.

@@ -2,12 +2,12 @@
 //! settings.
 
 use std::env;
-use std::fs;
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 use serde_json::{Value, json};
 
-use crate::files::{create_folder, remove, replace};
+use crate::files::{remove, replace};
 use crate::paths::Paths;
 use crate::setup::step::Step;
 
@@ -18,11 +18,12 @@ const LAB_SETTINGS: &str =
 /// Writes the kernelspec and the settings, which lie in the Python environment, unless they are there. Returns whether
 /// there was something to do.
 pub fn ensure(paths: &Paths, python: &Step) -> Result<bool> {
-    let file = paths.kernelspec().join("kernel.json");
+    let folder = paths.python.join("share/jupyter/kernels/rust");
+    let file = folder.join("kernel.json");
     let specification = format!("{:#}", specification(paths));
     if fs::read_to_string(&file).is_ok_and(|found| found != specification) {
         // Another evcxr may have replaced it.
-        remove(&paths.kernelspec())?;
+        remove(&folder)?;
     }
     let step = Step {
         paths,
@@ -32,20 +33,20 @@ pub fn ensure(paths: &Paths, python: &Step) -> Result<bool> {
         inputs: [vec![specification.clone(), LAB_SETTINGS.to_string()], python.inputs.clone()].concat(),
     };
     step.ensure(|| {
-        create_folder(&paths.kernelspec())?;
+        fs::create_dir_all(&folder)?;
         fs::write(&file, &specification)?;
-        let settings = paths.python_environment().join("share/jupyter/lab/settings");
-        create_folder(&settings)?;
+        let settings = paths.python.join("share/jupyter/lab/settings");
+        fs::create_dir_all(&settings)?;
         fs::write(settings.join("overrides.json"), LAB_SETTINGS)?;
         Ok(())
     })
 }
 
 fn specification(paths: &Paths) -> Value {
-    let toolchain = paths.kernel_toolchain();
+    let toolchain = &paths.kernel_toolchain;
     let mut environment = json!({
-        "LIBTORCH": paths.libtorch(),
-        "HDF5_DIR": paths.hdf5(),
+        "LIBTORCH": paths.libtorch,
+        "HDF5_DIR": paths.hdf5,
         // Jupyter fills in the search path. Without cargo's directory a Jupyter started from the desktop would not find
         // cargo.
         "PATH": format!("{}:${{PATH}}", toolchain.join("bin").display()),
@@ -61,7 +62,7 @@ fn specification(paths: &Paths) -> Value {
         }
     }
     json!({
-        "argv": [paths.launcher(), "kernel", "{connection_file}"],
+        "argv": [paths.launcher, "kernel", "{connection_file}"],
         "display_name": "Rust",
         "language": "rust",
         "interrupt_mode": "message",
@@ -76,14 +77,14 @@ pub fn install_launcher(paths: &Paths) -> Result<bool> {
     let this = fs::read(&program).with_context(|| {
         format!("cannot read {}: was it compiled again meanwhile? Run set-up again", program.display())
     })?;
-    let launcher = paths.launcher();
-    if fs::read(&launcher).is_ok_and(|there| there == this) {
+    let launcher = &paths.launcher;
+    if fs::read(launcher).is_ok_and(|there| there == this) {
         return Ok(false);
     }
-    create_folder(&paths.home.join("bin"))?;
+    fs::create_dir_all(paths.home.join("bin"))?;
     // Renamed into place: a running kernel's launcher cannot be written to.
     let part = launcher.with_extension("part");
     fs::copy(&program, &part)?;
-    replace(&launcher, &part)?;
+    replace(launcher, &part)?;
     Ok(true)
 }

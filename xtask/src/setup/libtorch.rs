@@ -1,13 +1,13 @@
 //! libtorch, the tensor library: a link to the user's own, or the CPU part of the wheels in Python's package index.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 
-use crate::files::{create_folder, remove, replace};
+use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{name_by_path, run_logged};
 use crate::setup::step::Step;
@@ -18,7 +18,7 @@ const WHEELS: &str = include_str!("../../python/libtorch.txt");
 const UNPACK: &str = include_str!("../../python/unpack_libtorch.py");
 
 pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
-    let own = own_directory("LIBTORCH", &paths.libtorch());
+    let own = own_directory("LIBTORCH", &paths.libtorch);
     let step = Step {
         paths,
         name: "libtorch",
@@ -26,7 +26,7 @@ pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
             Some(_) => "libtorch: a link to the one that LIBTORCH names",
             None => "libtorch 2.13.0, the tensor library, from its Python wheel (download up to 540 MB)",
         },
-        product: paths.libtorch().join("lib"),
+        product: paths.libtorch.join("lib"),
         inputs: vec![
             WHEELS.to_string(),
             UNPACK.to_string(),
@@ -57,8 +57,8 @@ fn link(paths: &Paths, directory: &Path) -> Result<()> {
     {
         bail!("LIBTORCH names libtorch {}, but {VERSION} is needed: unset it, or set it to that version", found.trim());
     }
-    remove(&paths.libtorch())?;
-    symlink(directory, paths.libtorch())?;
+    remove(&paths.libtorch)?;
+    symlink(directory, &paths.libtorch)?;
     Ok(())
 }
 
@@ -67,7 +67,7 @@ fn download(paths: &Paths) -> Result<()> {
     let part = paths.home.join("libtorch.part");
     remove(&wheels)?;
     remove(&part)?;
-    create_folder(&part.join("lib"))?;
+    fs::create_dir_all(part.join("lib"))?;
     download_wheels(paths, &wheels)?;
 
     let mut unpack = Command::new(paths.python_program("python"));
@@ -76,13 +76,13 @@ fn download(paths: &Paths) -> Result<()> {
     if cfg!(target_os = "linux") {
         complete_linux(paths, &part.join("lib"))?;
     }
-    replace(&paths.libtorch(), &part)?;
+    replace(&paths.libtorch, &part)?;
     remove(&wheels)
 }
 
 fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
     let temporary = paths.home.join("tmp");
-    create_folder(&temporary)?;
+    fs::create_dir_all(&temporary)?;
     let mut pip = Command::new(paths.python_program("python"));
     pip.args(["-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--only-binary", ":all:"]);
     pip.args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]);
@@ -101,10 +101,10 @@ fn complete_linux(paths: &Paths, libraries: &Path) -> Result<()> {
     compiler.args(["-shared", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"]);
     run_logged(paths, "libtorch-empty", compiler.arg(libraries.join("libtorch.so")), None)?;
     if libraries.join("libgomp.so.1").exists() {
-        symlink("libgomp.so.1", libraries.join("libgomp.so")).context("cannot link libgomp.so")?;
+        symlink("libgomp.so.1", libraries.join("libgomp.so"))?;
     }
     for name in ["libtorch_cpu.so", "libc10.so"] {
-        name_by_path(paths, &libraries.join(name), &paths.libtorch().join("lib").join(name))?;
+        name_by_path(paths, &libraries.join(name), &paths.libtorch.join("lib").join(name))?;
     }
     Ok(())
 }

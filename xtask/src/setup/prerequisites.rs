@@ -2,11 +2,11 @@
 //! it.
 
 use std::env;
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use fs_err as fs;
 
 use crate::files::size_mb;
 use crate::paths::{Paths, which};
@@ -143,14 +143,8 @@ impl Interpreter {
 }
 
 fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
-    let output = Command::new("df").arg("-Pk").arg(&paths.root).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let Some(free_kb) =
-        text.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).and_then(|kb| kb.parse::<f64>().ok())
-    else {
-        return;
-    };
-    let free = free_kb / 1e6;
+    let Ok(free) = fs4::available_space(&paths.root) else { return };
+    let free = free as f64 / 1e9;
     let needed = DISK_GB - size_mb(&paths.home) as f64 / 1e3;
     if free < needed {
         missing.push(format!(
@@ -166,15 +160,11 @@ fn install([apt, dnf, pacman, macos]: [&str; 4]) -> String {
     if cfg!(target_os = "macos") {
         return macos.to_string();
     }
-    let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let names = |words: &[&str]| {
-        let lines = system.lines().filter(|line| line.starts_with("ID=") || line.starts_with("ID_LIKE="));
-        let ids: Vec<String> = lines.map(|line| line.to_lowercase()).collect();
-        words.iter().any(|word| ids.iter().any(|id| id.contains(word)))
-    };
-    if names(&["fedora", "rhel"]) {
+    let system = fs::read_to_string("/etc/os-release").unwrap_or_default().to_lowercase();
+    let ids: String = system.lines().filter(|line| line.starts_with("id=") || line.starts_with("id_like=")).collect();
+    if ids.contains("fedora") || ids.contains("rhel") {
         format!("sudo dnf install {dnf}")
-    } else if names(&["arch"]) {
+    } else if ids.contains("arch") {
         format!("sudo pacman -S {pacman}")
     } else {
         format!("sudo apt install {apt}")

@@ -1,10 +1,10 @@
 //! Python environments, each made from a list of packages with versions and hashes.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use fs_err as fs;
 
 use crate::files::remove;
 use crate::paths::Paths;
@@ -31,7 +31,7 @@ pub fn jupyter(paths: &Paths) -> Environment<'_> {
         paths,
         name: "python",
         title: "Python packages: JupyterLab, nbclient, nbconvert and tools (download about 110 MB)",
-        directory: paths.python_environment(),
+        directory: paths.python.clone(),
         list: paths.script("requirements.txt"),
     }
 }
@@ -42,7 +42,7 @@ impl<'a> Environment<'a> {
     }
 
     pub fn step(&self, found: &Found) -> Result<Step<'a>> {
-        let list = fs::read_to_string(&self.list).with_context(|| format!("cannot read {}", self.list.display()))?;
+        let list = fs::read_to_string(&self.list)?;
         // The programs of a virtual environment hold the path of its directory.
         let inputs = vec![list, found.python.display().to_string(), self.paths.root.display().to_string()];
         Ok(Step { paths: self.paths, name: self.name, title: self.title, product: self.python(), inputs })

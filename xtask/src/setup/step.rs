@@ -2,14 +2,14 @@
 //! result depends. A step that was interrupted has no stamp, and one whose inputs have changed has the wrong one: both
 //! are done again.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 use sha2::{Digest, Sha256};
 
-use crate::files::{create_folder, remove, size_mb};
+use crate::files::{remove, size_mb};
 use crate::paths::Paths;
 
 /// One step.
@@ -42,7 +42,7 @@ impl Step<'_> {
         work().with_context(|| {
             format!("set-up could not finish `{}`; run it again once the cause is removed", self.title)
         })?;
-        create_folder(&self.paths.home.join("stamps"))?;
+        fs::create_dir_all(self.paths.home.join("stamps"))?;
         fs::write(self.stamp(), self.hash())?;
         let seconds = begin.elapsed().as_secs_f64();
         println!("  {}: done in {seconds:.0} s, {} MB", self.name, size_mb(&self.folder()));
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_step_is_repeated_when_interrupted_changed_or_deleted() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths { root: directory.path().into(), home: directory.path().join(".hhnet") };
+        let paths = Paths::of(directory.path().into());
         let work = || Ok(fs::create_dir_all(paths.home.join("product"))?);
         assert!(step(&paths, "1").ensure(|| anyhow::bail!("killed")).is_err());
         assert!(step(&paths, "1").ensure(work).unwrap());

@@ -1,8 +1,8 @@
-//! Megabytes per second at which an HDF5 file is read: numbers of several types, and compressed ones.
+//! Time to read a dataset of an HDF5 file into memory.
 //!
-//! `cargo bench --bench hdf5 -- DATASET FILE [FILE ...]` reads the whole dataset of each file, as float64 and as float32, and
-//! prints the seconds; `benches/peers/hdf5.py` does so in turn with h5py. Without arguments it reads a file that it
-//! writes.
+//! `cargo bench --bench hdf5 -- DATASET FILE [FILE ...]` reads the whole dataset of each file, as float64 and as
+//! float32, and prints the seconds, each the better one of two; `benches/peers/hdf5.py` takes turns with h5py. Without
+//! arguments it reads a file that it writes.
 
 use hhnet::dataset::{H5Matrix, save};
 use hhnet::ndarray::Array3;
@@ -24,11 +24,18 @@ fn main() -> hhnet::Result<()> {
 
 fn measure(file: &str, dataset: &str) -> hhnet::Result<()> {
     let data = H5Matrix::open(file, dataset)?;
-    let start = Instant::now();
-    black_box(data.read(..)?);
-    let float64 = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    black_box(data.read_f32(..)?);
-    println!("{file} {float64:.4} {:.4}", start.elapsed().as_secs_f64());
+    let float64 = seconds(|| data.read(..))?;
+    println!("{file} {float64:.4} {:.4}", seconds(|| data.read_f32(..))?);
     Ok(())
+}
+
+/// The faster one of two reads.
+fn seconds<T>(read: impl Fn() -> hhnet::Result<T>) -> hhnet::Result<f64> {
+    let mut fastest = f64::INFINITY;
+    for _ in 0..2 {
+        let start = Instant::now();
+        black_box(read()?);
+        fastest = fastest.min(start.elapsed().as_secs_f64());
+    }
+    Ok(fastest)
 }

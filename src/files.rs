@@ -225,8 +225,8 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
     })
 }
 
-/// Whether HDF5's signature is where HDF5 looks for it: at the start of a file, or after another program's header, which
-/// takes 512, 1024, 2048, ... bytes. MATLAB's files have one.
+/// Whether HDF5's signature is where HDF5 looks for it: at the start of a file, or after another program's header,
+/// which takes 512, 1024, 2048, ... bytes. MATLAB's files have one.
 fn has_signature(mut file: File, length: u64) -> std::io::Result<bool> {
     const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
     let mut place = 0;

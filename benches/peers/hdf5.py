@@ -3,8 +3,8 @@
     hdf5.py BENCH
 
 BENCH is the program that `cargo bench --bench hdf5 --no-run` names. The files have 200 MB, are in the page cache, and
-are read whole, as float64 and as float32: h5py once by `dataset.astype(type)[:]` and once by `dataset[:].astype(type)`, of
-which the faster one counts. Programs take turns; needed are h5py and NumPy.
+are read whole, as float64 and as float32, twice, of which the faster one counts: h5py by `dataset.astype(type)[:]` and
+by `dataset[:].astype(type)`. Programs take turns; needed are h5py and NumPy.
 """
 
 import subprocess

@@ -135,7 +135,12 @@ pub(super) fn broken_link(group: &hdf5::Group, link: &str) -> Option<String> {
     if !group.link_exists(link) {
         return None;
     }
-    group.loc_type_by_name(link).err().map(|reason| reason.to_string())
+    let reason = group.loc_type_by_name(link).err()?;
+    // HDF5 names the file where it has followed the link, and the cause at the end.
+    let frames: Vec<String> =
+        reason.stack().iter().flat_map(|stack| stack.iter()).map(|frame| frame.desc().to_owned()).collect();
+    let cause = frames.iter().find(|text| text.contains("external link file name")).or(frames.last());
+    Some(cause.cloned().unwrap_or_else(|| reason.to_string()))
 }
 
 /// The type of a dataset's or attribute's elements.

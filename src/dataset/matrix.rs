@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// A dataset of samples in an HDF5 file. A range of them is read at a time.
 ///
-/// Its shape is (samples, steps, channels); (samples, steps), which is read as one channel; or (steps), which is read as
-/// one sample with one channel. Its values are numbers of any type: integers and floating-point numbers of 16 to 64
-/// bits, in either byte order. They may be stored in chunks and compressed, and be behind links to other places or
+/// Its shape is (samples, steps, channels); (samples, steps), which is read as one channel; or (steps), which is read
+/// as one sample with one channel. Its values are numbers: integers of 8 to 64 bits and floating-point numbers of 16 to
+/// 64 bits, in either byte order. They may be stored in chunks and compressed, and be behind links to other places or
 /// files. Any program may have written them. MATLAB reverses the dimensions: there, the shape is (channels, steps,
 /// samples).
 ///

@@ -542,7 +542,8 @@ fn layers_unlike_the_originals_are_described() {
 fn files_of_any_layers_round_trip() {
     let build = |seed: u64| {
         let mut model = Sequential::new(seed);
-        model.add(InputLayer::new(2)).add(Conv1D::new(3, 2).padding(Padding::Causal));
+        model.add(InputLayer::new(2)).add(TimeDistributed(Dense::new(3)));
+        model.add(Conv1D::new(3, 2).padding(Padding::Causal));
         model.add(TimeDistributed(Dense::new(4).activation(Activation::Tanh))).add(TimeDistributed(Dense::new(2)));
         model.compile(Adam::new(0.002).beta_1(0.8), Loss::Mse).unwrap()
     };

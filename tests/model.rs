@@ -542,7 +542,8 @@ fn layers_unlike_the_originals_are_described() {
 fn files_of_any_layers_round_trip() {
     let build = |seed: u64| {
         let mut model = Sequential::new(seed);
-        model.add(InputLayer::new(2)).add(Conv1D::new(3, 2).padding(Padding::Causal));
+        model.add(InputLayer::new(2)).add(TimeDistributed(Dense::new(3)));
+        model.add(Conv1D::new(3, 2).padding(Padding::Causal));
         model.add(TimeDistributed(Dense::new(4).activation(Activation::Tanh))).add(TimeDistributed(Dense::new(2)));
         model.compile(Adam::new(0.002).beta_1(0.8), Loss::Mse).unwrap()
     };
@@ -693,7 +694,10 @@ fn parts(name: &str) -> [Vec<u8>; 2] {
     })
 }
 
-fn write_archive(path: &Path, parts: &[(&str, &[u8])]) {
+/// Names and contents.
+type Parts<'a> = &'a [(&'a str, &'a [u8])];
+
+fn write_archive(path: &Path, parts: Parts) {
     let mut archive = zip::ZipWriter::new(fs::File::create(path).unwrap());
     for (name, bytes) in parts {
         archive.start_file(*name, zip::write::FileOptions::default()).unwrap();
@@ -778,7 +782,7 @@ fn damaged_archives_are_refused() {
     let [config, weights] = parts("keras_3.keras");
     let nested = [&b"{\"class_name\": "[..], &b"[".repeat(100_000)].concat();
     let zeros = vec![b' '; 20_000_000];
-    let cases: [(&[(&str, &[u8])], &str); 7] = [
+    let cases: [(Parts, &str); 7] = [
         (&[("model.weights.h5", &weights)], "it is a zip archive without 'config.json'"),
         (&[("config.json", &config)], "it is a zip archive without 'model.weights.h5'"),
         (&[("config.json", &config), ("model.weights.h5", b"text")], "'model.weights.h5': "),

@@ -8,7 +8,8 @@ use std::path::Path;
 pub fn run(file: &Path) -> Output {
     let name = file.to_string_lossy();
     let is_model = [".keras", ".weights.h5", ".safetensors"].iter().any(|end| name.ends_with(end));
-    if is_model { weights(file) } else { data(file) }
+    // A file of any name can hold a model, such as Keras 2's `.h5`.
+    if is_model { weights(file) } else { weights(file).or_else(|_| data(file)) }
 }
 
 /// The network in the file.

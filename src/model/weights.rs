@@ -228,7 +228,7 @@ impl Format {
             () if ends_in(".safetensors") => Ok(Format::Safetensors),
             () => Err(Error::file(
                 path,
-                "not a name for a model",
+                "not a name for weights or a model",
                 "use a name that ends in '.weights.h5' or '.keras' (Keras) or '.safetensors'",
             )),
         }

@@ -217,6 +217,28 @@ fn floats(arrays: Vec<&Array>) -> Result<Vec<f32>> {
     Ok(floats)
 }
 
+/// Puts layers that are sorted by name into the order of the model, which names only tell within a class. Without a
+/// description they stay: convolutions first.
+pub(super) fn ordered(mut layers: Vec<StoredLayer>, config: Option<&Config>) -> Result<Vec<StoredLayer>> {
+    let of_class = |layer: &StoredLayer, class: &str| natural(&layer.name).0 == class;
+    let Some(config) = config else {
+        if ["dense", "time_distributed"].iter().all(|class| layers.iter().any(|layer| of_class(layer, class))) {
+            let problem = "it does not say in which order the layers Dense and TimeDistributed follow each other; \
+                           save the whole model as '.keras'";
+            return Err(problem.to_string());
+        }
+        return Ok(layers);
+    };
+    let mut found = Vec::new();
+    for class in &config.classes {
+        if let Some(i) = layers.iter().position(|layer| of_class(layer, class)) {
+            found.push(layers.remove(i));
+        }
+    }
+    found.append(&mut layers);
+    Ok(found)
+}
+
 /// The key by which names are sorted: `conv1d`, `conv1d_1`, ..., `conv1d_10`, or `0`, `1`, ..., `10`.
 pub(super) fn natural(name: &str) -> (String, u64) {
     let (stem, number) = name.rsplit_once('_').unwrap_or(("", name));

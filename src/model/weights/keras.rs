@@ -36,7 +36,7 @@ use hdf5::{Group, LocationType, Result};
 use ndarray::ArrayView;
 
 use super::config::{self, Config};
-use super::contents::{Array, Contents, StoredLayer, natural};
+use super::contents::{Array, Contents, StoredLayer, natural, ordered};
 use crate::files::hdf5_text;
 use crate::model::{Adam, MAX_PARAMS, Network, NetworkLayer, Sequential, Variable};
 
@@ -172,27 +172,6 @@ impl Reader {
         let values = dataset.read_raw().map_err(|error| problem(&error))?;
         Ok(Array { shape: dataset.shape(), values, name: path })
     }
-}
-
-/// The layers in the order of the model. Their names only count those of each class.
-fn ordered(mut layers: Vec<StoredLayer>, config: Option<&Config>) -> Result<Vec<StoredLayer>> {
-    let of_class = |layer: &StoredLayer, class: &str| natural(&layer.name).0 == class;
-    let Some(config) = config else {
-        if ["dense", "time_distributed"].iter().all(|class| layers.iter().any(|layer| of_class(layer, class))) {
-            let problem = "it does not say in which order the layers Dense and TimeDistributed follow each other; \
-                           save the whole model as '.keras'";
-            return Err(problem.into());
-        }
-        return Ok(layers);
-    };
-    let mut found = Vec::new();
-    for class in &config.classes {
-        if let Some(i) = layers.iter().position(|layer| of_class(layer, class)) {
-            found.push(layers.remove(i));
-        }
-    }
-    found.append(&mut layers);
-    Ok(found)
 }
 
 /// The names in a group: `conv1d`, `conv1d_1`, ..., `conv1d_10`, or `0`, `1`, ..., `10`.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::config::{self, Config};
-use super::contents::{Array, Contents, StoredLayer, natural};
+use super::contents::{Array, Contents, StoredLayer, natural, ordered};
 use crate::model::{Adam, Network, Sequential};
 
 /// The entry of the metadata with the description of the model.
@@ -45,7 +45,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
     }
     let mut optimizer = arrays.split_off("optimizer.");
     arrays.extend(optimizer.split_off("optimizer/"));
-    let layers = layers(arrays);
+    let layers = ordered(layers(arrays), config.as_ref())?;
     let mut names = vec![ITERATIONS.to_string(), LEARNING_RATE.to_string()];
     let weights = layers.iter().flat_map(|layer| &layer.arrays);
     names.extend(weights.flat_map(|weight| ["momentum", "velocity"].map(|moment| moment_name(moment, &weight.name))));

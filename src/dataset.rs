@@ -12,16 +12,22 @@
 mod block;
 mod description;
 mod generate;
+mod import;
 mod matrix;
 mod merge;
+mod nwb;
 mod options;
 mod split;
+mod write;
 
 pub use description::{DatasetInfo, Description, describe};
 pub use generate::{Generated, generate};
+pub use import::{ImportOptions, Imported, cut};
 pub use matrix::H5Matrix;
 pub use merge::{MergeOptions, Merged, merge};
+pub use nwb::{millivolts_in, picoamperes_in, read_nwb, write_nwb};
 pub use options::{GenerateOptions, Shard};
+pub use write::{TestSamples, WriteOptions, Written, write};
 
 use crate::Result;
 use crate::files::{NewFile, hdf5_error, hdf5_text};

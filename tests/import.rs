@@ -81,7 +81,13 @@ fn recordings_of_pynwb_are_paired_by_start_or_name() {
     let found = read_nwb(data("import_order.nwb"), &of(75.0)).unwrap();
     let starts = [0.0, 75.0];
     assert_samples(&found, &[0, 1, 2, 3].map(|k| starts.map(|start| (k, start))).concat());
-    assert_notes(&found, &["has uneven timestamps or a gap, at value", "values 2.5 ms apart; give a step of 2.5 ms"]);
+    assert_notes(
+        &found,
+        &[
+            "'gap_current' has uneven timestamps: 0.101000 s before value 51",
+            "values 2.5 ms apart; give a step of 2.5 ms",
+        ],
+    );
     // At a step of 2.5 ms it is read, too.
     let slow = read_nwb(data("import_order.nwb"), &ImportOptions { step_ms: 2.5, ..of(75.0) }).unwrap();
     assert_eq!(slow.x.dim(), (11, 30, 1));
@@ -182,7 +188,7 @@ fn simulated_recordings_come_back() {
     }
 }
 
-/// The next test's long sweep is read in several blocks: they must fit together.
+/// A long sweep is read in several blocks, which must fit together.
 #[test]
 fn long_sweeps_are_cut_as_short_ones_are() {
     // 100 s at 50 kHz.

@@ -30,7 +30,8 @@ pub struct Import {
     /// The potentials, likewise
     #[arg(long, value_name = "NAME", requires = "x")]
     y: Option<String>,
-    /// Length of a sample (ms) [default: the length of all sweeps of a table or array if there are several, or 1000]
+    /// Length of a sample (ms) [default: 1000; in tables and arrays, the length that all sweeps have in common, but at
+    /// most 1000 for a single sweep]
     #[arg(long, value_name = "MS")]
     duration_ms: Option<f64>,
     /// Time between two values of a sample (ms)
@@ -124,14 +125,12 @@ impl Import {
             let (x, y) = names.unwrap_or(("X", "Y"));
             let source = format!("{}: arrays {x}, {y}", name_of(file));
             let samples = self.samples(self.arrays(npz.read(x)?, npz.read(y)?)?, source)?;
-            let has_test = names.is_none() && npz.has("X_test") && npz.has("Y_test");
-            let test = has_test.then(|| {
-                Ok((
-                    self.test_array(npz.read("X_test")?, self.x_factor()?)?,
-                    self.test_array(npz.read("Y_test")?, self.y_factor()?)?,
-                ))
-            });
-            return Ok((samples, test.transpose()?));
+            let mut test = None;
+            if names.is_none() && npz.has("X_test") && npz.has("Y_test") {
+                let (x, y) = (npz.read("X_test")?, npz.read("Y_test")?);
+                test = Some((self.test_array(x, self.x_factor()?)?, self.test_array(y, self.y_factor()?)?));
+            }
+            return Ok((samples, test));
         }
         if head.starts_with(b"\x93NUMPY") {
             let remedy = "give two: --x CURRENTS.npy --y POTENTIALS.npy";
@@ -207,13 +206,15 @@ impl Import {
         Ok(imported)
     }
 
-    /// The length of all sweeps if there are several, otherwise 1000 ms.
+    /// The length of the sweeps if they have one in common, but at most 1000 ms for a single sweep.
     fn usual_duration_ms(&self, sweeps: &[Vec<f64>], interval_ms: f64) -> f64 {
-        match sweeps {
-            [first, others @ ..] if !others.is_empty() && others.iter().all(|sweep| sweep.len() == first.len()) => {
-                (first.len() as f64 * interval_ms / self.step_ms + 1e-6).floor().max(1.0) * self.step_ms
-            }
-            _ => 1000.0,
+        const USUAL_MS: f64 = 1000.0;
+        let length = sweeps.first().map_or(0, Vec::len);
+        let whole_ms = (length as f64 * interval_ms / self.step_ms + 1e-6).floor().max(1.0) * self.step_ms;
+        match sweeps.len() {
+            1 => whole_ms.min(USUAL_MS),
+            _ if sweeps.iter().all(|sweep| sweep.len() == length) => whole_ms,
+            _ => USUAL_MS,
         }
     }
 

@@ -175,7 +175,8 @@ fn tables_become_data_files() {
     // One long sweep.
     write(&table("time_ms,I,V", |k, t, x, y| format!("{},{x},{y}", t + 40.0 * k as f64)));
     assert_eq!(import(directory, &["t.csv", "--duration-ms", "20"])["shape"], json!([4, 20, 1]));
-    fails(directory, &["t.csv"], "sweep 0 (shorter than a sample, 1000 ms)");
+    assert_eq!(import(directory, &["t.csv"])["shape"], json!([1, 80, 1]));
+    fails(directory, &["t.csv", "--duration-ms", "100"], "sweep 0 (shorter than a sample, 100 ms)");
     let row = |k: usize, t: f64, x: f64, y: f64| format!("{},{x},{y}", t + 41.0 * k as f64);
     write(&table("time_ms,I,V", row));
     fails(directory, &["t.csv"], "sweep 0 has uneven times or a gap, at ");

@@ -230,6 +230,7 @@ impl<'a> Cutter<'a> {
         let ImportOptions { duration_ms, step_ms, .. } = *self.options;
         let interval_ms = current.interval_ms.max(potential.interval_ms);
         if interval_ms > step_ms * (1.0 + 1e-9) {
+            let interval_ms = (interval_ms * 1e6).round() / 1e6;
             let reason = format!("values {interval_ms} ms apart; give a step of {interval_ms} ms or more");
             self.leave_out(name, reason);
             return Ok(());
@@ -305,7 +306,8 @@ impl<'a> Cutter<'a> {
             ("dropped_samples", dropped_samples.to_string()),
             ("notes", notes.join("\n")),
         ];
-        let attributes = attributes.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+        let attributes = attributes.into_iter().filter(|(_, text)| !text.is_empty());
+        let attributes = attributes.map(|(name, text)| (name.to_owned(), text)).collect();
         Ok(Imported { x: array(x), y: array(y), options: *options, sweeps, dropped_samples, notes, attributes })
     }
 }

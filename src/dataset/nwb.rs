@@ -334,13 +334,20 @@ fn times(group: &Group, part: &Range<usize>, length: usize) -> std::result::Resu
         return Err("has timestamps that do not increase".to_owned());
     }
     const BLOCK: usize = 1 << 20;
+    let (mut is_even, mut before, mut largest, mut largest_at) = (true, first, 0.0, part.start);
     for start in part.clone().step_by(BLOCK) {
         for (nth, time) in (start..).zip(read(start..part.end.min(start + BLOCK))?) {
-            let even = first + (nth - part.start) as f64 * interval;
-            if !((time - even).abs() < interval / 2.0) {
-                return Err(format!("has uneven timestamps or a gap, at value {nth} ({time} s)"));
+            is_even &= (time - first - (nth - part.start) as f64 * interval).abs() < interval / 2.0;
+            if time - before > largest {
+                (largest, largest_at) = (time - before, nth);
             }
+            before = time;
         }
+    }
+    if !is_even {
+        return Err(format!(
+            "has uneven timestamps: {largest:.6} s before value {largest_at}, {interval:.6} s on average"
+        ));
     }
     Ok((first, interval))
 }

@@ -66,8 +66,7 @@ def sweep(electrode, k, seconds, start=0.0, rate=RATE, names=("current", "potent
     # Stored in 1/64 mV, relative to -65 mV.
     response = CurrentClampSeries(
         name=f"{names[1]}_{k:03}", data=packed(np.round((v + 65.0) * 64).astype(np.float32)), conversion=1e-3 / 64,
-        offset=-65e-3,
-        electrode=electrode, starting_time=start, rate=rate, **more)
+        offset=-65e-3, electrode=electrode, starting_time=start, rate=rate, **more)
     return stimulus, response
 
 

@@ -18,8 +18,9 @@ pub struct Units<'a> {
 ///
 /// The first line names the columns. They are separated by commas, semicolons or tabs; with the last two, numbers may
 /// have decimal commas. Lines that start with # are comments. Unless `names` are given, a current is a column with a
-/// unit of current (`I_pA`, `current (nA)`) or a usual name, and so is a potential. A column of times, such as `time_ms`,
-/// gives the time between two values, unless `is_rate_given`; a column `sample` or `sweep` numbers the sweeps.
+/// unit of current (`I_pA`, `current (nA)`) or a usual name, and so is a potential. A column of times, such as
+/// `time_ms`, gives the time between two values, unless `is_rate_given`; a column `sample` or `sweep` numbers the
+/// sweeps.
 pub fn read(
     path: &Path,
     names: Option<(&str, &str)>,
@@ -200,7 +201,8 @@ fn interval(times: &[Vec<f64>], path: &Path) -> Result<f64> {
             return Err(wrong(format!("sweep {nth} has values {interval} ms apart, and those before {common} ms")));
         }
     }
-    common.ok_or_else(|| wrong("it has no rows".to_owned()))
+    // Rounded to 1e-9 ms, because the times are decimal numbers.
+    common.map(|interval| (interval * 1e9).round() / 1e9).ok_or_else(|| wrong("it has no rows".to_owned()))
 }
 
 /// The number of milliseconds in a unit of time; `None` if it is not one.

@@ -107,14 +107,27 @@ struct Series {
     group: Group,
     /// Its type in NWB's schema.
     kind: String,
+    sweep_number: Option<f64>,
+    electrode: Option<LocationToken>,
+    start_s: Option<f64>,
     /// The part that belongs to a sweep; `None` means all.
     part: Option<Range<usize>>,
 }
 
 impl Series {
     fn new(group: Group) -> Self {
-        let name = group.name().rsplit('/').next().unwrap_or_default().to_owned();
-        Series { name, kind: text(&group, "neurodata_type").unwrap_or_default(), group, part: None }
+        let electrode = group.group("electrode").and_then(|electrode| electrode.loc_info());
+        let start = || group.dataset("starting_time").ok()?.read_scalar::<f64>().ok();
+        let first_timestamp = || Some(read_range(&group.dataset("timestamps").ok()?, 0..1).ok()?[0]);
+        Series {
+            name: group.name().rsplit('/').next().unwrap_or_default().to_owned(),
+            kind: text(&group, "neurodata_type").unwrap_or_default(),
+            sweep_number: number(&group, "sweep_number"),
+            electrode: electrode.ok().map(|info| info.token),
+            start_s: start().or_else(first_timestamp),
+            part: None,
+            group,
+        }
     }
 
     /// The currents and potentials of the file, in the order of their names. Other patch-clamp series are noted.
@@ -137,20 +150,6 @@ impl Series {
         }
         found
     }
-
-    fn sweep_number(&self) -> Option<f64> {
-        number(&self.group, "sweep_number")
-    }
-
-    fn electrode(&self) -> Option<LocationToken> {
-        self.group.group("electrode").and_then(|electrode| electrode.loc_info()).ok().map(|info| info.token)
-    }
-
-    fn start_s(&self) -> Option<f64> {
-        let first = |name: &str| self.group.dataset(name).ok().filter(|times| times.size() > 0);
-        let times = first("starting_time").or_else(|| first("timestamps"))?;
-        if times.is_scalar() { times.read_scalar().ok() } else { Some(read_range(&times, 0..1).ok()?[0]) }
-    }
 }
 
 /// Finds the current of each potential in a file without a table of recordings: see [`read_nwb`].
@@ -158,31 +157,25 @@ fn pair(series: Vec<Series>, cutter: &mut Cutter) -> Vec<Sweep> {
     let (currents, potentials): (Vec<_>, Vec<_>) = series.into_iter().partition(|series| series.kind == CURRENT);
     let mut sweeps = Vec::new();
     for potential in &potentials {
-        let electrode = potential.electrode();
-        let same = |series: &&Series| series.electrode() == electrode;
-        let beside: Vec<&Series> = currents.iter().filter(same).collect();
-        let only = |matches: &dyn Fn(&Series) -> bool| {
-            let mut matching = beside.iter().filter(|current| matches(current));
-            matching.next().filter(|_| matching.next().is_none()).copied()
+        let at_electrode = |series: &&Series| series.electrode == potential.electrode;
+        let beside: Vec<&Series> = currents.iter().filter(at_electrode).collect();
+        let siblings: Vec<&Series> = potentials.iter().filter(at_electrode).collect();
+        let starts_with_it = |series: &&&Series| match (series.start_s, potential.start_s) {
+            (Some(a), Some(b)) => (a - b).abs() < 1e-6,
+            _ => false,
         };
-        let current = match potential.sweep_number() {
-            Some(number) => only(&|current| current.sweep_number() == Some(number)),
-            None => {
-                let start = potential.start_s();
-                let starts_with_it = |series: &Series| match (series.start_s(), start) {
-                    (Some(a), Some(b)) => (a - b).abs() < 1e-6,
-                    _ => false,
-                };
-                let together = potentials.iter().filter(same).filter(|series| starts_with_it(series)).count();
-                only(&starts_with_it).filter(|_| together == 1).or_else(|| {
-                    let siblings: Vec<&Series> = potentials.iter().filter(same).collect();
-                    let nth = siblings.iter().position(|series| series.name == potential.name)?;
-                    beside.get(nth).filter(|_| siblings.len() == beside.len()).copied()
-                })
-            }
+        let current = if potential.sweep_number.is_some() {
+            only(beside.iter().filter(|current| current.sweep_number == potential.sweep_number))
+        } else if let Some(current) = only(beside.iter().filter(starts_with_it))
+            && siblings.iter().filter(starts_with_it).count() == 1
+        {
+            Some(current)
+        } else {
+            let place = siblings.iter().position(|series| series.name == potential.name);
+            place.filter(|_| siblings.len() == beside.len()).map(|place| &beside[place])
         };
         match current {
-            Some(current) => sweeps.push(Sweep { current: current.clone(), potential: potential.clone() }),
+            Some(&current) => sweeps.push(Sweep { current: current.clone(), potential: potential.clone() }),
             None => cutter.leave_out(
                 &potential.name,
                 "no current belongs to it: no table, sweep number, start or order of names tells",
@@ -190,6 +183,11 @@ fn pair(series: Vec<Series>, cutter: &mut Cutter) -> Vec<Sweep> {
         }
     }
     sweeps
+}
+
+/// The only item; `None` if there is none, or more than one.
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
 }
 
 /// An element of a column of the table: a part of a series.

@@ -8,24 +8,33 @@
 //! trials were kept instead, the groups `spikes` and `spikes_test` hold all spikes in the form of NEST's recorder:
 //! `senders` (the number of the sample) and `times` (ms). A file written by [`merge`] may hold virtual datasets; the
 //! dataset `shards` then lists the files that hold the samples.
+//!
+//! Data need not come from a simulation: [`read_nwb`] and [`cut`] make samples of recordings, and [`write()`] makes a file
+//! of any currents and potentials. Such a file may lack test samples. `docs/files.md` lists all formats.
 
 mod block;
 mod description;
 mod generate;
+mod import;
 mod matrix;
 mod merge;
+mod nwb;
 mod options;
 mod reader;
 mod rows;
 mod source;
 mod split;
+mod write;
 
 pub use description::{AttributeValue, DatasetInfo, Description, describe};
 pub use generate::{Generated, generate};
+pub use import::{ImportOptions, Imported, cut};
 pub use matrix::H5Matrix;
 pub use merge::{MergeOptions, Merged, merge};
+pub use nwb::{millivolts_in, picoamperes_in, read_nwb, write_nwb};
 pub use options::{GenerateOptions, Shard};
 pub use source::{Opened, ReadSamples, Source};
+pub use write::{TestSamples, WriteOptions, Written, write};
 
 use crate::Result;
 use crate::files::{NewFile, hdf5_error, hdf5_text};

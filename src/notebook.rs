@@ -12,7 +12,8 @@
 //! | [`H5Matrix`], [`Response`], [`Array3`], long lists of numbers | picture of the first traces; range as text |
 //! | [`HhPscAlpha`], [`OrnsteinUhlenbeck`], [`Generated`], [`Description`], [`Model`](crate::model::Model), lists of weights | table |
 //! | [`History`](crate::training::History) | picture and table |
-//! | [`Evaluation`](crate::training::Evaluation), [`Tensor`](tch::Tensor), single weights, short lists, devices, numbers, strings, pairs and triples | text |
+//! | [`Imported`] | picture of the first currents and potentials; numbers and notes as text |
+//! | [`Written`], [`Evaluation`](crate::training::Evaluation), [`Tensor`](tch::Tensor), single weights, short lists, devices, numbers, strings, pairs and triples | text |
 //! | `()`, the value of a loop | nothing |
 //!
 //! [`Model`]: crate::model::Model
@@ -25,7 +26,7 @@ mod model;
 mod table;
 
 use crate::Result;
-use crate::dataset::{Description, Generated, H5Matrix, trace};
+use crate::dataset::{Description, Generated, H5Matrix, Imported, Written, trace};
 use crate::figure::{Figure, Share, Slider, Svg, subplots};
 use crate::neuron::{HhPscAlpha, Recording, Response};
 use crate::stimulus::OrnsteinUhlenbeck;
@@ -232,6 +233,28 @@ impl Show for Generated {
             ],
         };
         Ok(vec![(HTML, table.html()), (TEXT, self.to_string())])
+    }
+}
+
+impl Show for Written {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
+        Ok(vec![(TEXT, self.to_string())])
+    }
+}
+
+impl Show for Imported {
+    fn mime_bundle(&self) -> Result<Vec<MimeContent>> {
+        let mut figure = subplots(2, 1, Share::XAll);
+        for (row, (values, label)) in [(&self.x, "current (pA)"), (&self.y, "Vm (mV)")].into_iter().enumerate() {
+            let steps = values.dim().1;
+            let t: Vec<f64> = (0..steps).map(|step| step as f64 * self.options.step_ms).collect();
+            for nth in 0..values.dim().0.min(TRACES) {
+                figure.axes(row, 0).plot(&t, &trace(values, nth), &format!("sample {nth}"));
+            }
+            figure.axes(row, 0).ylabel(label).legend();
+        }
+        figure.axes(1, 0).xlabel("t (ms)");
+        figure_bundle(&figure, self.to_string())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The items that a notebook needs: `use hhnet::prelude::*;`.
 
 pub use crate::dataset::{
-    GenerateOptions, Generated, H5Matrix, MergeOptions, Merged, Shard, describe, generate, merge, trace,
+    GenerateOptions, Generated, H5Matrix, ImportOptions, Imported, MergeOptions, Merged, Shard, TestSamples,
+    WriteOptions, Written, cut, describe, generate, merge, read_nwb, trace, write_nwb,
 };
 pub use crate::error::{Error, Result};
 pub use crate::figure::{Figure, Share, Slider, Svg, subplots};
-pub use crate::math::{least_squares, linspace};
+pub use crate::math::{least_squares, linspace, resample};
 #[cfg(feature = "model")]
 pub use crate::model::{
     Activation, Adam, Conv1D, Dense, Device, Engine, InputLayer, Loss, Model, ModelOptions, Padding, Sequential,

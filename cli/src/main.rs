@@ -3,6 +3,7 @@
 #[cfg(feature = "model")]
 mod evaluate;
 mod generate;
+mod import;
 mod info;
 #[cfg(feature = "model")]
 mod train;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use evaluate::{Evaluate, Predict};
 use generate::{Generate, Merge};
 use hhnet::Result;
+use import::Import;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ enum Command {
     Generate(Generate),
     /// Join the shards of a data set, made by `generate --shard`, into one file
     Merge(Merge),
+    /// Make a data file of your own recordings: NWB, NumPy's arrays, or a table (.csv)
+    Import(Import),
     #[cfg(feature = "model")]
     /// Train a network on X and Y of a data file, and write its weights
     Train(Train),
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Generate(arguments) => arguments.run(),
         Command::Merge(arguments) => arguments.run(),
+        Command::Import(arguments) => arguments.run(),
         #[cfg(feature = "model")]
         Command::Train(arguments) => arguments.run(),
         #[cfg(feature = "model")]

@@ -28,7 +28,7 @@ fn complaint(command: &[String]) -> Option<String> {
 
 #[test]
 fn commands_in_the_texts_are_understood() {
-    for (file, least) in [("README.md", 5), ("docs/cluster.md", 3)] {
+    for (file, least) in [("README.md", 5), ("docs/cluster.md", 3), ("docs/files.md", 4)] {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap();
         let commands = commands(&text);
         assert!(commands.len() >= least, "{file}: {commands:?}");

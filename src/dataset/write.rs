@@ -1,0 +1,162 @@
+//! Writes arrays as a data file.
+
+use super::split::{SPLIT_NAMES, describe_samples};
+use super::text_attribute;
+use crate::files::{NewFile, hdf5_error};
+use crate::{Error, Result};
+use ndarray::{Array3, ArrayView3, s};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What a data file holds beside the samples: see [`write`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteOptions {
+    /// The test samples, `X_test` and `Y_test`.
+    pub test: TestSamples,
+    /// Time between two values, ms.
+    pub step_ms: f64,
+    /// Further attributes of the file: names and texts, for example where the data come from.
+    pub attributes: Vec<(String, String)>,
+    /// Whether an existing file may be replaced.
+    pub overwrite: bool,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        WriteOptions { test: TestSamples::Last(0), step_ms: 1.0, attributes: Vec::new(), overwrite: false }
+    }
+}
+
+/// Where the test samples of a data file come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TestSamples {
+    /// So many samples at the end of the arrays. With 0 the file has no test samples.
+    Last(usize),
+    /// Other currents (pA) and potentials (mV), which may be longer or shorter.
+    Given(Array3<f64>, Array3<f64>),
+}
+
+/// The result of [`write`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// The file.
+    pub path: PathBuf,
+    /// Shape of `X`: (samples, steps, channels). `Y` has as many samples and steps.
+    pub shape: [usize; 3],
+    /// Shape of `X_test`, unless there are no test samples.
+    pub test_shape: Option<[usize; 3]>,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}': X, Y of shape {:?}", self.path.display(), self.shape)?;
+        self.test_shape.map_or(Ok(()), |shape| write!(f, ", X_test, Y_test of shape {shape:?}"))
+    }
+}
+
+/// Writes currents `x` (pA) and potentials `y` (mV) as a data file, which training, evaluation and prediction take.
+///
+/// Both arrays have shape (samples, steps, channels), usually with one channel. The file appears under its name once
+/// it is complete.
+///
+/// # Errors
+/// [`Error::Shape`] if `x` and `y` differ in samples or steps, or are empty; [`Error::NotFinite`] with the index of the
+/// first value that is NaN or infinite; [`Error::Parameter`] if no training samples are left, or for a step that is not
+/// above 0; [`Error::File`] or [`Error::Io`] if the file exists and `overwrite` is not set, or cannot be written.
+///
+/// ```
+/// use hhnet::dataset::{self, H5Matrix, TestSamples, WriteOptions};
+/// use hhnet::ndarray::Array3;
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("data.h5");
+/// let (x, y) = (Array3::zeros((12, 500, 1)), Array3::from_elem((12, 500, 1), -65.0));
+/// dataset::write(&path, &x, &y, &WriteOptions { test: TestSamples::Last(2), ..WriteOptions::default() })?;
+/// assert_eq!(H5Matrix::open(&path, "X")?.shape(), (10, 500, 1));
+/// assert_eq!(H5Matrix::open(&path, "Y_test")?.shape(), (2, 500, 1));
+/// # Ok::<(), hhnet::Error>(())
+/// ```
+pub fn write(path: impl AsRef<Path>, x: &Array3<f64>, y: &Array3<f64>, options: &WriteOptions) -> Result<Written> {
+    write_samples(path.as_ref(), x, y, options)
+}
+
+fn write_samples(path: &Path, x: &Array3<f64>, y: &Array3<f64>, options: &WriteOptions) -> Result<Written> {
+    if !(options.step_ms > 0.0 && options.step_ms.is_finite()) {
+        return Err(Error::parameter("step_ms", options.step_ms, "give a time above 0, in ms"));
+    }
+    check("x", x, "y", y)?;
+    let (training, test) = match &options.test {
+        TestSamples::Given(x_test, y_test) => {
+            check("x_test", x_test, "y_test", y_test)?;
+            ([x.view(), y.view()], Some([x_test.view(), y_test.view()]))
+        }
+        TestSamples::Last(0) => ([x.view(), y.view()], None),
+        &TestSamples::Last(count) => {
+            let samples = x.dim().0;
+            if count >= samples {
+                let remedy = format!("there are {samples} samples: give fewer, so that some are left for training");
+                return Err(Error::parameter("test", count, remedy));
+            }
+            let part = |from, to| [x.slice(s![from..to, .., ..]), y.slice(s![from..to, .., ..])];
+            (part(0, samples - count), Some(part(samples - count, samples)))
+        }
+    };
+    let new = NewFile::create(path, options.overwrite)?;
+    let file = new.create_hdf5()?;
+    let written = Written {
+        path: path.to_path_buf(),
+        shape: training[0].dim().into(),
+        test_shape: test.as_ref().map(|[x, _]| x.dim().into()),
+    };
+    for (names, arrays) in SPLIT_NAMES.into_iter().zip([Some(training), test]) {
+        for (name, values) in names.into_iter().zip(arrays.into_iter().flatten()) {
+            write_array(&file, name, values).map_err(hdf5_error(path, format!("write {name}")))?;
+        }
+    }
+    write_attributes(&file, options).and_then(|()| file.close()).map_err(hdf5_error(path, "finish the file"))?;
+    new.finish()?;
+    Ok(written)
+}
+
+/// Checks that currents and potentials belong together, and that all are finite.
+fn check(x_name: &str, x: &Array3<f64>, y_name: &str, y: &Array3<f64>) -> Result<()> {
+    let ((samples, steps, channels), found) = (x.dim(), y.dim());
+    if x.is_empty() {
+        return Err(Error::Shape {
+            what: x_name.into(),
+            expected: "(1 or more, 1 or more, 1 or more)".into(),
+            found: format!("({samples}, {steps}, {channels})"),
+            remedy: "give at least one sample".into(),
+        });
+    }
+    if (found.0, found.1) != (samples, steps) || found.2 == 0 {
+        return Err(Error::Shape {
+            what: y_name.into(),
+            expected: format!("({samples}, {steps}, 1)"),
+            found: format!("{found:?}"),
+            remedy: format!("give as many samples and steps as in {x_name}"),
+        });
+    }
+    for (name, values) in [(x_name, x), (y_name, y)] {
+        if let Some(((sample, step, channel), &value)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::NotFinite {
+                what: name.into(),
+                value,
+                place: format!("index ({sample}, {step}, {channel})"),
+                remedy: "leave this sample out".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn write_array(file: &hdf5::File, name: &str, values: ArrayView3<f64>) -> hdf5::Result<()> {
+    let dataset = file.new_dataset::<f64>().shape(values.dim()).create(name)?;
+    dataset.write(values.as_standard_layout().view())?;
+    describe_samples(&dataset)
+}
+
+fn write_attributes(file: &hdf5::File, options: &WriteOptions) -> hdf5::Result<()> {
+    text_attribute(file, "program", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
+    file.new_attr::<f64>().create("step_ms")?.write_scalar(&options.step_ms)?;
+    options.attributes.iter().try_for_each(|(name, text)| text_attribute(file, name, text))
+}

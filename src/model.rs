@@ -55,7 +55,8 @@ const MAX_THREADS: usize = 1024;
 
 /// The network with its weights and the state of its optimiser.
 ///
-/// [`Sequential::compile`] and [`generate_model`] create a model with new weights, [`Model::load`] reads one from a file. `fit`, `evaluate` and `predict` are described in [`training`](crate::training).
+/// [`Sequential::compile`] and [`generate_model`] create a model with new weights, [`Model::load`] reads one from a file.
+/// `fit`, `evaluate` and `predict` are described in [`training`](crate::training).
 pub struct Model {
     sequential: Sequential,
     pub(crate) network: Network,
@@ -66,6 +67,7 @@ pub struct Model {
     /// `None` for as many as the process may use.
     pub(crate) threads: Option<usize>,
     notes: Vec<String>,
+    validation_samples: Option<usize>,
 }
 
 /// Builds the original study's network with the given sizes, as Keras' `generate_model` in the study does.
@@ -115,7 +117,16 @@ impl Model {
                 .map_err(Error::torch("create a weight"))?;
             tensors.push((store.root() / &variable.layer).add(variable.kind, value, true));
         }
-        Ok(Model { sequential, network, store, tensors, adam, threads: None, notes: Vec::new() })
+        Ok(Model {
+            sequential,
+            network,
+            store,
+            tensors,
+            adam,
+            threads: None,
+            notes: Vec::new(),
+            validation_samples: None,
+        })
     }
 
     /// The layers that the model was built from, and how it is computed.
@@ -164,8 +175,21 @@ impl Model {
         sequential.device(device);
         let mut moved = sequential.compile(self.adam.clone(), Loss::Mse)?;
         moved.set_values(&self.values()?)?;
-        *self = Model { threads: self.threads, notes: std::mem::take(&mut self.notes), ..moved };
+        let Model { sequential, store, tensors, .. } = moved;
+        (self.sequential, self.store, self.tensors) = (sequential, store, tensors);
         Ok(())
+    }
+
+    /// Number of samples at the end of the data that were kept for validation when the model was trained, if this is
+    /// known. It is stored with the model.
+    pub fn validation_samples(&self) -> Option<usize> {
+        self.validation_samples
+    }
+
+    /// Sets the number of samples at the end of the data that are kept for validation. Training does not use it: give the
+    /// samples to [`fit`](Model::fit).
+    pub fn set_validation_samples(&mut self, validation_samples: Option<usize>) {
+        self.validation_samples = validation_samples;
     }
 
     /// Sets the number of threads on a CPU; `None`, the default, uses all that the process may use. The results do not

@@ -18,9 +18,9 @@ pub struct Evaluate {
     /// Samples to use: the validation samples at the end of X and Y, or all of X_test and Y_test
     #[arg(long, value_enum, default_value_t = Split::Validation)]
     split: Split,
-    /// Number of validation samples at the end of X and Y
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    validation: usize,
+    /// Number of validation samples at the end of X and Y [default: as many as in the training]
+    #[arg(long, value_name = "N")]
+    validation: Option<usize>,
     /// Dataset of currents, to evaluate all its samples instead of a split
     #[arg(long, value_name = "DATASET", requires = "y", conflicts_with_all = ["split", "validation"])]
     x: Option<String>,
@@ -85,7 +85,7 @@ impl Evaluate {
             (_, _, Split::Test) => (open("X_test")?, open("Y_test")?, None),
             (_, _, Split::Validation) => {
                 let x = open("X")?;
-                let rows = validation_rows(self.validation, &x)?;
+                let rows = validation_rows(self.validation_samples(&model)?, &x)?;
                 (x, open("Y")?, Some(-rows))
             }
         };
@@ -96,6 +96,26 @@ impl Evaluate {
         let units = y.units().map_or(String::new(), square);
         let text = format!("{samples} samples: loss {:.6}, mse {:.6}{units}", found.loss, found.mse);
         Ok((text, json!({ "samples": samples, "loss": found.loss, "mse": found.mse })))
+    }
+}
+
+impl Evaluate {
+    /// The number of samples on which the model was not trained.
+    fn validation_samples(&self, model: &Model) -> Result<usize> {
+        match (self.validation, model.validation_samples()) {
+            (Some(count), Some(held_out)) if count > held_out => {
+                let remedy = format!(
+                    "{held_out} samples were kept for validation; the model was trained on the others: give {held_out} \
+                     or fewer, or --x X --y Y to evaluate all samples"
+                );
+                Err(Error::parameter("validation", count, remedy))
+            }
+            (Some(count), _) | (None, Some(count)) => Ok(count),
+            (None, None) => {
+                let problem = "it does not say how many samples were kept for validation when the model was trained";
+                Err(Error::file(&self.model.weights, problem, "give --validation, or --split test"))
+            }
+        }
     }
 }
 

@@ -116,6 +116,7 @@ impl Train {
         let held_out = validation_rows(self.validation, &x)?;
         let mut model = generate_model(&self.model_options(x.shape().2)?)?;
         model.set_threads(self.threads)?;
+        model.set_validation_samples(Some(self.validation));
         let (x_train, y_train) = (x.slice(..-held_out)?, y.slice(..-held_out)?);
         let (x_val, y_val) = (x.slice(-held_out..)?, y.slice(-held_out..)?);
         let history = model.fit(&x_train, &y_train, Some((&x_val, &y_val)), &self.fit_options()?)?;

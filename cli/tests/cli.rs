@@ -39,15 +39,19 @@ fn from_data_to_predictions() {
     #[rustfmt::skip]
     let train = [
         "train", "--data", "d.h5", "--weights", "w.weights.h5", "--history", "h.csv", "--epochs", "3",
-        "--batch-size", "10", "--validation", "5", "--layer-sizes", "3,4", "--kernel-sizes", "4,1", "--json",
+        "--batch-size", "10", "--validation", "5", "--layer-sizes", "3,4", "--kernel-sizes", "4,1", "--l2", "0.1",
+        "--padding", "causal", "--activation", "tanh", "--json",
     ];
     let trained = json(directory, &train);
     assert_eq!(trained["epochs"], 3);
     assert_eq!(std::fs::read_to_string(directory.join("h.csv")).unwrap().lines().count(), 4);
 
     let evaluate = ["evaluate", "--data", "d.h5", "--weights", "w.weights.h5", "--json"];
-    let found = json(directory, &[&evaluate[..], &["--validation", "5"]].concat());
+    let found = json(directory, &evaluate);
     assert_eq!(found["samples"], 5);
+    assert_eq!(json(directory, &[&evaluate[..], &["--threads", "1"]].concat()), found);
+    let more = [&evaluate[..], &["--validation", "6"]].concat();
+    fails(directory, &more, "validation = 6: 5 samples were kept for validation");
     let difference = found["mse"].as_f64().unwrap() / trained["val_mse"].as_f64().unwrap() - 1.0;
     assert!(difference.abs() < 1e-6, "{difference}");
     assert_eq!(json(directory, &[&evaluate[..], &["--split", "test"]].concat())["samples"], 2);

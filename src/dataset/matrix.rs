@@ -236,11 +236,23 @@ impl H5Matrix {
     }
 }
 
-/// What a dataset is read as.
-pub(super) trait Number: H5Type + Copy + Default + Into<f64> {}
+/// A type of numbers in arrays of samples.
+pub(super) trait Number: H5Type + Copy + Default + Into<f64> {
+    /// The numbers themselves, if they are 32-bit ones.
+    fn as_f32(values: &[Self]) -> Option<&[f32]>;
+}
 
-impl Number for f32 {}
-impl Number for f64 {}
+impl Number for f32 {
+    fn as_f32(values: &[f32]) -> Option<&[f32]> {
+        Some(values)
+    }
+}
+
+impl Number for f64 {
+    fn as_f32(_: &[f64]) -> Option<&[f32]> {
+        None
+    }
+}
 
 fn open_dataset(path: &Path, name: &str) -> Result<hdf5::Dataset> {
     let file = open_hdf5(path)?;

@@ -1,6 +1,7 @@
 //! Where the samples of a training or a prediction come from: arrays in memory, or datasets in files.
 
 use super::H5Matrix;
+use super::matrix::Number;
 use super::reader::Reader;
 use crate::{Error, Result};
 use ndarray::{ArrayBase, Data, Ix3};
@@ -44,24 +45,6 @@ pub trait ReadSamples: Send + Sync {
     /// # Errors
     /// If they cannot be read, or a value is not finite as a 32-bit number.
     fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()>;
-}
-
-/// A type of numbers in arrays of samples.
-trait Number: Copy + Into<f64> {
-    /// The numbers themselves, if they are 32-bit ones.
-    fn as_f32(values: &[Self]) -> Option<&[f32]>;
-}
-
-impl Number for f32 {
-    fn as_f32(values: &[f32]) -> Option<&[f32]> {
-        Some(values)
-    }
-}
-
-impl Number for f64 {
-    fn as_f32(_: &[f64]) -> Option<&[f32]> {
-        None
-    }
 }
 
 impl<A: Number, S: Data<Elem = A>> Source for ArrayBase<S, Ix3>

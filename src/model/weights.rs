@@ -61,7 +61,7 @@ impl Model {
             Format::Keras => self.save_archive(path, overwrite),
             Format::Weights => self.save_keras(path, overwrite, &|_| Ok(())),
             Format::Safetensors => {
-                let bytes = safetensors::to_bytes(&self.sequential, &self.network, &self.values()?, &self.adam)
+                let bytes = safetensors::to_bytes(self, &self.values()?)
                     .map_err(|error| Error::file(path, error, "choose another format"))?;
                 write_whole(path, overwrite, &bytes)
             }
@@ -88,7 +88,7 @@ impl Model {
         let values = self.values()?;
         let new = NewFile::create(path, overwrite)?;
         let file = new.create_hdf5()?;
-        keras::write(&file, &self.sequential, &self.network, &values, &self.adam)
+        keras::write(&file, self, &values)
             .and_then(|()| more(&file))
             .and_then(|()| file.close())
             .map_err(hdf5_error(path, "write the weights"))?;
@@ -100,10 +100,10 @@ impl Model {
         let new = NewFile::create(path, overwrite)?;
         let weights = new.path().with_file_name("weights");
         let file = hdf5::File::create(&weights).map_err(hdf5_error(path, "create it"))?;
-        keras::write(&file, &self.sequential, &self.network, &self.values()?, &self.adam)
+        keras::write(&file, self, &self.values()?)
             .and_then(|()| file.close())
             .map_err(hdf5_error(path, "write the weights"))?;
-        let config = config::to_json(&self.sequential, &self.network, &self.adam);
+        let config = config::to_json(self);
         archive::write(new.path(), &config, &weights).map_err(Error::io(path, "write"))?;
         new.finish()
     }
@@ -146,6 +146,7 @@ impl Model {
         let mut model = sequential.compile(adam, Loss::Mse).map_err(|error| error.to_string())?;
         model.set_contents(contents)?;
         model.notes = notes;
+        model.validation_samples = contents.config.as_ref().and_then(|config| config.validation_samples);
         Ok(model)
     }
 

@@ -1,18 +1,18 @@
 //! A model as Keras describes it in JSON: `config.json` of a `.keras` file, the attributes `model_config` and
 //! `training_config` of an `.h5` file.
 //!
-//! What would change predictions and [`Sequential`] does not have is an error. What concerns the training only, and is
+//! What would change predictions and [`Sequential`](crate::model::Sequential) does not have is an error. What concerns the training only, and is
 //! not part of a layer, is left out with a note.
 
 use serde_json::{Value, json};
 
-use crate::model::{
-    Activation, Adam, Conv1D, Dense, InputLayer, L2, Layer, Network, Padding, Sequential, TimeDistributed, l2,
-};
+use crate::model::{Activation, Adam, Conv1D, Dense, InputLayer, L2, Layer, Model, Padding, TimeDistributed, l2};
 
 /// A problem with a description.
 type Result<T> = std::result::Result<T, String>;
 
+/// The entry with the number of validation samples.
+const VALIDATION_SAMPLES: &str = "validation_samples";
 /// The optimiser of a file without one.
 const LEARNING_RATE: f64 = 0.001;
 
@@ -27,6 +27,8 @@ pub(super) struct Config {
     pub is_adam: bool,
     /// What is left out.
     pub notes: Vec<String>,
+    /// See [`Model::validation_samples`].
+    pub validation_samples: Option<usize>,
 }
 
 impl Config {
@@ -41,6 +43,7 @@ impl Config {
             adam: Adam::new(LEARNING_RATE),
             is_adam: false,
             notes: Vec::new(),
+            validation_samples: model[VALIDATION_SAMPLES].as_u64().and_then(|count| usize::try_from(count).ok()),
         };
         for layer in stack(&model)? {
             config.add_layer(layer)?;
@@ -311,7 +314,8 @@ fn short(number: f64) -> f64 {
 }
 
 /// Describes a model as Keras 3 does. What has Keras' default there is left out.
-pub(super) fn to_json(sequential: &Sequential, network: &Network, adam: &Adam) -> String {
+pub(super) fn to_json(model: &Model) -> String {
+    let Model { sequential, network, adam, validation_samples, .. } = model;
     let penalty = |factor: f64| match factor {
         0.0 => Value::Null,
         _ => json!({ "module": "keras.regularizers", "class_name": "L2", "config": { "l2": factor } }),
@@ -367,6 +371,8 @@ pub(super) fn to_json(sequential: &Sequential, network: &Network, adam: &Adam) -
             "loss": "mse",
             "metrics": ["mse"],
         },
+        // Keras ignores it.
+        VALIDATION_SAMPLES: validation_samples,
     })
     .to_string()
 }

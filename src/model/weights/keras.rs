@@ -38,7 +38,7 @@ use ndarray::ArrayView;
 use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
 use crate::files::hdf5_text;
-use crate::model::{Adam, MAX_PARAMS, Network, NetworkLayer, Sequential, Variable};
+use crate::model::{MAX_PARAMS, Model, NetworkLayer, Variable};
 
 /// The attribute with the description of a model.
 const MODEL: &str = "model_config";
@@ -213,19 +213,13 @@ fn texts(place: &Group, name: &str) -> Result<Option<Vec<String>>> {
 }
 
 /// Writes weights and optimiser state to a new file.
-pub(super) fn write(
-    file: &hdf5::File,
-    sequential: &Sequential,
-    network: &Network,
-    values: &[f32],
-    adam: &Adam,
-) -> Result<()> {
-    let model = hdf5_text(&config::to_json(sequential, network, adam))?;
-    file.new_attr::<VarLenUnicode>().create(MODEL)?.write_scalar(&model)?;
-    let variables = network.variables();
+pub(super) fn write(file: &hdf5::File, model: &Model, values: &[f32]) -> Result<()> {
+    let description = hdf5_text(&config::to_json(model))?;
+    file.new_attr::<VarLenUnicode>().create(MODEL)?.write_scalar(&description)?;
+    let (variables, adam) = (model.variables(), &model.adam);
     create_named_group(file, "vars", "sequential")?;
     file.create_group("layers")?;
-    for layer in &network.layers {
+    for layer in &model.network.layers {
         write_layer(file, layer, values)?;
     }
     file.create_group("optimizer")?;

@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
-use crate::model::{Adam, Network, Sequential};
+use crate::model::Model;
 
 /// The entry of the metadata with the description of the model.
 const MODEL: &str = "model_config";
@@ -71,18 +71,14 @@ fn moment_name(moment: &str, weight: &str) -> String {
 }
 
 /// Weights and optimiser state as a safetensors file.
-pub(super) fn to_bytes(
-    sequential: &Sequential,
-    network: &Network,
-    values: &[f32],
-    adam: &Adam,
-) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+pub(super) fn to_bytes(model: &Model, values: &[f32]) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+    let adam = &model.adam;
     let bytes = |numbers: &[f32]| -> Vec<u8> { numbers.iter().flat_map(|number| number.to_le_bytes()).collect() };
     let mut arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![
         (ITERATIONS.to_string(), Dtype::I64, vec![], (adam.iterations as i64).to_le_bytes().to_vec()),
         (LEARNING_RATE.to_string(), Dtype::F32, vec![], bytes(&[adam.learning_rate])),
     ];
-    for variable in network.variables() {
+    for variable in model.variables() {
         let mut add = |name: String, all: &[f32]| {
             arrays.push((name, Dtype::F32, variable.shape.clone(), bytes(&all[variable.range.clone()])));
         };
@@ -97,6 +93,6 @@ pub(super) fn to_bytes(
     for (name, dtype, shape, bytes) in &arrays {
         views.push((name, TensorView::new(*dtype, shape.clone(), bytes)?));
     }
-    let metadata = HashMap::from([(MODEL.to_string(), config::to_json(sequential, network, adam))]);
+    let metadata = HashMap::from([(MODEL.to_string(), config::to_json(model))]);
     serialize(views, &Some(metadata))
 }

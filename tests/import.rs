@@ -1,7 +1,8 @@
 //! Own data: arrays written as data files, and recordings cut into samples.
 
 use hhnet::dataset::{
-    self, H5Matrix, ImportOptions, Imported, TestSamples, WriteOptions, cut, describe, read_nwb, write_nwb,
+    self, H5Matrix, ImportOptions, Imported, TestSamples, WriteOptions, cut, describe, millivolts_in, picoamperes_in,
+    read_nwb, write_nwb,
 };
 use hhnet::ndarray::{Array3, s};
 use hhnet::neuron::HhPscAlpha;
@@ -290,4 +291,15 @@ fn sweeps_that_do_not_fit_are_refused() {
     assert!(error(&sweep(100), &y, 0.0, &of(10.0)).starts_with("interval_ms = 0"));
     assert!(error(&[], &[], 1.0, &of(10.0)).contains("there is no recording"));
     assert!(error(&sweep(100), &y, 1.0, &of(1000.0)).contains("sweep 0 (shorter than a sample"));
+}
+
+#[test]
+fn units_are_known_by_symbol_and_word() {
+    let units = ["A", "amperes", "Amperes", "mA", "uA", "µA", "nA", " pA ", "fA", "picoamperes"];
+    let values = [1e12, 1e12, 1e12, 1e9, 1e6, 1e6, 1e3, 1.0, 1e-3, 1.0];
+    assert_eq!(units.map(picoamperes_in), values.map(Some));
+    assert_eq!(["V", "volts", "mV", "millivolts", "uV"].map(millivolts_in), [1e3, 1e3, 1.0, 1.0, 1e-3].map(Some));
+    for unit in ["", "a", "v", "MA", "xA", "pa", "kV", "Ohm", "é", "éV"] {
+        assert_eq!((picoamperes_in(unit), millivolts_in(unit)), (None, None), "{unit}");
+    }
 }

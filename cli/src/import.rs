@@ -86,16 +86,13 @@ impl Import {
             (None, Some(x), Some(y)) => {
                 let (x, y) = (Path::new(x), Path::new(y));
                 let source = format!("{}, {}", name_of(x), name_of(y));
-                (self.samples(self.arrays(numpy::read_npy(x)?, numpy::read_npy(y)?)?, source)?, None)
+                (self.samples(self.arrays(numpy::read_npy(x)?, numpy::read_npy(y)?)?, source)?, self.last())
             }
             (Some(file), x, y) => self.read(file, x.as_deref().zip(y.as_deref()))?,
             _ => return Err(Error::parameter("FILE", "none", "give a file, or --x and --y")),
         };
         let options = WriteOptions {
-            test: match test {
-                Some((x, y)) if self.test == 0 => TestSamples::Given(x, y),
-                _ => TestSamples::Last(self.test),
-            },
+            test,
             step_ms: self.step_ms,
             attributes: imported.attributes.clone(),
             overwrite: self.force,
@@ -115,8 +112,9 @@ impl Import {
         Ok((format!("{written}\n{source}{imported}"), json))
     }
 
-    /// Reads a file, whose contents tell its format. `names` are those of two arrays or columns.
-    fn read(&self, file: &Path, names: Option<(&str, &str)>) -> Result<(Imported, Option<(Array3<f64>, Array3<f64>)>)> {
+    /// Reads a file, whose contents tell its format, with the test samples that it has. `names` are those of two arrays
+    /// or columns.
+    fn read(&self, file: &Path, names: Option<(&str, &str)>) -> Result<(Imported, TestSamples)> {
         let mut head = Vec::new();
         let cannot = |source| Error::Io { path: file.to_path_buf(), action: "open", source };
         File::open(file).and_then(|file| file.take(8).read_to_end(&mut head)).map_err(cannot)?;
@@ -125,10 +123,10 @@ impl Import {
             let (x, y) = names.unwrap_or(("X", "Y"));
             let source = format!("{}: arrays {x}, {y}", name_of(file));
             let samples = self.samples(self.arrays(npz.read(x)?, npz.read(y)?)?, source)?;
-            let mut test = None;
-            if names.is_none() && npz.has("X_test") && npz.has("Y_test") {
+            let mut test = self.last();
+            if self.test == 0 && names.is_none() && npz.has("X_test") && npz.has("Y_test") {
                 let (x, y) = (npz.read("X_test")?, npz.read("Y_test")?);
-                test = Some((self.test_array(x, self.x_factor()?)?, self.test_array(y, self.y_factor()?)?));
+                test = TestSamples::Given(self.test_array(x, self.x_factor()?)?, self.test_array(y, self.y_factor()?)?);
             }
             return Ok((samples, test));
         }
@@ -137,11 +135,15 @@ impl Import {
             return Err(Error::file(file, "it is one array, without a name", remedy));
         }
         if head.starts_with(b"\x89HDF") || file.extension().is_some_and(|extension| extension == "nwb") {
-            return Ok((read_nwb(file, &self.options(self.duration_ms.unwrap_or(1000.0)))?, None));
+            return Ok((read_nwb(file, &self.options(self.duration_ms.unwrap_or(1000.0)))?, self.last()));
         }
         let units = table::Units { x: &self.x_unit, y: &self.y_unit };
         let (sweeps, columns) = table::read(file, names, units, self.interval_ms(), self.rate_hz.is_some())?;
-        Ok((self.samples(Source::Sweeps(sweeps), format!("{}: {columns}", name_of(file)))?, None))
+        Ok((self.samples(Source::Sweeps(sweeps), format!("{}: {columns}", name_of(file)))?, self.last()))
+    }
+
+    fn last(&self) -> TestSamples {
+        TestSamples::Last(self.test)
     }
 
     fn options(&self, duration_ms: f64) -> ImportOptions {

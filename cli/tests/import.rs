@@ -182,7 +182,7 @@ fn tables_become_data_files() {
     fails(directory, &["t.csv"], "sweep 0 has uneven times or a gap, at ");
     write(&table("time,I,V", row));
     fails(directory, &["t.csv"], "its column of times has no unit; name it time_ms or time_s");
-    write(&table("time_ms,I,V,U_mV", row));
+    write(&table("time_ms,I,V,quality", row));
     fails(directory, &["t.csv"], "it is not a table: ");
     write("time_ms,I,V,U_mV\n1,2,3,4\n");
     fails(directory, &["t.csv"], "it has more than one column of potentials");

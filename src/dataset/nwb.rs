@@ -362,7 +362,7 @@ fn read_range(dataset: &hdf5::Dataset, range: Range<usize>) -> hdf5::Result<Vec<
 /// assert_eq!(picoamperes_in("mV"), None);
 /// ```
 pub fn picoamperes_in(unit: &str) -> Option<f64> {
-    prefix(unit, &["A", "ampere", "amperes"]).map(|amperes| 1e12 * amperes)
+    prefix(unit, &["A", "ampere", "amperes"]).map(|exponent| 10_f64.powi(12 + exponent))
 }
 
 /// The number of mV in a unit of potential: `volts`, `V`, `mV`, ...; `None` if it is not one.
@@ -372,11 +372,11 @@ pub fn picoamperes_in(unit: &str) -> Option<f64> {
 /// assert_eq!([millivolts_in("volts"), millivolts_in("mV")], [Some(1e3), Some(1.0)]);
 /// ```
 pub fn millivolts_in(unit: &str) -> Option<f64> {
-    prefix(unit, &["V", "volt", "volts"]).map(|volts| 1e3 * volts)
+    prefix(unit, &["V", "volt", "volts"]).map(|exponent| 10_f64.powi(3 + exponent))
 }
 
-/// The value of the prefix before one of the names of a unit.
-fn prefix(unit: &str, names: &[&str]) -> Option<f64> {
+/// The power of ten of the prefix before one of the names of a unit.
+fn prefix(unit: &str, names: &[&str]) -> Option<i32> {
     let unit = unit.trim();
     names.iter().find_map(|name| {
         // Symbols are case-sensitive, words are not.
@@ -387,17 +387,17 @@ fn prefix(unit: &str, names: &[&str]) -> Option<f64> {
             return None;
         }
         match (prefix, is_symbol) {
-            ("", _) => Some(1.0),
-            ("m", true) => Some(1e-3),
-            ("u" | "µ" | "μ", true) => Some(1e-6),
-            ("n", true) => Some(1e-9),
-            ("p", true) => Some(1e-12),
-            ("f", true) => Some(1e-15),
+            ("", _) => Some(0),
+            ("m", true) => Some(-3),
+            ("u" | "µ" | "μ", true) => Some(-6),
+            ("n", true) => Some(-9),
+            ("p", true) => Some(-12),
+            ("f", true) => Some(-15),
             (word, false) => match word.to_ascii_lowercase().as_str() {
-                "milli" => Some(1e-3),
-                "micro" => Some(1e-6),
-                "nano" => Some(1e-9),
-                "pico" => Some(1e-12),
+                "milli" => Some(-3),
+                "micro" => Some(-6),
+                "nano" => Some(-9),
+                "pico" => Some(-12),
                 _ => None,
             },
             _ => None,

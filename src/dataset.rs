@@ -9,8 +9,8 @@
 //! `senders` (the number of the sample) and `times` (ms). A file written by [`merge`] may hold virtual datasets; the
 //! dataset `shards` then lists the files that hold the samples.
 //!
-//! Data need not come from a simulation: [`read_nwb`] and [`cut`] make samples of recordings, and [`write()`] makes a file
-//! of any currents and potentials. Such a file may lack test samples. `docs/files.md` lists all formats.
+//! Data need not come from a simulation: [`read_nwb`] and [`cut`] make samples of recordings, and [`write()`] makes a
+//! file of any currents and potentials. Such a file may lack test samples. `docs/files.md` lists all formats.
 
 mod block;
 mod description;

@@ -168,8 +168,8 @@ impl Model {
     /// Moves the weights to another device, which computes the network from then on; see [`device`].
     ///
     /// # Errors
-    /// If the device is not available, or the engine is [`Engine::Fused`], which runs on the CPU only. The model is then
-    /// unchanged.
+    /// If the device is not available, or the engine is [`Engine::Fused`], which runs on the CPU only. The model is
+    /// then unchanged.
     pub fn set_device(&mut self, device: Device) -> Result<()> {
         let mut sequential = self.sequential.clone();
         sequential.device(device);
@@ -186,8 +186,8 @@ impl Model {
         self.validation_samples
     }
 
-    /// Sets the number of samples at the end of the data that are kept for validation. Training does not use it: give the
-    /// samples to [`fit`](Model::fit).
+    /// Sets the number of samples at the end of the data that are kept for validation. Training does not use it: give
+    /// the samples to [`fit`](Model::fit).
     pub fn set_validation_samples(&mut self, validation_samples: Option<usize>) {
         self.validation_samples = validation_samples;
     }

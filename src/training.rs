@@ -122,10 +122,10 @@ impl Model {
     /// data are given, a pair of such arrays with any number of samples and steps, the model is evaluated on them after
     /// each epoch.
     ///
-    /// Data are arrays, views, or datasets in files: see [`Source`]. Large datasets need not fit in memory: their samples are
-    /// read while others are computed with. The results are the same bits. An epoch takes the samples in random
-    /// order, so such a dataset should be contiguous, as [`generate`](crate::dataset::generate) writes it; from a
-    /// compressed one, whole chunks would be read for each sample.
+    /// Data are arrays, views, or datasets in files: see [`Source`]. Large datasets need not fit in memory: their
+    /// samples are read while others are computed with. The results are the same bits. An epoch takes the samples in
+    /// random order, so such a dataset should be contiguous, as [`generate`](crate::dataset::generate) writes it; from
+    /// a compressed one, whole chunks would be read for each sample.
     ///
     /// Loss and mse of an epoch are means over its samples while the weights change, as in Keras. Those of the
     /// validation are computed at the end of the epoch. Further calls continue the training: the optimiser keeps its
@@ -241,9 +241,9 @@ impl Model {
         Ok(Array3::from_shape_vec((samples, steps, self.network.outputs()), y).expect("one value for each"))
     }
 
-    /// Writes the network's output for `x` to a new HDF5 file, as float64 dataset `name` of shape (samples, steps, outputs)
-    /// with its units as an attribute. Like [`Model::predict`], but the output is written as it is computed: it need
-    /// not fit in memory.
+    /// Writes the network's output for `x` to a new HDF5 file, as float64 dataset `name` of shape (samples, steps,
+    /// outputs) with its units as an attribute. Like [`Model::predict`], but the output is written as it is computed:
+    /// it need not fit in memory.
     ///
     /// # Errors
     /// Like those of [`Model::predict`], and if the file exists and `overwrite` is not set, or cannot be written. An

@@ -646,7 +646,7 @@ fn callbacks_out_of_range_are_named() {
         (named("a.h5"), "ends in '.weights.h5'"),
         (named("{lr}.weights.h5"), "cannot replace '{lr}'"),
         (named("missing-folder/a.weights.h5"), "create 'missing-folder'"),
-        (Callback::BackupAndRestore(BackupAndRestore::default()), "not a name for a model"),
+        (Callback::BackupAndRestore(BackupAndRestore::default()), "not a name for weights or a model"),
         (
             Callback::CsvLogger(CsvLogger { filename: "missing-folder/a.csv".into(), ..Default::default() }),
             "missing-folder",

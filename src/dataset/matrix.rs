@@ -135,8 +135,8 @@ impl H5Matrix {
     /// Reads a range of samples as float64. A negative bound counts from the end, as in Python.
     ///
     /// # Errors
-    /// Like those of [`slice`](Self::slice). [`Error::File`] if the file has changed or is damaged, or the samples do not
-    /// fit into memory. [`Error::NotFinite`] if a value is NaN or infinite; see [`allow_nan`](Self::allow_nan).
+    /// Like those of [`slice`](Self::slice). [`Error::File`] if the file has changed or is damaged, or the samples do
+    /// not fit into memory. [`Error::NotFinite`] if a value is NaN or infinite; see [`allow_nan`](Self::allow_nan).
     pub fn read(&self, samples: impl RangeBounds<isize>) -> Result<Array3<f64>> {
         self.slice(samples)?.read_f64()
     }

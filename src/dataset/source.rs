@@ -22,11 +22,12 @@ pub trait Source: Sync {
     /// The shape: (samples, steps, channels).
     fn shape(&self) -> (usize, usize, usize);
 
-    /// Gives access to the values as 32-bit numbers, the precision of the network. `name` is what messages call an array.
+    /// Gives access to the values as 32-bit numbers, the precision of the network. `name` is what messages call an
+    /// array.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] if a value in memory is not finite as a 32-bit number. [`Error::Io`] or [`Error::File`] if a
-    /// file cannot be opened or has changed.
+    /// [`Error::NotFinite`] if a value in memory is not finite as a 32-bit number. [`Error::Io`] or [`Error::File`] if
+    /// a file cannot be opened or has changed.
     fn open(&self, name: &str) -> Result<Opened<'_>>;
 }
 

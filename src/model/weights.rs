@@ -23,7 +23,8 @@ pub(crate) const TRAINING: &str = "training";
 
 impl ModelOptions {
     /// The options of the model in a file, if it is one that [`generate_model`](super::generate_model) builds: layer
-    /// and kernel sizes, input channels, padding, activation, penalty and learning rate. The other options have their defaults.
+    /// and kernel sizes, input channels, padding, activation, penalty and learning rate. The other options have their
+    /// defaults.
     ///
     /// # Errors
     /// Like those of [`Model::load`]. Also if it is another model.

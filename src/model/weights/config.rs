@@ -1,8 +1,8 @@
 //! A model as Keras describes it in JSON: `config.json` of a `.keras` file, the attributes `model_config` and
 //! `training_config` of an `.h5` file.
 //!
-//! What would change predictions and [`Sequential`](crate::model::Sequential) does not have is an error. What concerns the training only, and is
-//! not part of a layer, is left out with a note.
+//! What would change predictions and [`Sequential`](crate::model::Sequential) does not have is an error. What concerns
+//! the training only, and is not part of a layer, is left out with a note.
 
 use serde_json::{Value, json};
 

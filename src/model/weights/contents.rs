@@ -122,8 +122,8 @@ impl Contents {
         floats(self.arrays(variables)?)
     }
 
-    /// The arrays for a model's variables, in their order: those of the first convolution for its first convolution, and
-    /// so on, likewise for dense layers.
+    /// The arrays for a model's variables, in their order: those of the first convolution for its first convolution,
+    /// and so on, likewise for dense layers.
     pub fn arrays(&self, variables: &[Variable]) -> Result<Vec<&Array>> {
         let mut stored: [Vec<&Array>; 2] = Default::default();
         for layer in self.layers.iter().rev() {

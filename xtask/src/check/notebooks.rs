@@ -77,7 +77,7 @@ pub fn fresh_faults(paths: &Paths, name: &str, executed: &Path) -> Result<Vec<St
 pub fn remove_data(paths: &Paths) -> Result<()> {
     for entry in fs::read_dir(&paths.scratch).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("HodkinHuxley") && name.ends_with(".h5") {
+        if name.ends_with(".h5") || name.ends_with(".nwb") {
             remove(&entry.path())?;
         }
     }

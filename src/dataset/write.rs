@@ -8,7 +8,7 @@ use ndarray::{Array3, ArrayView3, s};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What a data file holds beside the samples: see [`write`].
+/// What a data file holds beside the samples: see [`write()`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriteOptions {
     /// The test samples, `X_test` and `Y_test`.
@@ -36,7 +36,7 @@ pub enum TestSamples {
     Given(Array3<f64>, Array3<f64>),
 }
 
-/// The result of [`write`].
+/// The result of [`write()`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     /// The file.

@@ -13,7 +13,7 @@
 //! file of any currents and potentials. Such a file may lack test samples. `docs/files.md` lists all formats.
 
 mod block;
-mod description;
+pub(crate) mod description;
 mod generate;
 mod import;
 mod matrix;

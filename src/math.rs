@@ -42,7 +42,7 @@ pub fn linspace(start: f64, stop: f64, num: usize) -> Vec<f64> {
 }
 
 /// Half the length of the filter of [`resample`], in new steps.
-const HALF_FILTER: f64 = 22.0;
+pub(crate) const HALF_FILTER: f64 = 22.0;
 /// The frequency that the filter halves, relative to half the new sampling rate.
 const CUTOFF: f64 = 0.9;
 /// The parameter of the filter's Kaiser window: outside its pass band it damps by 70 dB.

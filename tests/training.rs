@@ -243,6 +243,20 @@ fn a_fault_in_a_file_ends_the_training_and_keeps_the_model() {
 }
 
 #[test]
+fn nan_that_may_be_read_is_not_trained_on() {
+    let (x, mut y) = waves(4, 100);
+    y[[2, 7, 0]] = f64::NAN;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("y.h5");
+    hhnet::dataset::save(&path, "Y", &y, "mV", false).unwrap();
+    let y = H5Matrix::open(&path, "Y").unwrap().allow_nan();
+    assert!(y.read(..).is_ok());
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    let error = model.fit(&x, &y, None, &FitOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("NaN at index (2, 7, 0)"), "{error}");
+}
+
+#[test]
 fn a_large_file_is_told_from_another_by_evenly_spaced_samples() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.weights.h5");

@@ -97,9 +97,7 @@ impl Evaluate {
         let text = format!("{samples} samples: loss {:.6}, mse {:.6}{units}", found.loss, found.mse);
         Ok((text, json!({ "samples": samples, "loss": found.loss, "mse": found.mse })))
     }
-}
 
-impl Evaluate {
     /// The number of samples on which the model was not trained.
     fn validation_samples(&self, model: &Model) -> Result<usize> {
         match (self.validation, model.validation_samples()) {

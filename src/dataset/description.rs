@@ -58,6 +58,39 @@ pub enum AttributeValue {
     Other(String),
 }
 
+impl AttributeValue {
+    /// All texts, of a list or of a single one. `None` if it is no text.
+    pub(crate) fn texts(&self) -> Option<Vec<&str>> {
+        match self {
+            AttributeValue::Text(text) => Some(vec![text]),
+            AttributeValue::List(values) => values
+                .iter()
+                .map(|value| if let AttributeValue::Text(text) = value { Some(&**text) } else { None })
+                .collect(),
+            AttributeValue::Empty => Some(Vec::new()),
+            _ => None,
+        }
+    }
+
+    /// The text, also that of a list with one element.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self.texts()?[..] {
+            [text] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, also that of a list with one element.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            AttributeValue::Float(number) => Some(*number),
+            AttributeValue::Integer(number) => Some(*number as f64),
+            AttributeValue::List(values) if values.len() == 1 => values[0].number(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for AttributeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -151,18 +184,11 @@ pub(super) fn type_name(container: &hdf5::Container) -> String {
 
 /// The unit that a dataset states. NWB files have it in `unit`, MATLAB may have it in a list.
 pub(super) fn units(dataset: &hdf5::Dataset) -> Option<String> {
-    ["units", "unit"].into_iter().find_map(|name| match attribute(dataset, name) {
-        AttributeValue::Text(text) => Some(text),
-        AttributeValue::List(list) => match &list[..] {
-            [AttributeValue::Text(text)] => Some(text.clone()),
-            _ => None,
-        },
-        _ => None,
-    })
+    ["units", "unit"].into_iter().find_map(|name| attribute(dataset, name).text().map(str::to_owned))
 }
 
-/// The value of an attribute. What cannot be read is no error: nobody may need it.
-fn attribute(place: &hdf5::Location, name: &str) -> AttributeValue {
+/// The value of an attribute, empty if there is none. What cannot be read is no error: nobody may need it.
+pub(crate) fn attribute(place: &hdf5::Location, name: &str) -> AttributeValue {
     let Ok(attribute) = place.attr(name) else { return AttributeValue::Empty };
     read_attribute(&attribute).unwrap_or_else(|_| {
         let shape = attribute.shape();

@@ -1,7 +1,7 @@
 //! Cuts recordings into samples.
 
 use super::write::{TestSamples, WriteOptions, Written, write};
-use crate::math::resample;
+use crate::math::{HALF_FILTER, resample};
 use crate::neuron::whole_steps;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -177,9 +177,10 @@ impl Trace<'_> {
         let step = snap(step_ms / self.interval_ms);
         let first = snap((first_ms - self.start_ms) / self.interval_ms);
         let length = self.values.count();
-        // The filter reaches over 22 steps.
-        let start = (first - 23.0 * step).max(0.0) as usize;
-        let end = length.min((first + (count as f64 + 23.0) * step) as usize + 1);
+        // One step more than the filter reaches, for rounding.
+        let reach = HALF_FILTER + 1.0;
+        let start = (first - reach * step).max(0.0) as usize;
+        let end = length.min((first + (count as f64 + reach) * step) as usize + 1);
         let recorded = self.values.read(start..end)?;
         let values = resample(&recorded, first - start as f64, step, count)?;
         let until = length.min((first + count as f64 * step - 1e-6) as usize + 1);

@@ -71,7 +71,8 @@ impl H5Matrix {
         })
     }
 
-    /// Lets `read` return NaN and infinite values, which it refuses otherwise.
+    /// Lets `read` return NaN and infinite values, which it refuses otherwise. Training, evaluation and prediction refuse
+    /// them all the same.
     ///
     /// ```
     /// # use hhnet::dataset::{H5Matrix, save};
@@ -86,6 +87,11 @@ impl H5Matrix {
     /// ```
     pub fn allow_nan(mut self) -> Self {
         self.allow_nan = true;
+        self
+    }
+
+    pub(super) fn refuse_nan(mut self) -> Self {
+        self.allow_nan = false;
         self
     }
 

@@ -3,12 +3,13 @@
 //! The format is that of the NWB schema, <https://nwb-schema.readthedocs.io>, its part for intracellular
 //! electrophysiology: a `CurrentClampSeries` holds a potential, a `CurrentClampStimulusSeries` the injected current.
 
+use super::description::attribute;
 use super::import::{Cutter, ImportOptions, Imported, Trace, Values};
 use super::text_attribute;
 use crate::files::{NewFile, hdf5_error, hdf5_text, open_hdf5};
 use crate::neuron::Response;
 use crate::{Error, Result};
-use hdf5::types::{FixedAscii, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::VarLenUnicode;
 use hdf5::{Group, H5Type, LocationToken, ObjectReference1, ReferencedObject};
 use ndarray::{Ix1, s};
 use std::ops::Range;
@@ -405,22 +406,12 @@ fn prefix(unit: &str, names: &[&str]) -> Option<i32> {
     })
 }
 
-/// A text attribute, in any of the forms in which HDF5 stores texts.
 fn text(place: &hdf5::Location, name: &str) -> Option<String> {
-    let attribute = place.attr(name).ok()?;
-    Some(match attribute.dtype().ok()?.to_descriptor().ok()? {
-        TypeDescriptor::VarLenUnicode => attribute.read_raw::<VarLenUnicode>().ok()?.first()?.to_string(),
-        TypeDescriptor::VarLenAscii => attribute.read_raw::<VarLenAscii>().ok()?.first()?.to_string(),
-        TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) => {
-            attribute.read_raw::<FixedAscii<256>>().ok()?.first()?.to_string()
-        }
-        _ => return None,
-    })
+    attribute(place, name).text().map(str::to_owned)
 }
 
-/// An attribute that is a number.
 fn number(place: &hdf5::Location, name: &str) -> Option<f64> {
-    place.attr(name).ok()?.read_raw::<f64>().ok()?.first().copied()
+    attribute(place, name).number()
 }
 
 /// Writes simulated sweeps as an NWB 2 file, in the way in which amplifiers write recordings: a

@@ -87,6 +87,8 @@ impl Source for H5Matrix {
         if samples.saturating_mul(steps * channels) > MEMORY_VALUES {
             return Ok(Opened::File(Box::new(Reader::open(self)?)));
         }
-        Ok(Opened::Memory(self.read_all::<f32>()?.into_raw_vec_and_offset().0.into()))
+        // NaN may be read, but not computed with.
+        let values = self.clone().refuse_nan().read_all::<f32>()?;
+        Ok(Opened::Memory(values.into_raw_vec_and_offset().0.into()))
     }
 }

@@ -199,6 +199,10 @@ fn input(shape: &Value) -> Result<Layer> {
     Ok(InputLayer::new(channels).into())
 }
 
+/// Settings of layers with weights that must be absent.
+const UNSUPPORTED: [&str; 5] =
+    ["activity_regularizer", "kernel_constraint", "bias_constraint", "lora_rank", "quantization_config"];
+
 /// The settings of a layer.
 struct Settings<'a> {
     class: &'a str,
@@ -214,13 +218,7 @@ impl<'a> Settings<'a> {
 
     fn convolution(&self) -> Result<Conv1D> {
         self.check(&["trainable", "dtype", "use_bias", "strides", "groups", "data_format"])?;
-        self.check(&[
-            "activity_regularizer",
-            "kernel_constraint",
-            "bias_constraint",
-            "lora_rank",
-            "quantization_config",
-        ])?;
+        self.check(&UNSUPPORTED)?;
         let padding = match text(&self.config["padding"]) {
             "same" => Padding::Same,
             "causal" => Padding::Causal,
@@ -235,13 +233,7 @@ impl<'a> Settings<'a> {
 
     fn dense(&self) -> Result<Dense> {
         self.check(&["trainable", "dtype", "use_bias", "kernel_regularizer", "bias_regularizer"])?;
-        self.check(&[
-            "activity_regularizer",
-            "kernel_constraint",
-            "bias_constraint",
-            "lora_rank",
-            "quantization_config",
-        ])?;
+        self.check(&UNSUPPORTED)?;
         Ok(Dense::new(self.size("units")?).activation(self.activation()?))
     }
 

@@ -31,12 +31,13 @@
 
 use std::fmt::Display;
 
-use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::VarLenUnicode;
 use hdf5::{Group, LocationType, Result};
 use ndarray::ArrayView;
 
 use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
+use crate::dataset::description::attribute;
 use crate::files::hdf5_text;
 use crate::model::{MAX_PARAMS, Model, NetworkLayer, Variable};
 
@@ -46,10 +47,8 @@ const MODEL: &str = "model_config";
 const LAYERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
 /// A layer's weights are at most so many groups below its own.
 const MAX_DEPTH: usize = 4;
-/// The largest number of arrays, and of names in an attribute.
+/// The largest number of arrays and groups.
 const MAX_COUNT: usize = 10_000;
-/// The longest name, where all names of an attribute have the same length.
-const MAX_NAME: usize = 512;
 
 /// The contents of an open file. A `.keras` file has its description apart.
 pub(super) fn read(file: &hdf5::File, config: Option<Config>) -> Result<Contents> {
@@ -191,25 +190,9 @@ fn texts(place: &Group, name: &str) -> Result<Option<Vec<String>>> {
     if !place.attr_names()?.iter().any(|found| found == name) {
         return Ok(None);
     }
-    let attribute = place.attr(name)?;
-    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Some(match attribute.dtype()?.to_descriptor()? {
-        _ if attribute.size() == 0 => Vec::new(),
-        _ if attribute.size() > MAX_COUNT => return Err(format!("the attribute '{name}' is too large").into()),
-        TypeDescriptor::VarLenUnicode => {
-            attribute.read_raw::<VarLenUnicode>()?.iter().map(|text| lossy(text.as_bytes())).collect()
-        }
-        TypeDescriptor::VarLenAscii => {
-            attribute.read_raw::<VarLenAscii>()?.iter().map(|text| lossy(text.as_bytes())).collect()
-        }
-        TypeDescriptor::FixedAscii(length) if length <= MAX_NAME => {
-            attribute.read_raw::<FixedAscii<MAX_NAME>>()?.iter().map(|text| lossy(text.as_bytes())).collect()
-        }
-        TypeDescriptor::FixedUnicode(length) if length <= MAX_NAME => {
-            attribute.read_raw::<FixedUnicode<MAX_NAME>>()?.iter().map(|text| lossy(text.as_bytes())).collect()
-        }
-        other => return Err(format!("the attribute '{name}' is of type {other}, not text").into()),
-    }))
+    let value = attribute(place, name);
+    let texts = value.texts().ok_or_else(|| format!("the attribute '{name}' is {value}, not text"))?;
+    Ok(Some(texts.into_iter().map(str::to_owned).collect()))
 }
 
 /// Writes weights and optimiser state to a new file.

@@ -21,7 +21,6 @@ mod merge;
 mod nwb;
 mod options;
 mod reader;
-mod rows;
 mod source;
 mod split;
 mod write;

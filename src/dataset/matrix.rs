@@ -1,7 +1,7 @@
 //! Datasets, read a range of samples at a time.
 
 use super::description::{broken_link, list_datasets, type_name, units};
-use super::rows::{memory, read_rows};
+use super::reader::{Reader, memory};
 use crate::files::{hdf5_error, open_hdf5};
 use crate::{Error, Result};
 use hdf5::H5Type;
@@ -163,14 +163,14 @@ impl H5Matrix {
 
     /// Reads all its samples.
     pub(super) fn read_all<T: Number>(&self) -> Result<Array3<T>> {
-        let dataset = self.dataset()?;
+        let reader = Reader::open(self.clone())?;
         let shape = self.shape();
         let count = shape.0.checked_mul(shape.1).and_then(|values| values.checked_mul(shape.2));
         let mut values: Vec<T> = count.and_then(memory).ok_or_else(|| {
             let problem = format!("{} samples of dataset '{}' do not fit into memory", shape.0, self.name);
             Error::file(&self.path, problem, "read a smaller range of samples at a time")
         })?;
-        self.read_into(&dataset, self.samples.clone(), &mut values)?;
+        reader.read_range(self.samples.clone(), &mut values)?;
         let action = format!("arrange the samples of '{}'", self.name);
         Array3::from_shape_vec(shape, values).map_err(|error| hdf5_error(&self.path, action)(error.into()))
     }
@@ -206,55 +206,49 @@ impl H5Matrix {
         Ok(dataset)
     }
 
-    /// Reads samples of the open dataset into `values`, which has place for just them.
-    pub(super) fn read_into<T: Number>(
-        &self,
-        dataset: &hdf5::Dataset,
-        samples: Range<usize>,
-        values: &mut [T],
-    ) -> Result<()> {
-        let action = format!("read samples {}..{} of '{}'", samples.start, samples.end, self.name);
-        // The only dimension of a single sample are its steps.
-        let rows = if dataset.ndim() == 1 { 0..self.shape[1] } else { samples.clone() };
-        let may_be_nan =
-            dataset.dtype().is_ok_and(|dtype| matches!(dtype.to_descriptor(), Ok(TypeDescriptor::Float(_))));
-        let check = |from: usize, block: &[T]| {
-            let finite = |value: &T| (*value).into().is_finite();
-            if self.allow_nan || !may_be_nan || block.iter().fold(true, |all, value| all & finite(value)) {
-                return Ok(());
-            }
-            let nth = block.iter().position(|value| !finite(value)).unwrap_or_default();
-            Err(self.not_finite(block[nth].into(), samples.start, from + nth))
-        };
-        read_rows(dataset, rows, values, check).map_err(hdf5_error(&self.path, action))?
-    }
-
-    /// The error about a value, the nth of the samples from `first` on.
-    pub(super) fn not_finite(&self, value: f64, first: usize, nth: usize) -> Error {
-        let [_, steps, channels] = self.shape;
-        let (sample, step, channel) = (first + nth / (steps * channels), nth / channels % steps, nth % channels);
-        Error::NotFinite {
+    /// Refuses values that are not finite, unless they may be read. `first` is the number of the first one in the dataset.
+    pub(super) fn check<T: Number>(&self, first: usize, values: &[T]) -> Result<()> {
+        let is_finite = |&value: &T| value.into().is_finite();
+        // `all` would look at one value at a time.
+        if self.allow_nan || values.iter().fold(true, |all, value| all & is_finite(value)) {
+            return Ok(());
+        }
+        let Some(nth) = values.iter().position(|value| !is_finite(value)) else { return Ok(()) };
+        let ([_, steps, channels], index) = (self.shape, first + nth);
+        let (sample, step, channel) = (index / (steps * channels), index / channels % steps, index % channels);
+        Err(Error::NotFinite {
             what: format!("'{}', dataset '{}'", self.path.display(), self.name),
-            value,
+            value: values[nth].into(),
             place: format!("index ({sample}, {step}, {channel})"),
             remedy: "generate the file again, leave this sample out, or keep such values (`allow_nan`)".into(),
-        }
+        })
     }
 }
 
 /// A type of numbers in arrays of samples.
-pub(super) trait Number: H5Type + Copy + Default + Into<f64> {
+pub(super) trait Number: H5Type + Copy + Default + Into<f64> + Send {
+    /// The nearest number of this type.
+    fn from_f64(value: f64) -> Self;
+
     /// The numbers themselves, if they are 32-bit ones.
     fn as_f32(values: &[Self]) -> Option<&[f32]>;
 }
 
 impl Number for f32 {
+    fn from_f64(value: f64) -> f32 {
+        value as f32
+    }
+
     fn as_f32(values: &[f32]) -> Option<&[f32]> {
         Some(values)
     }
 }
 
 impl Number for f64 {
+    fn from_f64(value: f64) -> f64 {
+        value
+    }
+
     fn as_f32(_: &[f64]) -> Option<&[f32]> {
         None
     }

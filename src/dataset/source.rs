@@ -84,11 +84,12 @@ impl Source for H5Matrix {
 
     fn open(&self, _: &str) -> Result<Opened<'_>> {
         let (samples, steps, channels) = self.shape();
-        if samples.saturating_mul(steps * channels) > MEMORY_VALUES {
-            return Ok(Opened::File(Box::new(Reader::open(self)?)));
-        }
         // NaN may be read, but not computed with.
-        let values = self.clone().refuse_nan().read_all::<f32>()?;
+        let matrix = self.clone().refuse_nan();
+        if samples.saturating_mul(steps * channels) > MEMORY_VALUES {
+            return Ok(Opened::File(Box::new(Reader::open(matrix)?)));
+        }
+        let values = matrix.read_all::<f32>()?;
         Ok(Opened::Memory(values.into_raw_vec_and_offset().0.into()))
     }
 }

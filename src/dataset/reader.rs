@@ -58,41 +58,50 @@ impl Reader {
         let Some(contiguous) = &self.contiguous else {
             return self.read_with_hdf5(samples, values);
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = cores.min(values.len() / THREAD_VALUES);
         let first = samples.start * self.sample_length();
-        if threads < 2 {
-            return self.read_contiguous(contiguous, first, values);
+        let parts = values.len() / THREAD_VALUES;
+        // Asking for the number of cores takes longer than reading a sample.
+        if parts < 2 {
+            return self.read_contiguous(contiguous, [(first, values)]);
         }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts);
         let part = values.len().div_ceil(threads);
         std::thread::scope(|scope| {
             let readers: Vec<_> = (first..)
                 .step_by(part)
                 .zip(values.chunks_mut(part))
-                .map(|(first, part)| scope.spawn(move || self.read_contiguous(contiguous, first, part)))
+                .map(|part| scope.spawn(move || self.read_contiguous(contiguous, [part])))
                 .collect();
             let results = readers.into_iter().map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)));
             results.collect()
         })
     }
 
-    /// Reads values from number `first` of the dataset on.
-    fn read_contiguous<T: Number>(&self, contiguous: &Contiguous, first: usize, values: &mut [T]) -> Result<()> {
+    /// Reads pieces of the dataset. Each has the number of its first value, and memory for its values.
+    fn read_contiguous<'v, T: Number + 'v>(
+        &self,
+        contiguous: &Contiguous,
+        pieces: impl IntoIterator<Item = (usize, &'v mut [T])>,
+    ) -> Result<()> {
         match contiguous.stored {
-            Stored::Float64 => self.read_numbers::<f64, T>(contiguous, first, values),
-            Stored::Float32 => self.read_numbers::<f32, T>(contiguous, first, values),
-            Stored::Int16 => self.read_numbers::<i16, T>(contiguous, first, values),
+            Stored::Float64 => self.read_numbers::<f64, T>(contiguous, pieces),
+            Stored::Float32 => self.read_numbers::<f32, T>(contiguous, pieces),
+            Stored::Int16 => self.read_numbers::<i16, T>(contiguous, pieces),
         }
     }
 
-    fn read_numbers<S, T>(&self, contiguous: &Contiguous, first: usize, values: &mut [T]) -> Result<()>
-    where
-        S: Pod + Into<f64>,
-        T: Number,
-    {
+    fn read_numbers<'v, S: Pod + Into<f64>, T: Number + 'v>(
+        &self,
+        contiguous: &Contiguous,
+        pieces: impl IntoIterator<Item = (usize, &'v mut [T])>,
+    ) -> Result<()> {
         let Contiguous { path, file, start, .. } = contiguous;
-        let mut numbers = vec![S::zeroed(); values.len().min(BLOCK_VALUES)];
-        for (first, block) in (first..).step_by(BLOCK_VALUES).zip(values.chunks_mut(BLOCK_VALUES)) {
+        let mut numbers = Vec::new();
+        let blocks = pieces
+            .into_iter()
+            .flat_map(|(first, values)| (first..).step_by(BLOCK_VALUES).zip(values.chunks_mut(BLOCK_VALUES)));
+        for (first, block) in blocks {
+            numbers.resize(numbers.len().max(block.len()), S::zeroed());
             let numbers = &mut numbers[..block.len()];
             file.read_exact_at(bytemuck::cast_slice_mut(numbers), start + (first * size_of::<S>()) as u64)
                 .map_err(Error::io(path, "read samples from it"))?;
@@ -141,12 +150,23 @@ impl Reader {
 
 impl ReadSamples for Reader {
     fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()> {
-        for run in samples.chunk_by(|a, b| a + 1 == *b) {
-            let (first, start) = (self.matrix.first() + run[0], values.len());
-            values.resize(start + run.len() * self.sample_length(), 0.0);
-            self.read_range(first..first + run.len(), &mut values[start..])?;
+        let (start, length) = (values.len(), self.sample_length());
+        values.resize(start + samples.len() * length, 0.0);
+        let mut rest = &mut values[start..];
+        let runs = samples.chunk_by(|a, b| a + 1 == *b).map(|run| {
+            let (values, after) = std::mem::take(&mut rest).split_at_mut(run.len() * length);
+            rest = after;
+            (self.matrix.first() + run[0], values)
+        });
+        match &self.contiguous {
+            Some(contiguous) => self.read_contiguous(contiguous, runs.map(|(first, values)| (first * length, values))),
+            None => {
+                let read = |(first, values): (usize, &mut [f32])| {
+                    self.read_with_hdf5(first..first + values.len() / length, values)
+                };
+                runs.into_iter().try_for_each(read)
+            }
         }
-        Ok(())
     }
 }
 

@@ -10,8 +10,11 @@ use crate::process::run;
 use crate::setup;
 use crate::setup::python::Environment;
 
-/// `benches/NAME.rs`, and `benches/peers/NAME.py` with the packages in `benches/peers/NAME.txt`.
-pub const BENCHES: [&str; 2] = ["generator", "training"];
+/// `benches/NAME.rs`.
+pub const BENCHES: [&str; 4] = ["generator", "hdf5", "large", "training"];
+
+/// Those with `benches/peers/NAME.py` and its packages in `benches/peers/NAME.txt`.
+pub const WITH_PEERS: [&str; 2] = ["generator", "training"];
 
 /// `cargo xtask bench NAME`: `options` go to the bench.
 pub fn crate_itself(name: &str, options: &[&str]) -> Result<()> {

@@ -38,6 +38,7 @@ Usage: cargo xtask TASK
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
   browser     Run only the last of these checks: work with both notebooks in JupyterLab in Chromium.
   bench NAME  Measure `generator` or `training`; with --peers, time other programs on the same work.
+              `bench hdf5` measures reading, `bench large [--million]` training on data larger than memory.
               `bench notebooks [5]` times every cell of both notebooks in that many fresh kernels.
   help        Show this text.
 
@@ -65,7 +66,7 @@ fn main() {
         }
         ["bench", "notebooks"] => bench::notebooks("5"),
         ["bench", "notebooks", starts] => bench::notebooks(starts),
-        ["bench", name, "--peers", options @ ..] if bench::BENCHES.contains(name) => bench::peers(name, options),
+        ["bench", name, "--peers", options @ ..] if bench::WITH_PEERS.contains(name) => bench::peers(name, options),
         ["bench", name, options @ ..] if bench::BENCHES.contains(name) => bench::crate_itself(name, options),
         // The kernelspec names this one.
         ["kernel", connection_file] => kernel::launcher::run(connection_file),

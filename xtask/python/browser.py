@@ -1,8 +1,8 @@
 """Works with notebooks as a person does: `browser.py CHROMIUM DIRECTORY RESULTS NOTEBOOK...`.
 
 Starts JupyterLab in DIRECTORY, opens each of DIRECTORY's notebooks in Chromium, runs all cells, unfolds what is folded,
-moves the sliders and saves; then restarts the kernel and runs all cells again. Opens the page in RESULTS that was
-exported from the notebook, without a network. Prints as JSON what there was to see, and keeps screenshots and the saved
+moves the sliders and saves; in the first one then restarts the kernel and runs all cells again. Opens the page in RESULTS that
+was exported from the notebook, without a network. Prints as JSON what there was to see, and keeps screenshots and the saved
 notebooks in RESULTS. Judges nothing.
 """
 
@@ -36,6 +36,8 @@ LOOK = """([cell, output]) => [...document.querySelectorAll(cell)].map(cell => (
         return drawn ? [Math.round(box.width), Math.round(box.height)] : [0, 0];
     }),
 }))"""
+# What is done with a notebook: its name, and the item of the menu.
+RUNS = [("run", "Run All Cells"), ("restart and run", "Restart Kernel and Run All Cells")]
 # What stands in front of a cell.
 PROMPT = f"{CELL} .jp-InputArea-prompt"
 IS_DONE = "prompt => ![...document.querySelectorAll(prompt)].some(found => found.textContent.includes('[*]'))"
@@ -133,9 +135,9 @@ def open_page(browser):
     return browser.new_page(viewport={"width": 1400, "height": 1000})
 
 
-def work(page, server, address, notebook, results):
-    """Opens the notebook at an address, runs and saves it, then restarts the kernel and does so again. Returns what was
-    seen after each run. If cells were left out because one failed, there is no second run."""
+def work(page, server, address, notebook, results, runs):
+    """Opens the notebook at an address, and runs and saves it as `runs` says. Returns what was seen after each run. If cells were
+    left out because one failed, there is no further run."""
     page.goto(address)
     # JupyterLab shows the cells one after the other.
     cells = sum(cell["cell_type"] == "code" for cell in json.loads(notebook.read_text())["cells"])
@@ -146,7 +148,7 @@ def work(page, server, address, notebook, results):
     wait_for(is_connected, "the kernel did not start")
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=START_SECONDS * 1000)
     seen = {}
-    for what, item in [("run", "Run All Cells"), ("restart and run", "Restart Kernel and Run All Cells")]:
+    for what, item in runs:
         begin = time.monotonic()
         choose(page, "Run", item)
         if what == "restart and run":
@@ -181,12 +183,12 @@ def main():
         server = playwright.request.new_context(base_url=url, extra_http_headers={"Authorization": f"token {token}"})
         browser = playwright.chromium.launch(executable_path=chromium)
         seen["browser"] = browser.version
-        for notebook in [directory / name for name in sys.argv[4:]]:
+        for number, notebook in enumerate(directory / name for name in sys.argv[4:]):
             # A workspace of its own, so that the previous notebook's tab does not come back.
             address = f"{url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={token}"
             page = open_page(browser)
             try:
-                found = work(page, server, address, notebook, results)
+                found = work(page, server, address, notebook, results, RUNS if number == 0 else RUNS[:1])
                 page = open_page(browser)
                 found["export"] = read(page, results / f"{notebook.stem}.html", results)
             except Error as error:

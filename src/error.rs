@@ -84,6 +84,14 @@ pub enum Error {
         /// libtorch's reason.
         source: tch::TchError,
     },
+    /// The user has ended the work: by Ctrl+C, or by the stop button of a notebook.
+    #[error("{what} was interrupted: {kept}")]
+    Interrupted {
+        /// The work.
+        what: &'static str,
+        /// What has become of its files.
+        kept: String,
+    },
     /// A figure could not be drawn.
     #[error("figure: {0}")]
     Figure(String),

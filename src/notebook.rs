@@ -21,6 +21,7 @@
 //! [`Evaluation`]: crate::training::Evaluation
 //! [`Tensor`]: tch::Tensor
 
+mod load;
 #[cfg(feature = "model")]
 mod model;
 mod table;

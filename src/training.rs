@@ -44,6 +44,7 @@ use fit::Training;
 use samples::{Data, Samples, read_ahead};
 
 use crate::dataset::{SampleWriter, Source};
+use crate::interrupt::Interrupts;
 use crate::model::{Device, Model};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -140,6 +141,10 @@ impl Model {
     /// An epoch that ends within a second of the last line has no line of its own, unless it is the first or the last.
     /// Messages of callbacks and reports of dead units are separate lines: see [`Model::dead_units`].
     ///
+    /// Ctrl+C, or the stop button of a notebook, ends the training after the running batch. The history then has the epochs
+    /// that ended before, with [`History::interrupted`] set; the model has the weights and the optimiser state of the last of
+    /// them, so that another `fit` trains on; a backup stays.
+    ///
     /// # Errors
     /// If shapes do not fit, a value is not finite, an option is outside its range, or a callback cannot write its
     /// file. If the loss becomes infinite or NaN, the message contains the epoch, the batch and the learning rate. The
@@ -192,7 +197,7 @@ impl Model {
     /// with any number of samples and steps.
     ///
     /// # Errors
-    /// If shapes do not fit or a value is not finite.
+    /// If shapes do not fit or a value is not finite; [`Error::Interrupted`] after Ctrl+C or the stop button.
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};
@@ -208,10 +213,8 @@ impl Model {
         let weights = self.values()?;
         let mut error = 0.0;
         let work = |portion: &Portion, part: usize| executor.squared_error(&weights, portion, part);
-        self.for_each_portion(&executor, &data, &work, &mut |parts| {
-            for part in parts {
-                error += part?;
-            }
+        self.for_each_portion("evaluate", &executor, &data, &work, &mut |parts| {
+            error = parts.into_iter().fold(error, |sum, part| sum + part);
             Ok(())
         })?;
         Ok(Penalty::new(&executor.network).evaluation(error / data.values() as f64, &weights))
@@ -221,7 +224,7 @@ impl Model {
     /// length. Memory holds the input, the output and a few segments.
     ///
     /// # Errors
-    /// If the shape does not fit or a value is not finite.
+    /// If the shape does not fit or a value is not finite; [`Error::Interrupted`] after Ctrl+C or the stop button.
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};
@@ -278,28 +281,34 @@ impl Model {
         let executor = Executor::new(self);
         let weights = self.values()?;
         let work = |portion: &Portion, part: usize| executor.predict_part(&weights, portion, part);
-        self.for_each_portion(&executor, &data, &work, &mut |parts| {
+        self.for_each_portion("predict", &executor, &data, &work, &mut |parts| {
             // Segments are in the order of the result, sample by sample and step by step.
-            let parts: Vec<Vec<f32>> = parts.into_iter().collect::<Result<_>>()?;
             each(parts.into_iter().flatten().map(f64::from).collect())
         })
     }
 
-    /// Computes all segments of one portion after the other on several threads, and calls `each` with their results.
+    /// Computes all segments of one portion after the other on several threads, and calls `each` with their results. `what` is
+    /// the name of this work in an error.
     fn for_each_portion<R: Send>(
         &self,
+        what: &'static str,
         executor: &Executor,
         data: &Data,
-        work: &(dyn Fn(&Portion, usize) -> R + Sync),
+        work: &(dyn Fn(&Portion, usize) -> Result<R> + Sync),
         each: &mut dyn FnMut(Vec<R>) -> Result<()>,
     ) -> Result<()> {
         let (threads, portions) = (self.threads(), executor.portions(data));
+        let interrupts = Interrupts::receive();
+        let work = |portion: &Portion, part: usize| {
+            interrupts.check(what, || "there is no result, and no file has changed".to_string())?;
+            work(portion, part)
+        };
         read_ahead(data.is_read(), data.pieces(&portions), |pieces| {
-            workers::with_workers(threads, executor.device, work, &mut |run| {
+            workers::with_workers(threads, executor.device, &work, &mut |run| {
                 for piece in &mut *pieces {
                     let portion = executor.portion(piece?);
                     let parts = portion.segments.len();
-                    each(run(portion, parts))?;
+                    each(run(portion, parts).into_iter().collect::<Result<_>>()?)?;
                 }
                 Ok(())
             })

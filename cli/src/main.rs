@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "model")]
 use evaluate::{Evaluate, Predict};
 use generate::{Generate, Merge};
-use hhnet::Result;
+use hhnet::{Error, Result};
 use import::Import;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ use train::Train;
 #[cfg(not(feature = "model"))]
 const WITHOUT_MODEL: &str = "This program was built without the feature `model`: it cannot train, evaluate or predict, \
                              and it cannot read weights files.";
+
+/// What shells report of a program that Ctrl+C has ended.
+const INTERRUPTED: u8 = 130;
 
 /// Generate data of a Hodgkin-Huxley neuron, and train a convolutional network on them
 #[derive(Parser)]
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("hhnet: {}", error.to_string().replace('\n', " "));
-            ExitCode::FAILURE
+            if matches!(error, Error::Interrupted { .. }) { INTERRUPTED.into() } else { ExitCode::FAILURE }
         }
     }
 }

@@ -120,6 +120,18 @@ impl Train {
         let (x_train, y_train) = (x.slice(..-held_out)?, y.slice(..-held_out)?);
         let (x_val, y_val) = (x.slice(-held_out..)?, y.slice(-held_out..)?);
         let history = model.fit(&x_train, &y_train, Some((&x_val, &y_val)), &self.fit_options()?)?;
+        if history.interrupted {
+            let weights = self.weights.display();
+            let kept = match (history.len(), &self.backup) {
+                (_, Some(backup)) => format!("the same command continues from '{}'", backup.display()),
+                (0, None) => format!("no epoch had ended, '{weights}' was not written"),
+                (epochs, None) => {
+                    model.save(&self.weights, self.force)?;
+                    format!("'{weights}' has the weights of epoch {epochs}")
+                }
+            };
+            return Err(Error::Interrupted { what: "train", kept });
+        }
         model.save(&self.weights, self.force)?;
         Ok((format!("{history}\n'{}' written", self.weights.display()), self.json(&model, &history)))
     }

@@ -3,6 +3,7 @@
 use hhnet::dataset::H5Matrix;
 use hhnet::ndarray::Array3;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -146,4 +147,59 @@ fn a_killed_run_leaves_the_old_file_and_the_next_run_removes_what_it_had_begun()
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("removed an unfinished file of an earlier run"), "{message}");
     assert_eq!(unfinished(directory), Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_program_with_one_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let interrupted = |mut writer: Writer, times: usize| {
+        for _ in 0..times {
+            let process = writer.0.id().to_string();
+            assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+        }
+        let mut message = String::new();
+        writer.0.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+        assert_eq!(writer.0.wait().unwrap().code(), Some(130), "{message}");
+        assert_eq!(unfinished(directory), Vec::<String>::new());
+        message
+    };
+    let mut writer = Writer::start(directory, &["generate", "--out", "d.h5", "--samples", "1000000"]);
+    writer.wait_for_its_file(directory, &[]);
+    let message = interrupted(writer, 1);
+    assert!(message.ends_with("hhnet: generate was interrupted: 'd.h5' was not written\n"), "{message}");
+    assert!(!directory.join("d.h5").exists());
+
+    if cfg!(feature = "model") {
+        assert!(run(directory, &["generate", "--out", "d.h5", "--samples", "200"]).status.success());
+        let train = ["train", "--data", "d.h5", "--validation", "20"];
+        let until_row = |arguments: &[&str], rows: &dyn Fn() -> usize| {
+            let mut writer = Writer::start(directory, &[&train[..], arguments].concat());
+            while rows() < 4 {
+                assert!(writer.is_running());
+                sleep(Duration::from_millis(1));
+            }
+            // People press twice.
+            interrupted(writer, 2)
+        };
+        let rows_of = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default().lines().count();
+        let rows = || rows_of("h.csv");
+        let message = until_row(&["--weights", "w.weights.h5", "--history", "h.csv", "--epochs", "100000"], &rows);
+        let epochs = (rows() - 1).to_string();
+        let end = format!("hhnet: train was interrupted: 'w.weights.h5' has the weights of epoch {epochs}\n");
+        assert!(message.ends_with(&end), "{message}");
+        assert!(
+            run(directory, &[&train[..], &["--weights", "same.weights.h5", "--epochs", &epochs]].concat())
+                .status
+                .success()
+        );
+        let evaluate = |weights| run(directory, &["evaluate", "--data", "d.h5", "--weights", weights, "--json"]).stdout;
+        assert_eq!(evaluate("w.weights.h5"), evaluate("same.weights.h5"));
+
+        let backup = ["--weights", "b.weights.h5", "--backup", "state.weights.h5", "--history", "b.csv", "--epochs"];
+        let message = until_row(&[&backup[..], &["100000"]].concat(), &|| rows_of("b.csv"));
+        assert!(message.ends_with("the same command continues from 'state.weights.h5'\n"), "{message}");
+        assert!(!directory.join("b.weights.h5").exists());
+    }
 }

@@ -4,6 +4,7 @@ use super::block::{Block, HOPELESS, Trial, block_trials};
 use super::options::GenerateOptions;
 use super::split::{SPLIT_NAMES, Split, write_list};
 use crate::files::{NewFile, hdf5_error};
+use crate::interrupt::Interrupts;
 use crate::stimulus::{NumpyRandom, Stream};
 use crate::{Error, Result};
 use std::fmt;
@@ -64,7 +65,8 @@ impl fmt::Display for Generated {
 ///
 /// # Errors
 /// [`Error::Parameter`] for a parameter outside its range. [`Error::File`] or [`Error::Io`] if the file exists and
-/// `overwrite` is not set, or cannot be written. [`Error::NotFinite`] if a potential diverges.
+/// `overwrite` is not set, or cannot be written. [`Error::NotFinite`] if a potential diverges. [`Error::Interrupted`] after
+/// Ctrl+C or the stop button of a notebook; a file of this name is then unchanged.
 ///
 /// ```
 /// use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
@@ -77,6 +79,7 @@ impl fmt::Display for Generated {
 /// ```
 pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Generated> {
     let started = Instant::now();
+    let interrupts = Interrupts::receive();
     let path = path.as_ref();
     options.validate()?;
     let new = NewFile::create(path, options.overwrite)?;
@@ -87,7 +90,7 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     let [training, test] = options.shapes()?;
     let splits = [Split::create(&file, path, 0, training, options)?, Split::create(&file, path, 1, test, options)?];
     let disk = File::open(new.path()).map_err(Error::io(path, "open"))?;
-    let [training, test] = Generator::new(options, training[1], &disk).fill(&splits)?;
+    let [training, test] = Generator::new(options, &interrupts, training[1], &disk).fill(&splits)?;
     let [shape, test_shape] = splits.each_ref().map(Split::shape);
     drop(splits);
     write_how(&file, options, &training, &test)
@@ -144,6 +147,7 @@ impl Outcome {
 /// Fills the datasets of a file.
 struct Generator<'a> {
     options: &'a GenerateOptions,
+    interrupts: &'a Interrupts,
     random: NumpyRandom,
     /// The file that HDF5 writes.
     disk: &'a File,
@@ -155,14 +159,22 @@ struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    fn new(options: &'a GenerateOptions, training_steps: usize, disk: &'a File) -> Self {
+    fn new(options: &'a GenerateOptions, interrupts: &'a Interrupts, training_steps: usize, disk: &'a File) -> Self {
         let mut random = NumpyRandom::seed(options.seed);
         if options.stream == Stream::Numpy {
             for _ in 0..2 {
                 options.current.trace(training_steps, &mut random);
             }
         }
-        Generator { options, random, disk, simulated: Block::default(), written: Block::default(), unwritten: None }
+        Generator {
+            options,
+            interrupts,
+            random,
+            disk,
+            simulated: Block::default(),
+            written: Block::default(),
+            unwritten: None,
+        }
     }
 
     /// Generates all samples of both splits.
@@ -179,6 +191,7 @@ impl<'a> Generator<'a> {
         let mut kept = 0;
         let mut lines = Lines::new(options);
         while kept < count {
+            self.interrupts.check("generate", || format!("'{}' was not written", split.path.display()))?;
             // At most as many trials as samples are missing: the stream ends where it would if trials were drawn one by
             // one.
             let next = (count - kept).min(block_trials(split.steps));
@@ -201,7 +214,7 @@ impl<'a> Generator<'a> {
     /// Simulates a block while the block before is written.
     fn simulate(&mut self, split: &Split, sample: usize, count: usize) -> Result<()> {
         std::mem::swap(&mut self.simulated, &mut self.written);
-        let Generator { options, random, disk, simulated, written, unwritten } = self;
+        let Generator { options, random, disk, simulated, written, unwritten, .. } = self;
         simulated.simulate(split, sample..sample + count, random, options, || {
             let Some((split, row)) = unwritten.take() else { return Ok(()) };
             split.write(written, row)?;

@@ -1,6 +1,7 @@
 //! Cuts recordings into samples.
 
 use super::write::{TestSamples, WriteOptions, Written, write};
+use crate::interrupt::Interrupts;
 use crate::math::{HALF_FILTER, resample};
 use crate::neuron::whole_steps;
 use crate::progress::Progress;
@@ -198,6 +199,7 @@ pub(super) struct Cutter<'a> {
     dropped_samples: usize,
     /// What was left out: why, and the names.
     left_out: Vec<(String, Vec<String>)>,
+    interrupts: Interrupts,
 }
 
 impl<'a> Cutter<'a> {
@@ -214,7 +216,8 @@ impl<'a> Cutter<'a> {
             return Err(Error::parameter("spike_threshold_mv", spike_threshold_mv, "give a potential, in mV"));
         }
         let (x, y, left_out) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Cutter { options, steps, x, y, sweeps: 0, dropped_samples: 0, left_out })
+        let interrupts = Interrupts::receive();
+        Ok(Cutter { options, steps, x, y, sweeps: 0, dropped_samples: 0, left_out, interrupts })
     }
 
     /// Notes that something was left out.
@@ -249,6 +252,7 @@ impl<'a> Cutter<'a> {
         let at_a_time = (BLOCK_VALUES / values_per_sample).max(1.0) as usize;
         let kept_before = self.y.len();
         for first in (0..samples).step_by(at_a_time) {
+            self.interrupts.check("import", || "no file was written".to_string())?;
             let count = at_a_time.min(samples - first) * self.steps;
             let block_ms = first_ms + (first * self.steps) as f64 * step_ms;
             let (x, _) = current.read(block_ms, step_ms, count)?;
@@ -277,7 +281,7 @@ impl<'a> Cutter<'a> {
     }
 
     pub(super) fn finish(self) -> Result<Imported> {
-        let Cutter { options, steps, x, y, sweeps, dropped_samples, left_out } = self;
+        let Cutter { options, steps, x, y, sweeps, dropped_samples, left_out, .. } = self;
         let notes: Vec<String> = left_out.iter().map(|(reason, names)| note(reason, names)).collect();
         let shape = (x.len() / steps, steps, 1);
         if x.is_empty() {

@@ -4,6 +4,7 @@ use super::block::BLOCK_VALUES;
 use super::options::{GenerateOptions, Shard, read_list};
 use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
 use crate::files::{NewFile, hdf5_error, hdf5_text, open_hdf5};
+use crate::interrupt::Interrupts;
 use crate::progress::Progress;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -92,7 +93,8 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
     let new = NewFile::create(path, options.overwrite)?;
     let file = new.create_hdf5()?;
     let progress = ProgressLines { last: Instant::now(), to: options.progress };
-    let mut merger = Merger { path, file: &file, sources: &sources, copy: options.copy, progress };
+    let interrupts = Interrupts::receive();
+    let mut merger = Merger { path, file: &file, sources: &sources, copy: options.copy, progress, interrupts };
     for ([x, y, spikes], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
         merger.join_samples(x, shape)?;
         merger.join_samples(y, shape)?;
@@ -203,6 +205,7 @@ struct Merger<'a> {
     sources: &'a [Source<'a>],
     copy: bool,
     progress: ProgressLines,
+    interrupts: Interrupts,
 }
 
 impl Merger<'_> {
@@ -248,6 +251,7 @@ impl Merger<'_> {
                 let values: Array3<f64> = samples
                     .read_slice(s![first..last, .., ..])
                     .map_err(hdf5_error(source.path, format!("read samples {first} to {last} of {name}")))?;
+                self.interrupts.check("merge", || format!("'{}' was not written", self.path.display()))?;
                 let to = rows.start + first..rows.start + last;
                 self.progress.line(format_args!("{name}: {} of {total} samples copied", to.start));
                 dataset

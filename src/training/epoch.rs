@@ -8,6 +8,7 @@ use super::executor::{Executor, Portion};
 use super::samples::{Data, Piece};
 use super::workers::Run;
 use super::{Evaluation, FitOptions};
+use crate::interrupt::Interrupts;
 use crate::model::{Adam, Network};
 use crate::{Error, Result};
 
@@ -34,6 +35,7 @@ pub(super) struct Epochs<'a> {
     micro_batch: usize,
     validation: Option<(&'a Data<'a>, Vec<Range<usize>>)>,
     options: &'a FitOptions,
+    interrupts: Interrupts,
 }
 
 impl<'a> Epochs<'a> {
@@ -50,6 +52,7 @@ impl<'a> Epochs<'a> {
             micro_batch: executor.micro_batch_samples(train.steps, options.batch_size),
             validation: validation.map(|data| (data, executor.portions(data))),
             options,
+            interrupts: Interrupts::receive(),
         }
     }
 
@@ -108,6 +111,7 @@ impl<'a> Epochs<'a> {
             let piece = piece?;
             let count = piece.rows.len() as f64;
             let Evaluation { loss, mse } = self.batch(piece, weights, adam, run)?;
+            self.check_interrupts()?;
             if !loss.is_finite() {
                 return Err(diverged("loss", loss, &place));
             }
@@ -150,6 +154,10 @@ impl<'a> Epochs<'a> {
         Ok(found)
     }
 
+    fn check_interrupts(&self) -> Result<()> {
+        self.interrupts.check("fit", || "the model is as it was after the last epoch".to_string())
+    }
+
     fn validate<'p>(
         &self,
         weights: &[f32],
@@ -164,6 +172,7 @@ impl<'a> Epochs<'a> {
             for part in run(Job::Validation { weights: weights.to_vec(), portion }, parts) {
                 error += part?.0;
             }
+            self.check_interrupts()?;
         }
         Ok(Some(self.penalty.evaluation(error / data.values() as f64, weights)))
     }

@@ -74,6 +74,16 @@ impl<'a> Training<'a> {
                     self.history.notes.push(format!("stopped: {error}"));
                     break;
                 }
+                Err(Error::Interrupted { .. }) => {
+                    self.history.interrupted = true;
+                    let of = self.options.epochs;
+                    let kept = match epoch - 1 {
+                        0 => "the model has its weights from before".to_string(),
+                        last => format!("the model has the weights of epoch {last}"),
+                    };
+                    self.history.notes.push(format!("interrupted in epoch {epoch} of {of}: {kept}"));
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -113,11 +123,14 @@ impl<'a> Training<'a> {
         Ok(stops)
     }
 
-    /// Ends the training: restores the best weights if a callback wants them, and looks for dead units.
+    /// Ends the training: restores the best weights if a callback wants them, and looks for dead units. After an
+    /// interrupt, it does neither, and a backup stays.
     pub fn end(mut self, executor: &Executor, train: &Data) -> Result<History> {
-        self.callbacks.end(self.model, &mut self.history)?;
-        let dead = executor.dead_units(&self.model.values()?, train)?;
-        self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string()));
+        if !self.history.interrupted {
+            self.callbacks.end(self.model, &mut self.history)?;
+            let dead = executor.dead_units(&self.model.values()?, train)?;
+            self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string()));
+        }
         self.print_notes();
         Ok(self.history)
     }

@@ -27,6 +27,8 @@ pub struct History {
     pub learning_rate: Vec<f64>,
     /// Messages: why the training stopped early, when the learning rate changed, which units are dead.
     pub notes: Vec<String>,
+    /// Whether the training was ended by Ctrl+C, or by the stop button of a notebook.
+    pub interrupted: bool,
 }
 
 impl History {

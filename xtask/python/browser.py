@@ -1,8 +1,8 @@
-"""Works with notebooks as a person does: `browser.py CHROMIUM DIRECTORY RESULTS NOTEBOOK...`.
+"""Works with notebooks as a person does: `browser.py CHROMIUM DIRECTORY RESULTS STOPPED NOTEBOOK...`.
 
 Starts JupyterLab in DIRECTORY, opens each of DIRECTORY's notebooks in Chromium, runs all cells, unfolds what is folded,
 moves the sliders and saves; in the first one then restarts the kernel and runs all cells again. Opens the page in RESULTS that
-was exported from the notebook, without a network. Prints as JSON what there was to see, and keeps screenshots and the saved
+was exported from the notebook, without a network. At last stops a training in a notebook of its own. Prints as JSON what there was to see, and keeps screenshots and the saved
 notebooks in RESULTS. Judges nothing.
 """
 
@@ -135,18 +135,26 @@ def open_page(browser):
     return browser.new_page(viewport={"width": 1400, "height": 1000})
 
 
-def work(page, server, address, notebook, results, runs):
-    """Opens the notebook at an address, and runs and saves it as `runs` says. Returns what was seen after each run. If cells were
-    left out because one failed, there is no further run."""
+def sessions(server):
+    return server.get("api/sessions").json()
+
+
+def open_notebook(page, server, address, notebook):
+    """Opens a notebook, and waits for its kernel."""
     page.goto(address)
     # JupyterLab shows the cells one after the other.
     cells = sum(cell["cell_type"] == "code" for cell in json.loads(notebook.read_text())["cells"])
     page.locator(CELL).nth(cells - 1).wait_for(state="attached", timeout=START_SECONDS * 1000)
     # The page says `idle` also before it has begun to look for a kernel.
-    sessions = lambda: server.get("api/sessions").json()
-    is_connected = lambda: any(session["kernel"]["connections"] for session in sessions())
+    is_connected = lambda: any(session["kernel"]["connections"] for session in sessions(server))
     wait_for(is_connected, "the kernel did not start")
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=START_SECONDS * 1000)
+
+
+def work(page, server, address, notebook, results, runs):
+    """Opens the notebook at an address, and runs and saves it as `runs` says. Returns what was seen after each run. If cells were
+    left out because one failed, there is no further run."""
+    open_notebook(page, server, address, notebook)
     seen = {}
     for what, item in runs:
         begin = time.monotonic()
@@ -161,9 +169,21 @@ def work(page, server, address, notebook, results, runs):
         if page.locator(PROMPT, has_text="[ ]").count():
             break
     page.close()
-    for session in sessions():
+    for session in sessions(server):
         server.delete(f"api/sessions/{session['id']}")
     return seen
+
+
+def stop(page, server, address, notebook, results):
+    """Opens a notebook, runs all cells and, as soon as one trains, interrupts the kernel. Returns the texts that cells show
+    then."""
+    open_notebook(page, server, address, notebook)
+    choose(page, "Run", "Run All Cells")
+    page.locator(OUTPUT, has_text="Epoch").first.wait_for(timeout=START_SECONDS * 1000)
+    choose(page, "Kernel", "Interrupt Kernel")
+    wait_for_cells(page)
+    page.screenshot(path=results / "interrupted.png")
+    return page.locator(OUTPUT).all_inner_texts()
 
 
 def read(page, export, results):
@@ -183,7 +203,7 @@ def main():
         server = playwright.request.new_context(base_url=url, extra_http_headers={"Authorization": f"token {token}"})
         browser = playwright.chromium.launch(executable_path=chromium)
         seen["browser"] = browser.version
-        for number, notebook in enumerate(directory / name for name in sys.argv[4:]):
+        for number, notebook in enumerate(directory / name for name in sys.argv[5:]):
             # A workspace of its own, so that the previous notebook's tab does not come back.
             address = f"{url}lab/workspaces/{notebook.stem}/tree/{notebook.name}?token={token}"
             page = open_page(browser)
@@ -195,6 +215,9 @@ def main():
                 page.screenshot(path=results / "stopped.png")
                 sys.exit(f"{notebook.name}: {error}\nsee stopped.png and {log.name} beside the screenshots")
             seen["notebooks"][notebook.name] = found
+        stopped = directory / sys.argv[4]
+        address = f"{url}lab/workspaces/stopped/tree/{stopped.name}?token={token}"
+        seen["interrupted"] = stop(open_page(browser), server, address, stopped, results)
     json.dump(seen, sys.stdout)
 
 

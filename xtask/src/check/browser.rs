@@ -23,6 +23,21 @@ pub const NO_BROWSER: &str = "there is neither Chromium nor Chrome; on Debian: s
 /// What is done in JupyterLab, as the driver names it: with the first notebook both, with the other one only the first, as a
 /// restart is the same with each.
 const RUNS: [&str; 2] = ["run", "restart and run"];
+/// A notebook whose training is stopped.
+const STOPPED: &str = "stopped.ipynb";
+/// Its cells.
+const STOPPED_CELLS: [&str; 4] = [
+    r#":dep hhnet = { path = ".." }"#,
+    "use hhnet::prelude::*;
+let x = hhnet::ndarray::Array3::<f64>::ones((1000, 1000, 1));
+let mut model = generate_model(&ModelOptions::default())?;
+let options = FitOptions { epochs: 100_000, progress: Progress::Stdout, ..FitOptions::default() };",
+    "let history = model.fit(&x, &x, None, &options)?;",
+    r#"let more = model.fit(&x, &x, None, &FitOptions { epochs: 2, ..FitOptions::default() })?;
+println!("stopped: {}, epochs in both: {}", history.interrupted, history.len() > 0 && more.len() == 2);"#,
+];
+/// What the last cell prints, and a part of what the training does.
+const AFTER_STOP: [&str; 2] = ["interrupted in epoch", "stopped: true, epochs in both: true"];
 /// A figure whose smaller side has fewer pixels shows nothing.
 const SMALLEST: u64 = 40;
 
@@ -54,8 +69,13 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     fs::create_dir_all(&results)?;
     notebooks::remove_data(paths)?;
     let expected = NOTEBOOKS.into_iter().map(|name| prepare(paths, &results, name)).collect::<Result<Vec<_>>>()?;
+    let code =
+        |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
+    let stopped = json!({"cells": STOPPED_CELLS.map(code), "metadata": {"kernelspec": {"display_name": "Rust", "language": "rust",
+        "name": "rust"}}, "nbformat": 4, "nbformat_minor": 4});
+    fs::write(paths.scratch.join(STOPPED), stopped.to_string())?;
     let seen = work(paths, &environment.python(), chromium, &results);
-    for name in NOTEBOOKS {
+    for name in NOTEBOOKS.into_iter().chain([STOPPED]) {
         remove(&paths.scratch.join(name))?;
     }
     notebooks::remove_data(paths)?;
@@ -64,7 +84,10 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     report(&saved_faults(paths, &results)?, &advice)?;
     let seen = seen?;
     fs::write(results.join("seen.json"), format!("{seen:#}"))?;
-    let faults: Vec<String> = expected.iter().flat_map(|expected| faults(&seen, expected)).collect();
+    let mut faults: Vec<String> = expected.iter().flat_map(|expected| faults(&seen, expected)).collect();
+    let after_stop = list(&seen["interrupted"]).iter().map(text).collect::<String>();
+    let missing = AFTER_STOP.into_iter().filter(|words| !after_stop.contains(words));
+    faults.extend(missing.map(|words| format!("a training that was stopped: '{words}' is not in '{after_stop}'")));
     report(&faults, &advice)?;
     println!("Chromium {}: {advice}", seen["browser"]);
     Ok(())
@@ -100,7 +123,7 @@ fn runs(notebook: &str) -> &'static [&'static str] {
 
 fn work(paths: &Paths, python: &Path, chromium: &Path, results: &Path) -> Result<Value> {
     let mut driver = Command::new(python);
-    driver.arg(paths.script("browser.py")).arg(chromium).args([&paths.scratch, results]).args(NOTEBOOKS);
+    driver.arg(paths.script("browser.py")).arg(chromium).args([&paths.scratch, results]).arg(STOPPED).args(NOTEBOOKS);
     driver.stdin(Stdio::null()).stderr(Stdio::inherit()).env_remove("EVCXR_TMPDIR");
     let output = paths
         .with_jupyter_in(&results.join("jupyter"), &mut driver)

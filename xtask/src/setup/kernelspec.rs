@@ -65,7 +65,7 @@ fn specification(paths: &Paths) -> Value {
         "argv": [paths.launcher, "kernel", "{connection_file}"],
         "display_name": "Rust",
         "language": "rust",
-        "interrupt_mode": "message",
+        "interrupt_mode": "signal",
         "env": environment,
     })
 }

@@ -1,0 +1,44 @@
+//! What happens when a cell that uses the crate is loaded into the process in which evcxr runs cells.
+//!
+//! Each cell is a library of its own, linked with its own copy of the crate and of the standard library.
+
+use crate::interrupt;
+use std::env;
+use std::fs;
+use std::panic::{PanicHookInfo, set_hook};
+use std::path::Path;
+
+/// Called by the system.
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+static ON_LOAD: extern "C" fn() = on_load;
+
+extern "C" fn on_load() {
+    // evcxr sets this.
+    if env::var_os("EVCXR_IS_RUNTIME").is_none() {
+        return;
+    }
+    interrupt::receive_in_cells();
+    set_hook(Box::new(report_panic));
+    // evcxr sets it to 1: a panic in a cell that does not use the crate would be followed by a page of frames.
+    if env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+        // SAFETY: when the first cell is loaded, no other thread runs.
+        unsafe { env::set_var("RUST_BACKTRACE", "0") };
+    }
+}
+
+/// Prints the message, and the line of the cell if the panic came from one.
+fn report_panic(info: &PanicHookInfo) {
+    let message = info.payload_as_str().unwrap_or("the cell panicked");
+    let line = info.location().and_then(|location| {
+        let file = Path::new(location.file());
+        let source = Path::new(&env::var_os("EVCXR_TMPDIR")?).join("src/lib.rs");
+        let text = source.ends_with(file).then(|| fs::read_to_string(source))?.ok()?;
+        Some(text.lines().nth(location.line() as usize - 1)?.trim().to_owned())
+    });
+    match line {
+        Some(line) => eprintln!("panicked: {message}\n      at: {line}"),
+        None => eprintln!("panicked: {message}"),
+    }
+}

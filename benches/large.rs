@@ -15,6 +15,8 @@ use hhnet::training::FitOptions;
 
 /// Samples at the end that are kept for validation.
 const HELD_OUT: isize = 50;
+/// 8 GB of numbers beside a file of 16 GB would be too much for most machines.
+const MOST_IN_MEMORY: isize = 500_000;
 
 fn main() -> hhnet::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -38,10 +40,7 @@ fn main() -> hhnet::Result<()> {
         // Alternating, because other programs come and go.
         for _ in 0..3 {
             run(&path, &[]);
-            // 8 GB of numbers beside a file of 16 GB would be too much for most machines.
-            if samples < 1_000_000 {
-                run(&path, &["--in-memory"]);
-            }
+            run(&path, &["--in-memory"]);
         }
         let _ = std::fs::remove_file(path);
     }
@@ -56,7 +55,10 @@ fn run(path: &Path, arguments: &[&str]) {
 }
 
 fn train(path: &Path, in_memory: bool) -> hhnet::Result<()> {
-    let (x, y) = (H5Matrix::open(path, "X")?, H5Matrix::open(path, "Y")?);
+    let (mut x, mut y) = (H5Matrix::open(path, "X")?, H5Matrix::open(path, "Y")?);
+    if in_memory && x.shape().0 > MOST_IN_MEMORY as usize {
+        (x, y) = (x.slice(..MOST_IN_MEMORY)?, y.slice(..MOST_IN_MEMORY)?);
+    }
     let train = (x.slice(..-HELD_OUT)?, y.slice(..-HELD_OUT)?);
     let samples = train.0.shape().0;
     let epochs = (200_000 / samples).clamp(1, 10);

@@ -128,6 +128,7 @@ extern "C" fn handle(_: libc::c_int) {
 }
 
 /// Time since some moment.
+#[allow(clippy::useless_conversion, reason = "where times have 32 bits they are converted")]
 fn now_ms() -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call fills the memory that it is given.

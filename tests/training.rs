@@ -744,6 +744,7 @@ fn history_is_a_table_and_a_file() {
         seconds: vec![0.125; 25],
         learning_rate: Vec::new(),
         notes: vec!["a note".to_string()],
+        interrupted: false,
     };
     let table = history.to_string();
     let lines: Vec<&str> = table.lines().collect();

@@ -16,9 +16,10 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error, TimeoutError, sync_playwright
 
 START_SECONDS = 120
+LOST_SECONDS = 30
 RUN_SECONDS = 1800
 # JupyterLab and exported pages use the same names.
 CELL = ".jp-Notebook .jp-CodeCell"
@@ -148,7 +149,14 @@ def open_notebook(page, server, address, notebook):
     # The page says `idle` also before it has begun to look for a kernel.
     is_connected = lambda: any(session["kernel"]["connections"] for session in sessions(server))
     wait_for(is_connected, "the kernel did not start")
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=START_SECONDS * 1000)
+    is_idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    try:
+        is_idle.wait_for(timeout=LOST_SECONDS * 1000)
+    except TimeoutError:
+        # Rarely JupyterLab misses the kernel's first answer and shows `Unknown`, until the page is loaded again.
+        print(f"  {notebook.name}: JupyterLab shows no state of the kernel: loading the page again", file=sys.stderr, flush=True)
+        page.reload()
+        is_idle.wait_for(timeout=START_SECONDS * 1000)
 
 
 def work(page, server, address, notebook, results, runs):

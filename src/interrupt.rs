@@ -24,16 +24,16 @@ static RECEIVED: AtomicUsize = AtomicUsize::new(0);
 static LAST_MS: AtomicI64 = AtomicI64::new(i64::MIN / 2);
 /// Number of [`Interrupts`].
 static RECEIVERS: AtomicUsize = AtomicUsize::new(0);
-/// Whether `handle` is the action. Locked while that changes.
-static IS_INSTALLED: Mutex<bool> = Mutex::new(false);
+/// Locked while the action changes.
+static CHANGE: Mutex<()> = Mutex::new(());
 /// The action before it.
 static BEFORE: Action = Action(UnsafeCell::new(MaybeUninit::uninit()));
-/// Whether this process runs evcxr's cells.
+/// Whether this process runs evcxr's cells. There, `handle` stays the action.
 static RUNS_CELLS: AtomicBool = AtomicBool::new(false);
 
 struct Action(UnsafeCell<MaybeUninit<libc::sigaction>>);
 
-// SAFETY: it is written before `handle` is installed and by nobody afterwards, under the lock.
+// SAFETY: it is written under the lock, and only while `handle` is not the action.
 unsafe impl Sync for Action {}
 
 /// Receives the interrupts that come while it lives. If SIGINT is ignored, as in a background job, it receives none.
@@ -44,11 +44,9 @@ pub(crate) struct Interrupts {
 
 impl Interrupts {
     pub fn receive() -> Self {
-        let mut is_installed = IS_INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        let _change = CHANGE.lock().unwrap_or_else(PoisonError::into_inner);
         RECEIVERS.fetch_add(1, SeqCst);
-        if !*is_installed {
-            *is_installed = install();
-        }
+        install();
         Interrupts { before: RECEIVED.load(SeqCst) }
     }
 
@@ -65,37 +63,46 @@ impl Interrupts {
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        let mut is_installed = IS_INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        let _change = CHANGE.lock().unwrap_or_else(PoisonError::into_inner);
         let is_last = RECEIVERS.fetch_sub(1, SeqCst) == 1;
         // After an interrupt `handle` stays, for the second one of two.
-        if is_last && *is_installed && now_ms() - LAST_MS.load(SeqCst) >= SAME_MS {
+        let stays = RUNS_CELLS.load(SeqCst) || now_ms() - LAST_MS.load(SeqCst) < SAME_MS;
+        if is_last && !stays && action().is_some_and(|action| is_handle(&action)) {
             set(BEFORE.0.get().cast());
-            *is_installed = false;
         }
     }
 }
 
-/// Makes `handle` the action. Returns false if interrupts are ignored, which stays so.
-fn install() -> bool {
-    let mut found = MaybeUninit::uninit();
-    // SAFETY: both calls are given memory of the right type; the handler is a function of the right form, and it calls
-    // only what a signal's handler may call. `BEFORE` is in use only while `handle` is installed, which it is not yet.
+/// Makes `handle` the action, unless interrupts are ignored, which stays so.
+fn install() {
+    let Some(found) = action() else { return };
+    if found.sa_sigaction == libc::SIG_IGN || is_handle(&found) {
+        return;
+    }
+    // SAFETY: `BEFORE` is in use only while `handle` is the action. The handler is a function of the right form, and it calls only
+    // what a signal's handler may call.
     unsafe {
-        if libc::sigaction(libc::SIGINT, ptr::null(), found.as_mut_ptr()) != 0 {
-            return false;
-        }
-        let found = found.assume_init();
-        if found.sa_sigaction == libc::SIG_IGN {
-            return false;
-        }
         (*BEFORE.0.get()).write(found);
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handle as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // Without it, reads of files and sockets would fail.
         action.sa_flags = libc::SA_RESTART;
-        set(&action)
+        set(&action);
     }
-    true
+}
+
+fn is_handle(action: &libc::sigaction) -> bool {
+    action.sa_sigaction == handle as extern "C" fn(libc::c_int) as libc::sighandler_t
+}
+
+/// What an interrupt does now.
+fn action() -> Option<libc::sigaction> {
+    let mut found = MaybeUninit::uninit();
+    // SAFETY: the call fills the memory that it is given, unless it fails.
+    unsafe {
+        let failed = libc::sigaction(libc::SIGINT, ptr::null(), found.as_mut_ptr()) != 0;
+        (!failed).then(|| found.assume_init())
+    }
 }
 
 fn set(action: *const libc::sigaction) {
@@ -139,6 +146,6 @@ fn now_ms() -> i64 {
 /// In the process in which evcxr runs cells: also receives what comes while nothing can be stopped, to say what is lost.
 pub(crate) fn receive_in_cells() {
     RUNS_CELLS.store(true, SeqCst);
-    let mut is_installed = IS_INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    *is_installed = *is_installed || install();
+    let _change = CHANGE.lock().unwrap_or_else(PoisonError::into_inner);
+    install();
 }

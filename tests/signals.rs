@@ -8,6 +8,7 @@ mod interrupt;
 use hhnet::{Error, Result};
 use interrupt::Interrupts;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// What a child process does: this test program again, with the name in a variable.
 fn act(name: &str) {
@@ -39,6 +40,22 @@ fn act(name: &str) {
             work();
             assert!(outer.any());
         }
+        "handled by the program" => {
+            static HANDLED: AtomicUsize = AtomicUsize::new(0);
+            extern "C" fn count(_: libc::c_int) {
+                HANDLED.fetch_add(1, SeqCst);
+            }
+            // SAFETY: the handler only adds.
+            unsafe { libc::signal(libc::SIGINT, count as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+            for handled in 1..3 {
+                work();
+                pause();
+                interrupt();
+                assert_eq!(HANDLED.load(SeqCst), handled);
+            }
+            println!("lives");
+            std::process::exit(0);
+        }
         "ignored" => {
             // SAFETY: no handler is given.
             unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
@@ -63,7 +80,7 @@ fn work_receives_interrupts_and_others_end_the_process() {
     if let Ok(name) = std::env::var("HHNET_TEST_INTERRUPT") {
         return act(&name);
     }
-    for name in ["nothing", "one after the other", "twice", "nested", "ignored"] {
+    for name in ["nothing", "one after the other", "twice", "nested", "handled by the program", "ignored"] {
         let test = "work_receives_interrupts_and_others_end_the_process";
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", test, "--nocapture"]).env("HHNET_TEST_INTERRUPT", name).stderr(Stdio::inherit());
@@ -71,6 +88,10 @@ fn work_receives_interrupts_and_others_end_the_process() {
         let printed = String::from_utf8_lossy(&output.stdout);
         assert!(printed.contains("lives") && !printed.contains("is not reached"), "{name}: {printed}");
         let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
-        assert_eq!(signal, (name != "ignored").then_some(libc::SIGINT), "{name}: {printed}");
+        assert_eq!(
+            signal,
+            (!["handled by the program", "ignored"].contains(&name)).then_some(libc::SIGINT),
+            "{name}: {printed}"
+        );
     }
 }

@@ -14,6 +14,7 @@ use crate::check::examine::{self, code_cells, has_tag, list, text};
 use crate::check::notebooks::{self, NOTEBOOKS};
 use crate::check::report;
 use crate::files::remove;
+use crate::kernel::cells;
 use crate::paths::{Paths, which};
 use crate::setup;
 use crate::setup::python::Environment;
@@ -27,7 +28,7 @@ const RUNS: [&str; 2] = ["run", "restart and run"];
 const STOPPED: &str = "stopped.ipynb";
 /// Its cells.
 const STOPPED_CELLS: [&str; 4] = [
-    r#":dep hhnet = { path = ".." }"#,
+    cells::DEPENDENCY,
     "use hhnet::prelude::*;
 let x = hhnet::ndarray::Array3::<f64>::ones((1000, 1000, 1));
 let mut model = generate_model(&ModelOptions::default())?;
@@ -69,11 +70,7 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     fs::create_dir_all(&results)?;
     notebooks::remove_data(paths)?;
     let expected = NOTEBOOKS.into_iter().map(|name| prepare(paths, &results, name)).collect::<Result<Vec<_>>>()?;
-    let code =
-        |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
-    let stopped = json!({"cells": STOPPED_CELLS.map(code), "metadata": {"kernelspec": {"display_name": "Rust", "language": "rust",
-        "name": "rust"}}, "nbformat": 4, "nbformat_minor": 4});
-    fs::write(paths.scratch.join(STOPPED), stopped.to_string())?;
+    fs::write(paths.scratch.join(STOPPED), cells::notebook(&STOPPED_CELLS).to_string())?;
     let seen = work(paths, &environment.python(), chromium, &results);
     for name in NOTEBOOKS.into_iter().chain([STOPPED]) {
         remove(&paths.scratch.join(name))?;

@@ -38,7 +38,7 @@ use crate::setup::step::Step;
 /// evcxr's package in a kernel's directory.
 const CELLS: &str = "cells";
 /// How the notebooks load the crate.
-const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
+pub const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
 /// take. The crate is optimised fully, its dependencies as little as does no harm. Neither has the checks of arithmetic
 /// that cells have.
@@ -129,14 +129,20 @@ pub fn prepare(paths: &Paths) -> Result<()> {
 
 /// Loads what the notebooks load, and compiles one cell with a variable and one with output.
 fn preparing_notebook() -> Value {
+    notebook(&[
+        DEPENDENCY,
+        "let prepared = std::thread::available_parallelism();",
+        "println!(\"{:?}\", prepared.is_ok());",
+    ])
+}
+
+/// A notebook of code cells.
+pub fn notebook(sources: &[&str]) -> Value {
     let cell =
         |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
-    let cells = [
-        cell(DEPENDENCY),
-        cell("let prepared = std::thread::available_parallelism();"),
-        cell("println!(\"{:?}\", prepared.is_ok());"),
-    ];
-    json!({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+    let cells: Vec<Value> = sources.iter().map(cell).collect();
+    let kernel = json!({"display_name": "Rust", "language": "rust", "name": "rust"});
+    json!({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4})
 }
 
 /// Writes the workspace around evcxr's package.

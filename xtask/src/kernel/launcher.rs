@@ -52,7 +52,7 @@ fn accompany(mut evcxr: Child, mut interrupts: Signals) -> Result<()> {
     let jupyter = getppid();
     let evcxr_id = evcxr.id();
     let mut watch = Command::new("sh");
-    watch.args(["-c", WATCH, &evcxr.id().to_string()]).stdin(Stdio::piped()).process_group(0);
+    watch.args(["-c", WATCH, &evcxr_id.to_string()]).stdin(Stdio::piped()).process_group(0);
     let _watch = watch.spawn().context("cannot start the shell that ends evcxr_jupyter")?;
     thread::spawn(move || {
         for _ in interrupts.forever() {

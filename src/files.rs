@@ -26,6 +26,13 @@ const SUFFIX: &str = ".part";
 /// Number of random letters and digits before it.
 const RANDOM_LENGTH: usize = 6;
 
+/// Memory for the decompressed chunks of a dataset.
+const CHUNK_BYTES: usize = 64 << 20;
+/// Places in HDF5's table of these chunks: a prime number, much larger than that of the chunks.
+const CHUNK_SLOTS: usize = 10_007;
+/// HDF5's default.
+const CHUNK_PREEMPTION: f64 = 0.75;
+
 /// A file that is being written. If it is dropped before it is finished, it is removed.
 pub(crate) struct NewFile {
     target: PathBuf,
@@ -215,7 +222,10 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
         let problem = format!("it is not an HDF5 file ({} bytes, without HDF5's signature)", metadata.len());
         return Err(Error::file(path, problem, "give an HDF5 file, or make one with `hhnet generate`"));
     }
-    hdf5::File::open(path).map_err(|reason| {
+    // Samples are read a few at a time: a chunk that holds more of them should not be decompressed for each.
+    let mut options = hdf5::File::with_options();
+    options.with_fapl(|access| access.chunk_cache(CHUNK_SLOTS, CHUNK_BYTES, CHUNK_PREEMPTION));
+    options.open(path).map_err(|reason| {
         let problem = format!("HDF5 cannot open it ({} bytes): {reason}", metadata.len());
         Error::file(
             path,

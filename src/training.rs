@@ -38,14 +38,15 @@ pub use callbacks::{
 };
 pub use history::History;
 
-use epoch::{Epochs, Job, Penalty};
-use executor::{Executor, Portion, Segment};
+use epoch::{Epochs, Penalty, Task};
+use executor::Executor;
 use fit::Training;
-use samples::{Data, Samples, read_ahead};
+use samples::{Data, Part};
+use workers::with_workers;
 
 use crate::dataset::{SampleWriter, Source};
 use crate::interrupt::Interrupts;
-use crate::model::{Device, Model};
+use crate::model::Model;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -185,11 +186,9 @@ impl Model {
         let executor = Executor::new(self);
         let epochs = Epochs::new(&executor, &train, validation.as_ref(), options);
         let mut training = Training::begin(self, &train, validation.as_ref(), options)?;
-        let is_read = train.is_read() || validation.as_ref().is_some_and(Data::is_read);
-        let work = |job: &Job, part: usize| epochs.work(job, part);
-        read_ahead(is_read, epochs.pieces(training.first_epoch(), training.iterations()), |pieces| {
-            workers::with_workers(threads, executor.device, &work, &mut |run| training.run(&epochs, pieces, run))
-        })?;
+        let portions = epochs.portions(training.first_epoch(), training.iterations());
+        let work = |task: &Task, part: &Part| epochs.work(task, part);
+        with_workers(threads, executor.device, portions, &work, &mut |compute| training.run(&epochs, compute))?;
         training.end(&executor, &train)
     }
 
@@ -212,7 +211,7 @@ impl Model {
         let executor = Executor::new(self);
         let weights = self.values()?;
         let mut error = 0.0;
-        let work = |portion: &Portion, part: usize| executor.squared_error(&weights, portion, part);
+        let work = |part: &Part| executor.squared_error(&weights, part);
         self.for_each_portion("evaluate", &executor, &data, &work, &mut |parts| {
             error = parts.into_iter().fold(error, |sum, part| sum + part);
             Ok(())
@@ -221,7 +220,7 @@ impl Model {
     }
 
     /// The network's output for `x`, shape (samples, steps, channels): shape (samples, steps, outputs). Samples may have any
-    /// length. Memory holds the input, the output and a few segments.
+    /// length. Memory holds the input, the output and a few parts of them.
     ///
     /// # Errors
     /// If the shape does not fit or a value is not finite; [`Error::Interrupted`] after Ctrl+C or the stop button.
@@ -280,38 +279,32 @@ impl Model {
         let data = Data::new(self, x, None, ["x", ""])?;
         let executor = Executor::new(self);
         let weights = self.values()?;
-        let work = |portion: &Portion, part: usize| executor.predict_part(&weights, portion, part);
+        let work = |part: &Part| executor.predict(&weights, part);
         self.for_each_portion("predict", &executor, &data, &work, &mut |parts| {
-            // Segments are in the order of the result, sample by sample and step by step.
+            // Parts are in the order of the result, sample by sample and step by step.
             each(parts.into_iter().flatten().map(f64::from).collect())
         })
     }
 
-    /// Computes all segments of one portion after the other on several threads, and calls `each` with their results. `what` is
-    /// the name of this work in an error.
+    /// Computes all parts of one portion of the data after the other on several threads, and calls `each` with their
+    /// results. `what` is the name of this work in an error.
     fn for_each_portion<R: Send>(
         &self,
         what: &'static str,
         executor: &Executor,
         data: &Data,
-        work: &(dyn Fn(&Portion, usize) -> Result<R> + Sync),
+        work: &(dyn Fn(&Part) -> Result<R> + Sync),
         each: &mut dyn FnMut(Vec<R>) -> Result<()>,
     ) -> Result<()> {
-        let (threads, portions) = (self.threads(), executor.portions(data));
+        let portions = executor.portions(data);
+        let count = portions.len();
         let interrupts = Interrupts::receive();
-        let work = |portion: &Portion, part: usize| {
+        let work = |(): &(), part: &Part| {
             interrupts.check(what, || "there is no result, and no file has changed".to_string())?;
-            work(portion, part)
+            work(part)
         };
-        read_ahead(data.is_read(), data.pieces(&portions), |pieces| {
-            workers::with_workers(threads, executor.device, &work, &mut |run| {
-                for piece in &mut *pieces {
-                    let portion = executor.portion(piece?);
-                    let parts = portion.segments.len();
-                    each(run(portion, parts).into_iter().collect::<Result<_>>()?)?;
-                }
-                Ok(())
-            })
+        with_workers(self.threads(), executor.device, portions, &work, &mut |compute| {
+            (0..count).try_for_each(|_| each(compute(())?))
         })
     }
 
@@ -378,10 +371,6 @@ impl Model {
 
     /// The number of threads to use.
     fn threads(&self) -> usize {
-        match self.threads {
-            _ if self.device() != Device::Cpu => 1,
-            Some(threads) => threads,
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        }
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 }

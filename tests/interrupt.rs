@@ -6,6 +6,7 @@ use hhnet::model::{Model, ModelOptions, generate_model};
 use hhnet::ndarray::{Array3, s};
 use hhnet::training::{BackupAndRestore, Callback, EarlyStopping, FitOptions};
 use hhnet::{Error, Result};
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -19,7 +20,7 @@ fn interrupt() {
     assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
 }
 
-/// Samples that are read like those of a file. At the given read of a batch or more, an interrupt comes.
+/// Samples that are read like those of a file. At the given read of several samples, an interrupt comes.
 struct Interrupting {
     values: Array3<f64>,
     reads: AtomicUsize,
@@ -43,15 +44,15 @@ impl Source for Interrupting {
 }
 
 impl ReadSamples for &Interrupting {
-    fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()> {
+    fn read(&self, samples: &[usize], steps: Range<usize>, values: &mut Vec<f32>) -> Result<()> {
         // The samples by which a backup knows the data are read one by one.
-        if samples.len() >= BATCH && self.reads.fetch_add(1, SeqCst) + 1 == self.at {
+        if samples.len() > 1 && self.reads.fetch_add(1, SeqCst) + 1 == self.at {
             interrupt();
             // What was read before may be done before the interrupt is seen.
             sleep(Duration::from_millis(50));
         }
         for &sample in samples {
-            values.extend(self.values.slice(s![sample, .., ..]).iter().map(|&value| value as f32));
+            values.extend(self.values.slice(s![sample, steps.clone(), ..]).iter().map(|&value| value as f32));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Training: agreement with Keras, independence of threads, bad data.
 
 use std::fs;
+use std::ops::Range;
 
 use hhnet::Result;
 use hhnet::dataset::{H5Matrix, Opened, ReadSamples, Source};
@@ -181,9 +182,9 @@ impl Source for InFile<'_> {
 }
 
 impl ReadSamples for InFile<'_> {
-    fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()> {
+    fn read(&self, samples: &[usize], steps: Range<usize>, values: &mut Vec<f32>) -> Result<()> {
         for &sample in samples {
-            let row = self.0.slice(s![sample, .., ..]);
+            let row = self.0.slice(s![sample, steps.clone(), ..]);
             if row.iter().any(|value| !value.is_finite()) {
                 return Err(hhnet::Error::file("data.h5", format!("sample {sample} is not finite"), "repair it"));
             }

@@ -208,12 +208,11 @@ impl H5Matrix {
 
     /// Refuses values that are not finite, unless they may be read. `first` is the number of the first one in the dataset.
     pub(super) fn check<T: Number>(&self, first: usize, values: &[T]) -> Result<()> {
-        let is_finite = |&value: &T| value.into().is_finite();
         // `all` would look at one value at a time.
-        if self.allow_nan || values.iter().fold(true, |all, value| all & is_finite(value)) {
+        if self.allow_nan || values.iter().fold(true, |all, value| all & value.is_finite()) {
             return Ok(());
         }
-        let Some(nth) = values.iter().position(|value| !is_finite(value)) else { return Ok(()) };
+        let Some(nth) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let ([_, steps, channels], index) = (self.shape, first + nth);
         let (sample, step, channel) = (index / (steps * channels), index / channels % steps, index % channels);
         Err(Error::NotFinite {
@@ -230,6 +229,8 @@ pub(super) trait Number: H5Type + Copy + Default + Into<f64> + Send {
     /// The nearest number of this type.
     fn from_f64(value: f64) -> Self;
 
+    fn is_finite(self) -> bool;
+
     /// The numbers themselves, if they are 32-bit ones.
     fn as_f32(values: &[Self]) -> Option<&[f32]>;
 }
@@ -237,6 +238,10 @@ pub(super) trait Number: H5Type + Copy + Default + Into<f64> + Send {
 impl Number for f32 {
     fn from_f64(value: f64) -> f32 {
         value as f32
+    }
+
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
     }
 
     fn as_f32(values: &[f32]) -> Option<&[f32]> {
@@ -247,6 +252,10 @@ impl Number for f32 {
 impl Number for f64 {
     fn from_f64(value: f64) -> f64 {
         value
+    }
+
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
     }
 
     fn as_f32(_: &[f64]) -> Option<&[f32]> {

@@ -8,6 +8,7 @@ use crate::{Error, Result};
 use bytemuck::Pod;
 use hdf5::{Hyperslab, SliceOrIndex};
 use ndarray::ArrayD;
+use std::cell::RefCell;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -19,6 +20,11 @@ const BLOCK_VALUES: usize = 1 << 15;
 
 /// Values from which on a thread of its own pays.
 const THREAD_VALUES: usize = 1 << 19;
+
+thread_local! {
+    /// Memory for numbers as they are in the file. Making it anew for each sample would take longer than reading one.
+    static NUMBERS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
 
 /// An open dataset.
 pub(super) struct Reader {
@@ -56,9 +62,9 @@ impl Reader {
     /// is possible.
     pub(super) fn read_range<T: Number>(&self, samples: Range<usize>, values: &mut [T]) -> Result<()> {
         let Some(contiguous) = &self.contiguous else {
-            return self.read_with_hdf5(samples, values);
+            return self.read_with_hdf5(samples, 0..self.matrix.shape().1, values);
         };
-        let first = samples.start * self.sample_length();
+        let first = self.first_value(samples.start, 0);
         let parts = values.len() / THREAD_VALUES;
         // Asking for the number of cores takes longer than reading a sample.
         if parts < 2 {
@@ -96,13 +102,13 @@ impl Reader {
         pieces: impl IntoIterator<Item = (usize, &'v mut [T])>,
     ) -> Result<()> {
         let Contiguous { path, file, start, .. } = contiguous;
-        let mut numbers = Vec::new();
+        let mut memory = NUMBERS.take();
         let blocks = pieces
             .into_iter()
             .flat_map(|(first, values)| (first..).step_by(BLOCK_VALUES).zip(values.chunks_mut(BLOCK_VALUES)));
         for (first, block) in blocks {
-            numbers.resize(numbers.len().max(block.len()), S::zeroed());
-            let numbers = &mut numbers[..block.len()];
+            memory.resize(BLOCK_VALUES, 0);
+            let numbers: &mut [S] = &mut bytemuck::cast_slice_mut(&mut memory)[..block.len()];
             file.read_exact_at(bytemuck::cast_slice_mut(numbers), start + (first * size_of::<S>()) as u64)
                 .map_err(Error::io(path, "read samples from it"))?;
             for (value, &number) in block.iter_mut().zip(&*numbers) {
@@ -110,61 +116,67 @@ impl Reader {
             }
             self.matrix.check(first, block)?;
         }
+        NUMBERS.set(memory);
         Ok(())
     }
 
-    /// Lets HDF5 read, convert and decompress.
-    fn read_with_hdf5<T: Number>(&self, samples: Range<usize>, values: &mut [T]) -> Result<()> {
+    /// Lets HDF5 read, convert and decompress the given steps of consecutive samples.
+    fn read_with_hdf5<T: Number>(&self, samples: Range<usize>, steps: Range<usize>, values: &mut [T]) -> Result<()> {
         let action = || format!("read samples {}..{} of '{}'", samples.start, samples.end, self.matrix.name());
-        let shape = self.dataset.shape();
-        // The entries of the first dimension. The only dimension of a single sample are its steps.
-        let rows = if shape.len() == 1 { 0..shape[0] } else { samples.clone() };
-        let row_length: usize = shape.iter().skip(1).product();
+        let dimensions = self.dataset.ndim();
+        let length = values.len() / samples.len().max(1);
         // A chunk is read once: HDF5 may have forgotten it when the next block comes.
-        let chunk_rows = self.dataset.chunk().and_then(|chunk| chunk.first().copied()).unwrap_or(1).max(1);
-        let block_rows = (BLOCK_VALUES / row_length.max(1)).max(1).next_multiple_of(chunk_rows);
-        let mut first = rows.start;
-        while first < rows.end {
-            let last = ((first / block_rows + 1) * block_rows).min(rows.end);
-            let mut selection = vec![SliceOrIndex::from(..); shape.len()];
-            selection[0] = (first..last).into();
+        let chunk_samples = self.dataset.chunk().and_then(|chunk| chunk.first().copied()).unwrap_or(1).max(1);
+        let block_samples = (BLOCK_VALUES / length.max(1)).max(1).next_multiple_of(chunk_samples);
+        let mut first = samples.start;
+        while first < samples.end {
+            let last = ((first / block_samples + 1) * block_samples).min(samples.end);
+            let mut selection = vec![SliceOrIndex::from(..); dimensions];
+            // The only dimension of a single sample are its steps.
+            if dimensions > 1 {
+                selection[0] = (first..last).into();
+            }
+            selection[dimensions.min(2) - 1] = steps.clone().into();
             let block: ArrayD<T> = self
                 .dataset
                 .read_slice(Hyperslab::from(selection))
                 .map_err(hdf5_error(self.matrix.path(), action()))?;
             let block = block.into_raw_vec_and_offset().0;
-            self.matrix.check(first * row_length, &block)?;
-            let from = (first - rows.start) * row_length;
+            self.matrix.check(self.first_value(first, steps.start), &block)?;
+            let from = (first - samples.start) * length;
             values[from..from + block.len()].copy_from_slice(&block);
             first = last;
         }
         Ok(())
     }
 
-    /// Number of values of a sample.
-    fn sample_length(&self) -> usize {
+    /// The number of a value in the dataset.
+    fn first_value(&self, sample: usize, step: usize) -> usize {
         let (_, steps, channels) = self.matrix.shape();
-        steps * channels
+        (sample * steps + step) * channels
     }
 }
 
 impl ReadSamples for Reader {
-    fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()> {
-        let (start, length) = (values.len(), self.sample_length());
+    fn read(&self, samples: &[usize], steps: Range<usize>, values: &mut Vec<f32>) -> Result<()> {
+        let (_, all, channels) = self.matrix.shape();
+        let (start, length) = (values.len(), steps.len() * channels);
         values.resize(start + samples.len() * length, 0.0);
         let mut rest = &mut values[start..];
-        let runs = samples.chunk_by(|a, b| a + 1 == *b).map(|run| {
+        // Whole samples that follow each other are read at once.
+        let runs = samples.chunk_by(|a, b| a + 1 == *b && steps.len() == all).map(|run| {
             let (values, after) = std::mem::take(&mut rest).split_at_mut(run.len() * length);
             rest = after;
-            (self.matrix.first() + run[0], values)
+            let first = self.matrix.first() + run[0];
+            (first..first + run.len(), values)
         });
         match &self.contiguous {
-            Some(contiguous) => self.read_contiguous(contiguous, runs.map(|(first, values)| (first * length, values))),
+            Some(contiguous) => {
+                let pieces = runs.map(|(samples, values)| (self.first_value(samples.start, steps.start), values));
+                self.read_contiguous(contiguous, pieces)
+            }
             None => {
-                let read = |(first, values): (usize, &mut [f32])| {
-                    self.read_with_hdf5(first..first + values.len() / length, values)
-                };
-                runs.into_iter().try_for_each(read)
+                runs.into_iter().try_for_each(|(samples, values)| self.read_with_hdf5(samples, steps.clone(), values))
             }
         }
     }
@@ -238,10 +250,14 @@ mod tests {
         let reader = Reader::open(matrix.clone()).unwrap();
         assert_eq!(reader.contiguous.is_some(), is_contiguous);
         let mut found = vec![-1.0];
-        reader.read(&[6, 0, 3, 4, 5, 0], &mut found).unwrap();
+        reader.read(&[6, 0, 3, 4, 5, 0], 0..20, &mut found).unwrap();
         let expected =
             [8, 2, 5, 6, 7, 2].into_iter().flat_map(|sample| values.slice(s![sample, .., ..]).mapv(f32::from));
         assert_eq!(found, [-1.0].into_iter().chain(expected).collect::<Vec<_>>());
+
+        let mut found = Vec::new();
+        reader.read(&[3, 4], 5..12, &mut found).unwrap();
+        assert!(found.into_iter().eq(values.slice(s![5..7, 5..12, ..]).mapv(f32::from)));
     }
 
     #[test]
@@ -262,8 +278,10 @@ mod tests {
         let matrix = H5Matrix::open(&path, "X").unwrap();
         assert_eq!(matrix.read(..).unwrap(), values);
         let reader = Reader::open(matrix.clone()).unwrap();
-        reader.read(&[0, 1, 3], &mut Vec::new()).unwrap();
-        for error in [reader.read(&[3, 2], &mut Vec::new()).unwrap_err(), matrix.read_f32(1..).unwrap_err()] {
+        reader.read(&[0, 1, 3], 0..20, &mut Vec::new()).unwrap();
+        reader.read(&[2], 8..20, &mut Vec::new()).unwrap();
+        let of_steps = |steps| reader.read(&[3, 2], steps, &mut Vec::new()).unwrap_err();
+        for error in [of_steps(0..20), of_steps(7..9), matrix.read_f32(1..).unwrap_err()] {
             assert!(error.to_string().contains("'X' is inf at index (2, 7, 1)"), "{error}");
         }
     }

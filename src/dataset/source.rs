@@ -6,6 +6,7 @@ use super::reader::Reader;
 use crate::{Error, Result};
 use ndarray::{ArrayBase, Data, Ix3};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Samples of shape (samples, steps, channels): an array of float64 or float32 numbers or a view of one, or an
 /// [`H5Matrix`], whose samples are read when they are needed.
@@ -41,11 +42,11 @@ pub enum Opened<'a> {
 
 /// Reads samples from an open file.
 pub trait ReadSamples: Send + Sync {
-    /// Appends the values of the samples with these numbers to `values`, in this order.
+    /// Appends values of the samples with these numbers to `values`, in this order: those of the given steps of each.
     ///
     /// # Errors
     /// If they cannot be read, or a value is not finite as a 32-bit number.
-    fn read(&self, samples: &[usize], values: &mut Vec<f32>) -> Result<()>;
+    fn read(&self, samples: &[usize], steps: Range<usize>, values: &mut Vec<f32>) -> Result<()>;
 }
 
 impl<A: Number, S: Data<Elem = A>> Source for ArrayBase<S, Ix3>

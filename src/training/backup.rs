@@ -13,7 +13,7 @@ use std::path::Path;
 use hdf5::types::VarLenUnicode;
 
 use super::callbacks::{Callback, CallbackState};
-use super::samples::{Data, Piece};
+use super::samples::Data;
 use super::{FitOptions, History};
 use crate::files::{hdf5_error, hdf5_text, open_hdf5};
 use crate::model::{Model, TRAINING};
@@ -103,8 +103,9 @@ fn describe_data(data: &Data) -> Result<String> {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = 0_u64;
     for row in (0..data.count).step_by(data.count.div_ceil(HASHED_SAMPLES)) {
-        let Piece { samples, rows } = data.piece(vec![row])?;
-        let (x, y) = samples.sample(rows[0]);
+        let portion = data.portion(vec![row], 1);
+        let part = portion.part(0)?;
+        let (x, y) = part.samples.sample(part.rows[0]);
         let add = |hash: u64, x: &f32| (hash.rotate_left(5) ^ u64::from(x.to_bits())).wrapping_mul(FACTOR);
         hash = x.iter().chain(y).fold(hash, add);
     }

@@ -4,27 +4,24 @@ use std::ops::Range;
 
 use rand_mt::Mt64;
 
-use super::executor::{Executor, Portion};
-use super::samples::{Data, Piece};
-use super::workers::Run;
+use super::executor::Executor;
+use super::samples::{Data, Part, Portion};
+use super::workers::Compute;
 use super::{Evaluation, FitOptions};
 use crate::interrupt::Interrupts;
 use crate::model::{Adam, Network};
 use crate::{Error, Result};
 
-/// What the threads compute together. Each part is a micro-batch or a segment.
-pub(super) enum Job<'a> {
-    /// Error and gradient of a batch.
-    Batch { weights: Vec<f32>, batch: Piece<'a> },
-    /// Error on a portion of the validation data.
-    Validation { weights: Vec<f32>, portion: Portion<'a> },
+/// What the threads compute for each part of a portion, with these weights.
+pub(super) enum Task {
+    /// Error and gradient, for a batch.
+    Gradient(Vec<f32>),
+    /// The error, for validation data.
+    Error(Vec<f32>),
 }
 
-/// Sum of squared errors of a part of a job, and its gradient if the job is a batch.
-pub(super) type PartResult = Result<(f64, Vec<f32>)>;
-
-/// The batches of all epochs in order, and after those of each epoch the portions of the validation data.
-pub(super) type Pieces<'i, 'p> = dyn Iterator<Item = Result<Piece<'p>>> + 'i;
+/// Sum of squared errors of a part, and its gradient if the task asks for it.
+pub(super) type PartResult = (f64, Vec<f32>);
 
 /// What all epochs have in common.
 pub(super) struct Epochs<'a> {
@@ -33,7 +30,7 @@ pub(super) struct Epochs<'a> {
     train: &'a Data<'a>,
     /// Samples of a micro-batch.
     micro_batch: usize,
-    validation: Option<(&'a Data<'a>, Vec<Range<usize>>)>,
+    validation: Option<&'a Data<'a>>,
     options: &'a FitOptions,
     interrupts: Interrupts,
 }
@@ -50,7 +47,7 @@ impl<'a> Epochs<'a> {
             penalty: Penalty::new(&executor.network),
             train,
             micro_batch: executor.micro_batch_samples(train.steps, options.batch_size),
-            validation: validation.map(|data| (data, executor.portions(data))),
+            validation,
             options,
             interrupts: Interrupts::receive(),
         }
@@ -61,42 +58,36 @@ impl<'a> Epochs<'a> {
         self.train.count.div_ceil(self.options.batch_size)
     }
 
-    /// Everything that the epochs from `first` on compute with. `iterations` is the number of training steps before.
-    pub fn pieces(&self, first: usize, iterations: u64) -> impl Iterator<Item = Result<Piece<'_>>> + Send {
+    /// What the epochs from `first` on compute with: the batches of each, and after them the validation data.
+    /// `iterations` is the number of training steps before.
+    pub fn portions(&self, first: usize, iterations: u64) -> impl Iterator<Item = Portion<'_>> {
         (first..=self.options.epochs).flat_map(move |epoch| {
             let before = iterations + ((epoch - first) * self.batches()) as u64;
             let order = order(self.train.count, self.options, before);
             let batches = (0..self.batches()).map(move |batch| {
                 let start = batch * self.options.batch_size;
                 let end = order.len().min(start.saturating_add(self.options.batch_size));
-                self.train.piece(order[start..end].to_vec())
+                self.train.portion(order[start..end].to_vec(), self.micro_batch)
             });
-            let validation = self.validation.iter();
-            batches.chain(validation.flat_map(|(data, portions)| data.pieces(portions)))
+            batches.chain(self.validation.into_iter().flat_map(|data| self.executor.portions(data)))
         })
     }
 
-    /// Computes one part of a job.
-    pub fn work(&self, job: &Job, part: usize) -> PartResult {
-        match job {
-            Job::Batch { weights, batch: Piece { samples, rows } } => {
-                let rows = &rows[part * self.micro_batch..rows.len().min((part + 1) * self.micro_batch)];
-                self.executor.gradient(weights, samples, rows)
-            }
-            Job::Validation { weights, portion } => {
-                Ok((self.executor.squared_error(weights, portion, part)?, Vec::new()))
-            }
+    /// Does a task with one part of a portion.
+    pub fn work(&self, task: &Task, part: &Part) -> Result<PartResult> {
+        match task {
+            Task::Gradient(weights) => self.executor.gradient(weights, part),
+            Task::Error(weights) => Ok((self.executor.squared_error(weights, part)?, Vec::new())),
         }
     }
 
     /// Trains for an epoch. Returns the means over its batches, and the result on the validation data at its end.
-    pub fn epoch<'p>(
+    pub fn epoch(
         &self,
         epoch: usize,
         weights: &mut [f32],
         adam: &mut Adam,
-        pieces: &mut Pieces<'_, 'p>,
-        run: &mut Run<'_, Job<'p>, PartResult>,
+        compute: &mut Compute<'_, Task, PartResult>,
     ) -> Result<(Evaluation, Option<Evaluation>)> {
         let rate = adam.learning_rate();
         let diverged = |what: &str, value: f64, place: &str| Error::NotFinite {
@@ -106,11 +97,10 @@ impl<'a> Epochs<'a> {
             remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
         };
         let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
-        for (batch, piece) in pieces.take(self.batches()).enumerate() {
+        for batch in 0..self.batches() {
             let place = format!("batch {}", batch + 1);
-            let piece = piece?;
-            let count = piece.rows.len() as f64;
-            let Evaluation { loss, mse } = self.batch(piece, weights, adam, run)?;
+            let samples = self.options.batch_size.min(self.train.count - batch * self.options.batch_size);
+            let Evaluation { loss, mse } = self.batch(samples, weights, adam, compute)?;
             self.check_interrupts()?;
             if !loss.is_finite() {
                 return Err(diverged("loss", loss, &place));
@@ -118,32 +108,30 @@ impl<'a> Epochs<'a> {
             if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {
                 return Err(diverged("a weight", f64::from(weight), &place));
             }
-            loss_sum += loss * count;
-            mse_sum += mse * count;
+            loss_sum += loss * samples as f64;
+            mse_sum += mse * samples as f64;
         }
         let count = self.train.count as f64;
         let training = Evaluation { loss: loss_sum / count, mse: mse_sum / count };
-        let validation = self.validate(weights, pieces, run)?;
+        let validation = self.validate(weights, compute)?;
         match validation {
             Some(Evaluation { loss, .. }) if !loss.is_finite() => Err(diverged("val_loss", loss, "validation")),
             _ => Ok((training, validation)),
         }
     }
 
-    /// One training step. Returns loss and error with the weights from before it.
-    fn batch<'p>(
+    /// One training step, with a batch of `samples` samples. Returns loss and error with the weights from before it.
+    fn batch(
         &self,
-        batch: Piece<'p>,
+        samples: usize,
         weights: &mut [f32],
         adam: &mut Adam,
-        run: &mut Run<'_, Job<'p>, PartResult>,
+        compute: &mut Compute<'_, Task, PartResult>,
     ) -> Result<Evaluation> {
         let mut error = 0.0;
         let mut gradient = vec![0.0_f64; weights.len()];
-        let count = (batch.rows.len() * self.train.steps * self.train.outputs) as f64;
-        let parts = batch.rows.len().div_ceil(self.micro_batch);
-        for result in run(Job::Batch { weights: weights.to_vec(), batch }, parts) {
-            let (part_error, part_gradient) = result?;
+        let count = (samples * self.train.steps * self.train.outputs) as f64;
+        for (part_error, part_gradient) in compute(Task::Gradient(weights.to_vec()))? {
             error += part_error;
             gradient.iter_mut().zip(part_gradient).for_each(|(sum, part)| *sum += f64::from(part));
         }
@@ -158,19 +146,12 @@ impl<'a> Epochs<'a> {
         self.interrupts.check("fit", || "the model is as it was after the last epoch".to_string())
     }
 
-    fn validate<'p>(
-        &self,
-        weights: &[f32],
-        pieces: &mut Pieces<'_, 'p>,
-        run: &mut Run<'_, Job<'p>, PartResult>,
-    ) -> Result<Option<Evaluation>> {
-        let Some((data, portions)) = &self.validation else { return Ok(None) };
+    fn validate(&self, weights: &[f32], compute: &mut Compute<'_, Task, PartResult>) -> Result<Option<Evaluation>> {
+        let Some(data) = self.validation else { return Ok(None) };
         let mut error = 0.0;
-        for piece in pieces.take(portions.len()) {
-            let portion = self.executor.portion(piece?);
-            let parts = portion.segments.len();
-            for part in run(Job::Validation { weights: weights.to_vec(), portion }, parts) {
-                error += part?.0;
+        for _ in self.executor.portions(data) {
+            for (part_error, _) in compute(Task::Error(weights.to_vec()))? {
+                error += part_error;
             }
             self.check_interrupts()?;
         }

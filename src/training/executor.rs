@@ -1,11 +1,8 @@
-//! The engine at work: gradients and predictions on pieces of the data, by [`fused`] or [`libtorch`](super::libtorch).
-
-use std::borrow::Cow;
-use std::ops::Range;
+//! The engine at work: gradients and predictions on parts of the data, by [`fused`] or [`libtorch`](super::libtorch).
 
 use super::DeadUnits;
 use super::fused::Fused;
-use super::samples::{Data, Piece, Samples};
+use super::samples::{Data, Part, Portion};
 use crate::Result;
 use crate::model::{Activation, Device, Model, Network, NetworkLayer};
 
@@ -19,19 +16,6 @@ const FUSED_MICRO_BATCH_STEPS: usize = 2_000;
 const MICRO_BATCH_NUMBERS: usize = 1 << 22;
 /// An accelerator needs more work at a time than fits into a CPU's cache.
 const ACCELERATOR_MICRO_BATCHES: usize = 64;
-
-/// Consecutive samples, or a stretch of one long sample.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Segment {
-    pub samples: Range<usize>,
-    pub steps: Range<usize>,
-}
-
-/// Consecutive samples that are evaluated or predicted while the next ones are read, cut into segments.
-pub(super) struct Portion<'a> {
-    samples: Cow<'a, Samples<'a>>,
-    pub segments: Vec<Segment>,
-}
 
 /// Computes the network with one of the engines.
 pub(super) struct Executor {
@@ -48,41 +32,31 @@ impl Executor {
         Executor { network, device, fused }
     }
 
-    /// Sum of squared errors of some samples, and its gradient with respect to all weights.
-    pub fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> Result<(f64, Vec<f32>)> {
+    /// Sum of squared errors of a part, whole samples, and its gradient with respect to all weights.
+    pub fn gradient(&self, weights: &[f32], part: &Part) -> Result<(f64, Vec<f32>)> {
         match &self.fused {
-            Some(fused) => Ok(fused.gradient(weights, samples, rows)),
-            None => self.libtorch_gradient(weights, samples, rows),
+            Some(fused) => Ok(fused.gradient(weights, part)),
+            None => self.libtorch_gradient(weights, part),
         }
     }
 
-    /// The output for a segment.
-    pub fn predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<Vec<f32>> {
+    /// The output for a part.
+    pub fn predict(&self, weights: &[f32], part: &Part) -> Result<Vec<f32>> {
         match &self.fused {
-            Some(fused) => Ok(fused.predict(weights, samples, segment)),
-            None => self.libtorch_predict(weights, samples, segment),
+            Some(fused) => Ok(fused.predict(weights, part)),
+            None => self.libtorch_predict(weights, part),
         }
     }
 
-    /// The output for one segment of a portion.
-    pub fn predict_part(
-        &self,
-        weights: &[f32],
-        Portion { samples, segments }: &Portion,
-        part: usize,
-    ) -> Result<Vec<f32>> {
-        self.predict(weights, samples, &segments[part])
-    }
-
-    /// Sum of squared errors of one segment of a portion.
-    pub fn squared_error(&self, weights: &[f32], portion: &Portion, part: usize) -> Result<f64> {
-        let predicted = self.predict_part(weights, portion, part)?;
+    /// Sum of squared errors of a part.
+    pub fn squared_error(&self, weights: &[f32], part: &Part) -> Result<f64> {
+        let predicted = self.predict(weights, part)?;
         let mut predicted = predicted.iter();
-        let Portion { samples, segments } = portion;
+        let Part { samples, rows, steps } = part;
         let mut sum = 0.0;
-        for sample in segments[part].samples.clone() {
-            let start = sample * samples.steps;
-            let steps = start + segments[part].steps.start..start + segments[part].steps.end;
+        for row in rows.iter() {
+            let start = row * samples.steps;
+            let steps = start + steps.start..start + steps.end;
             let y = &samples.y[steps.start * samples.outputs..steps.end * samples.outputs];
             sum += y.iter().zip(&mut predicted).map(|(&y, &p)| f64::from(p - y) * f64::from(p - y)).sum::<f64>();
         }
@@ -94,14 +68,13 @@ impl Executor {
         let relu = |layer: &&NetworkLayer| layer.activation == Activation::Relu;
         let layers: Vec<&NetworkLayer> = self.network.layers.iter().filter(relu).collect();
         let mut active: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.outputs]).collect();
-        'all: for piece in data.pieces(&self.portions(data)) {
-            let Portion { samples, segments } = self.portion(piece?);
-            for segment in segments {
+        'all: for portion in self.portions(data) {
+            for part in 0..portion.parts() {
                 // Usually the first samples activate all units.
                 if active.iter().flatten().all(|&active| active) {
                     break 'all;
                 }
-                self.find_active(weights, &samples, &segment, &mut active)?;
+                self.find_active(weights, &portion.part(part)?, &mut active)?;
             }
         }
         let dead = layers.iter().zip(active).map(|(layer, active)| DeadUnits {
@@ -118,25 +91,11 @@ impl Executor {
     }
 
     /// The portions in which data are evaluated or predicted.
-    pub fn portions(&self, data: &Data) -> Vec<Range<usize>> {
-        data.portions(self.group(data.steps))
+    pub fn portions<'a>(&self, data: &'a Data<'a>) -> impl ExactSizeIterator<Item = Portion<'a>> + use<'a> {
+        data.portions(self.group(data.steps), self.micro_batch_steps())
     }
 
-    /// Cuts a portion into segments: several samples each where they are short, stretches of one sample where they are
-    /// long.
-    pub fn portion<'a>(&self, Piece { samples, .. }: Piece<'a>) -> Portion<'a> {
-        let (length, group) = (self.micro_batch_steps(), self.group(samples.steps));
-        let mut segments = Vec::new();
-        for first in (0..samples.count).step_by(group) {
-            let group = first..samples.count.min(first + group);
-            for start in (0..samples.steps).step_by(length) {
-                segments.push(Segment { samples: group.clone(), steps: start..samples.steps.min(start + length) });
-            }
-        }
-        Portion { samples, segments }
-    }
-
-    /// Samples of a segment.
+    /// Samples of a part.
     fn group(&self, steps: usize) -> usize {
         (self.micro_batch_steps() / steps).max(1)
     }

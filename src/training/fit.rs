@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::backup::Backup;
 use super::callbacks::Callbacks;
-use super::epoch::{Epochs, Job, PartResult, Pieces};
+use super::epoch::{Epochs, PartResult, Task};
 use super::executor::Executor;
 use super::samples::Data;
-use super::workers::Run;
+use super::workers::Compute;
 use super::{FitOptions, History, history};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -60,14 +60,9 @@ impl<'a> Training<'a> {
     }
 
     /// Trains until the last epoch, or until a callback stops the training.
-    pub fn run<'p>(
-        &mut self,
-        epochs: &Epochs,
-        pieces: &mut Pieces<'_, 'p>,
-        run: &mut Run<'_, Job<'p>, PartResult>,
-    ) -> Result<()> {
+    pub fn run(&mut self, epochs: &Epochs, compute: &mut Compute<'_, Task, PartResult>) -> Result<()> {
         for epoch in self.first_epoch()..=self.options.epochs {
-            match self.epoch(epoch, epochs, pieces, run) {
+            match self.epoch(epoch, epochs, compute) {
                 Ok(false) => {}
                 Ok(true) => break,
                 Err(error @ Error::NotFinite { .. }) if self.callbacks.terminates_on_nan() => {
@@ -91,13 +86,7 @@ impl<'a> Training<'a> {
     }
 
     /// One epoch, and what the callbacks do after it. Returns whether the training stops.
-    fn epoch<'p>(
-        &mut self,
-        epoch: usize,
-        epochs: &Epochs,
-        pieces: &mut Pieces<'_, 'p>,
-        run: &mut Run<'_, Job<'p>, PartResult>,
-    ) -> Result<bool> {
+    fn epoch(&mut self, epoch: usize, epochs: &Epochs, compute: &mut Compute<'_, Task, PartResult>) -> Result<bool> {
         if let Some(rate) = self.callbacks.rate(epoch) {
             self.model.set_learning_rate(rate)?;
         }
@@ -105,7 +94,7 @@ impl<'a> Training<'a> {
         // Copies: the model keeps its own until the epoch has ended well.
         let (mut weights, mut adam) = (self.model.values()?, self.model.adam.clone());
         let rate = adam.learning_rate();
-        let (training, validation) = epochs.epoch(epoch, &mut weights, &mut adam, pieces, run)?;
+        let (training, validation) = epochs.epoch(epoch, &mut weights, &mut adam, compute)?;
         self.model.set_values(&weights)?;
         self.model.adam = adam;
         self.history.push(training, validation, start.elapsed().as_secs_f64());

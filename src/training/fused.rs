@@ -26,7 +26,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::prelude::*;
 
-use super::{Samples, Segment};
+use super::samples::{Part, Samples};
 use crate::model::{Activation, Network, NetworkLayer};
 use crate::simd::{Kernel, SimdLevel, dispatch_on};
 
@@ -59,12 +59,12 @@ impl Fused {
         Fused { network: network.clone(), level, spare: Mutex::default() }
     }
 
-    /// The sum of squared errors of some samples, and its gradient with respect to all weights.
-    pub(super) fn gradient(&self, weights: &[f32], samples: &Samples, rows: &[usize]) -> (f64, Vec<f32>) {
+    /// The sum of squared errors of a part, whole samples, and its gradient with respect to all weights.
+    pub(super) fn gradient(&self, weights: &[f32], Part { samples, rows, .. }: &Part) -> (f64, Vec<f32>) {
         let mut gradient = vec![0.0; self.network.params()];
         let mut error = 0.0;
         let mut memory = self.take_memory();
-        for &row in rows {
+        for &row in rows.iter() {
             let (x, y) = samples.sample(row);
             let sample = Sample { network: &self.network, weights, x, memory: &mut memory };
             error += dispatch_on(self.level, Gradient { sample, y, gradient: &mut gradient });
@@ -73,17 +73,17 @@ impl Fused {
         (error, gradient.into_iter().map(|part| part as f32).collect())
     }
 
-    /// The output for a segment. If this is a stretch of a sample, its output also depends on the steps around it.
-    pub(super) fn predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Vec<f32> {
+    /// The output for a part. If this is a stretch of a sample, its output also depends on the steps around it.
+    pub(super) fn predict(&self, weights: &[f32], part: &Part) -> Vec<f32> {
         let reach = self.network.reach();
-        let Samples { steps, channels, .. } = *samples;
-        let start = segment.steps.start.saturating_sub(reach.0);
-        let end = steps.min(segment.steps.end + reach.1);
+        let Samples { steps, channels, outputs, .. } = *part.samples;
+        let start = part.steps.start.saturating_sub(reach.0);
+        let end = steps.min(part.steps.end + reach.1);
         let mut memory = self.take_memory();
-        let mut output = Vec::with_capacity(segment.samples.len() * segment.steps.len() * samples.outputs);
-        for sample in segment.samples.clone() {
-            let x = &samples.x[(sample * steps + start) * channels..(sample * steps + end) * channels];
-            let wanted = segment.steps.start - start..segment.steps.end - start;
+        let mut output = Vec::with_capacity(part.rows.len() * part.steps.len() * outputs);
+        for row in part.rows.iter() {
+            let x = &part.samples.x[(row * steps + start) * channels..(row * steps + end) * channels];
+            let wanted = part.steps.start - start..part.steps.end - start;
             let sample = Sample { network: &self.network, weights, x, memory: &mut memory };
             dispatch_on(self.level, Prediction { sample, wanted, output: &mut output });
         }

@@ -2,21 +2,21 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Executor, Samples, Segment};
+use super::Executor;
+use super::samples::{Part, Samples};
 use crate::model::{Activation, NetworkLayer, forward, forward_with, from_tensor, to_tensor};
 use crate::{Error, Result};
 
 impl Executor {
-    /// The sum of squared errors of some samples, and its gradient with respect to all weights.
+    /// The sum of squared errors of a part, whole samples, and its gradient with respect to all weights.
     pub(super) fn libtorch_gradient(
         &self,
         weights: &[f32],
-        samples: &Samples,
-        rows: &[usize],
+        Part { samples, rows, .. }: &Part,
     ) -> Result<(f64, Vec<f32>)> {
-        let Samples { steps, channels, outputs, .. } = *samples;
+        let Samples { steps, channels, outputs, .. } = **samples;
         let (mut x, mut y) = (Vec::new(), Vec::new());
-        for &row in rows {
+        for &row in rows.iter() {
             x.extend(samples.sample(row).0);
             y.extend(samples.sample(row).1);
         }
@@ -34,33 +34,27 @@ impl Executor {
         compute().map_err(Error::torch("compute loss and gradient"))
     }
 
-    /// The output for a segment.
-    pub(super) fn libtorch_predict(&self, weights: &[f32], samples: &Samples, segment: &Segment) -> Result<Vec<f32>> {
+    /// The output for a part.
+    pub(super) fn libtorch_predict(&self, weights: &[f32], part: &Part) -> Result<Vec<f32>> {
         let compute = || {
-            let (x, start) = self.with_surroundings(samples, segment)?;
+            let (x, start) = self.with_surroundings(part)?;
             let y = forward(&self.network, &self.tensors(weights, false)?, &x)?;
-            from_tensor(&y.f_narrow(1, start, segment.steps.len() as i64)?)
+            from_tensor(&y.f_narrow(1, start, part.steps.len() as i64)?)
         };
         compute().map_err(Error::torch("apply the model"))
     }
 
-    /// Marks the units of each ReLU layer that are above 0 at any step of a segment.
-    pub(super) fn find_active(
-        &self,
-        weights: &[f32],
-        samples: &Samples,
-        segment: &Segment,
-        active: &mut [Vec<bool>],
-    ) -> Result<()> {
+    /// Marks the units of each ReLU layer that are above 0 at any step of a part.
+    pub(super) fn find_active(&self, weights: &[f32], part: &Part, active: &mut [Vec<bool>]) -> Result<()> {
         let mut compute = || {
-            let (x, start) = self.with_surroundings(samples, segment)?;
+            let (x, start) = self.with_surroundings(part)?;
             let (count, steps, _) = x.size3()?;
             let mut layers = active.iter_mut();
             let mut mark = |layer: &NetworkLayer, h: &Tensor| {
                 if layer.activation != Activation::Relu {
                     return Ok(());
                 }
-                let h = h.f_reshape([-1, count, steps])?.f_narrow(2, start, segment.steps.len() as i64)?;
+                let h = h.f_reshape([-1, count, steps])?.f_narrow(2, start, part.steps.len() as i64)?;
                 let largest = from_tensor(&h.f_amax([1, 2], false)?)?;
                 let units = layers.next().into_iter().flatten();
                 units.zip(largest).for_each(|(active, largest)| *active |= largest > 0.0);
@@ -71,23 +65,22 @@ impl Executor {
         compute().map(|_| ()).map_err(Error::torch("apply the model"))
     }
 
-    /// The input on which a segment's output depends, and the position of the segment in it: a stretch of a sample
-    /// comes with the steps around it.
+    /// The input on which a part's output depends, and the position of the part in it: a stretch of a sample comes
+    /// with the steps around it.
     fn with_surroundings(
         &self,
-        samples: &Samples,
-        segment: &Segment,
+        Part { samples, rows, steps: wanted }: &Part,
     ) -> std::result::Result<(Tensor, i64), tch::TchError> {
-        let Samples { steps, channels, .. } = *samples;
+        let Samples { steps, channels, .. } = **samples;
         let (before, after) = self.network.reach();
-        let start = segment.steps.start.saturating_sub(before);
-        let end = steps.min(segment.steps.end + after);
-        let mut x = Vec::with_capacity(segment.samples.len() * (end - start) * channels);
-        for sample in segment.samples.clone() {
-            x.extend(&samples.x[(sample * steps + start) * channels..(sample * steps + end) * channels]);
+        let start = wanted.start.saturating_sub(before);
+        let end = steps.min(wanted.end + after);
+        let mut x = Vec::with_capacity(rows.len() * (end - start) * channels);
+        for row in rows.iter() {
+            x.extend(&samples.x[(row * steps + start) * channels..(row * steps + end) * channels]);
         }
-        let x = to_tensor(&x, &[segment.samples.len(), end - start, channels], self.device)?;
-        Ok((x, (segment.steps.start - start) as i64))
+        let x = to_tensor(&x, &[rows.len(), end - start, channels], self.device)?;
+        Ok((x, (wanted.start - start) as i64))
     }
 
     fn tensors(&self, weights: &[f32], requires_grad: bool) -> std::result::Result<Vec<Tensor>, tch::TchError> {

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use rand_mt::Mt64;
 
+use super::Executor;
 use super::fused::Fused;
-use super::{Executor, Samples, Segment};
+use super::samples::{Part, Samples};
 use crate::model::{
     Activation, Conv1D, Dense, Device, InputLayer, Layer, Network, NetworkLayer, Padding, TimeDistributed,
 };
@@ -183,9 +184,16 @@ struct Case {
     network: Network,
     weights: Vec<f32>,
     samples: Samples<'static>,
-    segment: Segment,
-    /// The output of the segment, error and gradient of all samples.
+    /// The step from which on the output is compared.
+    start: usize,
+    /// The output from there on, error and gradient of all samples.
     expected: Computed,
+}
+
+impl Samples<'_> {
+    fn count(&self) -> usize {
+        self.x.len() / (self.steps * self.channels)
+    }
 }
 
 impl Case {
@@ -193,14 +201,14 @@ impl Case {
     fn new(network: Network, count: usize, steps: usize, draw: &mut Draw) -> Self {
         let (channels, outputs) = (network.inputs(), network.outputs());
         // A third of the way in, to start and end within the sample as well.
-        let segment = Segment { samples: 0..count, steps: steps / 3..steps };
+        let start = steps / 3;
         loop {
             let weights = draw.floats(network.params());
             let (x, y) = (draw.floats(count * steps * channels), draw.floats(count * steps * outputs));
-            let samples = Samples { x: x.into(), y: y.into(), count, steps, channels, outputs };
-            let expected = Case::expected(&network, &weights, &samples, segment.steps.start);
+            let samples = Samples { x: x.into(), y: y.into(), steps, channels, outputs };
+            let expected = Case::expected(&network, &weights, &samples, start);
             if expected.nearest_to_kink > 1e-6 {
-                return Case { network, weights, samples, segment, expected };
+                return Case { network, weights, samples, start, expected };
             }
         }
     }
@@ -210,7 +218,7 @@ impl Case {
         let outputs = samples.outputs;
         let gradient = vec![0.0; network.params()];
         let mut sum = Computed { output: Vec::new(), error: 0.0, gradient, nearest_to_kink: f64::INFINITY };
-        for i in 0..samples.count {
+        for i in 0..samples.count() {
             let (x, y) = samples.sample(i);
             let (x, y) = (doubles(x), doubles(y));
             let found = reference(network, &doubles(weights), &x, &y);
@@ -225,23 +233,27 @@ impl Case {
     /// All levels that fuse multiplication and addition compute the same bits.
     fn check_equal_bits(&self) {
         let Case { network, weights, samples, .. } = self;
-        let rows: Vec<usize> = (0..samples.count).collect();
+        let rows: Vec<usize> = (0..samples.count()).collect();
+        let part = Part { samples: Cow::Borrowed(samples), rows: rows.clone(), steps: 0..samples.steps };
         let gradients = engines(network).into_iter().filter(|(name, _)| !["libtorch", "portable"].contains(name));
-        let found: Vec<_> = gradients.map(|(_, engine)| engine.gradient(weights, samples, &rows).unwrap()).collect();
+        let found: Vec<_> = gradients.map(|(_, engine)| engine.gradient(weights, &part).unwrap()).collect();
         assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{network:?}");
     }
 
     /// Compares an engine with the reference, `what` being its name.
     fn check(&self, what: &str, engine: &Executor) {
-        let Case { network, weights, samples, segment, expected } = self;
-        let what = format!("{what}: {network:?}, {} samples of {} steps", samples.count, samples.steps);
-        let rows: Vec<usize> = (0..samples.count).rev().collect();
+        let Case { network, weights, samples, start, expected } = self;
+        let what = format!("{what}: {network:?}, {} samples of {} steps", samples.count(), samples.steps);
+        let rows: Vec<usize> = (0..samples.count()).collect();
+        let reversed: Vec<usize> = (0..samples.count()).rev().collect();
+        let whole = Part { samples: Cow::Borrowed(samples), rows: reversed, steps: 0..samples.steps };
+        let end = Part { samples: Cow::Borrowed(samples), rows: rows.clone(), steps: *start..samples.steps };
         // Twice: the second time in memory that has been used. The bits must be the same.
-        let once = engine.gradient(weights, samples, &rows).unwrap();
+        let once = engine.gradient(weights, &whole).unwrap();
         for _ in 0..2 {
-            assert!(engine.gradient(weights, samples, &rows).unwrap() == once, "gradient again of {what}");
-            let predicted = engine.predict(weights, samples, segment).unwrap();
-            let (error, gradient) = engine.gradient(weights, samples, &rows).unwrap();
+            assert!(engine.gradient(weights, &whole).unwrap() == once, "gradient again of {what}");
+            let predicted = engine.predict(weights, &end).unwrap();
+            let (error, gradient) = engine.gradient(weights, &whole).unwrap();
             assert_eq!(predicted.len(), expected.output.len(), "{what}");
             assert!(difference(predicted.into_iter(), &expected.output) < 1e-5, "output of {what}");
             let sum = expected.error;
@@ -296,13 +308,13 @@ fn nan_passes_through_the_relu_in_every_engine() {
     ];
     let network = Network::new(&layers);
     let weights: Vec<f32> = (0..network.params()).map(|i| if i % 2 == 0 { 0.5 } else { -0.5 }).collect();
-    let (count, steps) = (1, 40);
+    let steps = 40;
     let mut x = vec![1.0; steps];
     x[20] = f32::NAN;
-    let samples = Samples { x: x.into(), y: Cow::default(), count, steps, channels: 1, outputs: 1 };
-    let segment = Segment { samples: 0..count, steps: 0..steps };
+    let samples = Samples { x: x.into(), y: Cow::default(), steps, channels: 1, outputs: 1 };
+    let part = Part { samples: Cow::Borrowed(&samples), rows: vec![0], steps: 0..steps };
     for (name, engine) in engines(&network) {
-        let output = engine.predict(&weights, &samples, &segment).unwrap();
+        let output = engine.predict(&weights, &part).unwrap();
         let nan: Vec<usize> = (0..steps).filter(|&t| output[t].is_nan()).collect();
         // The steps whose output depends on that one through kernels of 3 and 4 steps.
         assert_eq!(nan, (17..=22).collect::<Vec<_>>(), "{name}");

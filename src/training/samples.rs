@@ -1,8 +1,7 @@
-//! Data sets in the network's precision: in memory, or read from files piece by piece.
+//! Data sets in the network's precision: in memory, or read from files part by part.
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::mpsc::sync_channel;
 
 use crate::dataset::{Opened, Source};
 use crate::model::Model;
@@ -10,8 +9,6 @@ use crate::{Error, Result};
 
 /// Values of `x` in a portion: 4 MB.
 const PORTION_VALUES: usize = 1 << 20;
-/// Pieces that have been read and wait for their computation.
-const AHEAD: usize = 2;
 
 /// A data set whose shapes fit the model.
 pub(super) struct Data<'a> {
@@ -20,6 +17,8 @@ pub(super) struct Data<'a> {
     /// Values per step of `x`, and of `y`.
     pub channels: usize,
     pub outputs: usize,
+    /// Steps before and after a step on which its output depends.
+    reach: (usize, usize),
     content: Content<'a>,
 }
 
@@ -38,7 +37,6 @@ pub(super) struct Samples<'a> {
     pub x: Cow<'a, [f32]>,
     /// Empty for a prediction.
     pub y: Cow<'a, [f32]>,
-    pub count: usize,
     pub steps: usize,
     /// Values per step of `x`, and of `y`.
     pub channels: usize,
@@ -53,12 +51,24 @@ impl Samples<'_> {
     }
 }
 
-/// Some samples of a data set, in any order.
-pub(super) struct Piece<'a> {
+/// Samples that are computed next: a batch, or consecutive samples of an evaluation or prediction. Cut into parts: some
+/// samples each, or stretches of one that is long.
+pub(super) struct Portion<'a> {
+    data: &'a Data<'a>,
+    rows: Vec<usize>,
+    /// Samples of a part.
+    group: usize,
+    /// Time steps of a part.
+    steps: usize,
+}
+
+/// What one thread computes at a time.
+pub(super) struct Part<'a> {
     /// The samples, perhaps with others.
     pub samples: Cow<'a, Samples<'a>>,
-    /// Which of them.
+    /// Which of them, in any order.
     pub rows: Vec<usize>,
+    pub steps: Range<usize>,
 }
 
 impl<'a> Data<'a> {
@@ -82,45 +92,26 @@ impl<'a> Data<'a> {
         let x = x.open(names[0])?;
         let y = y.map(|y| y.open(names[1])).transpose()?;
         let content = match (x, y) {
-            (Opened::Memory(x), Some(Opened::Memory(y))) => {
-                Content::Memory(Samples { x, y, count, steps, channels, outputs })
-            }
-            (Opened::Memory(x), None) => {
-                Content::Memory(Samples { x, y: Cow::default(), count, steps, channels, outputs })
-            }
+            (Opened::Memory(x), Some(Opened::Memory(y))) => Content::Memory(Samples { x, y, steps, channels, outputs }),
+            (Opened::Memory(x), None) => Content::Memory(Samples { x, y: Cow::default(), steps, channels, outputs }),
             (x, y) => Content::Files { x, y },
         };
-        Ok(Data { count, steps, channels, outputs, content })
+        Ok(Data { count, steps, channels, outputs, reach: model.network.reach(), content })
     }
 
-    /// Whether samples are read from a file when they are needed.
-    pub fn is_read(&self) -> bool {
-        matches!(self.content, Content::Files { .. })
+    /// The samples `rows`, computed in parts of `group` samples.
+    pub fn portion(&self, rows: Vec<usize>, group: usize) -> Portion<'_> {
+        Portion { data: self, rows, group, steps: self.steps }
     }
 
-    /// The samples with these numbers.
-    pub fn piece(&self, rows: Vec<usize>) -> Result<Piece<'_>> {
-        let (x, y) = match &self.content {
-            Content::Memory(samples) => return Ok(Piece { samples: Cow::Borrowed(samples), rows }),
-            Content::Files { x, y } => (x, y),
-        };
-        let Data { steps, channels, outputs, .. } = *self;
-        let x = read(x, steps * channels, &rows)?.into();
-        let y = y.as_ref().map_or(Ok(Vec::new()), |y| read(y, steps * outputs, &rows))?.into();
-        let samples = Samples { x, y, count: rows.len(), steps, channels, outputs };
-        Ok(Piece { samples: Cow::Owned(samples), rows: (0..rows.len()).collect() })
-    }
-
-    /// All samples in order, in portions of a whole number of groups. What is in memory is one portion.
-    pub fn portions(&self, group: usize) -> Vec<Range<usize>> {
-        let groups = if self.is_read() { PORTION_VALUES / (group * self.steps * self.channels) } else { self.count };
-        let size = group.saturating_mul(groups.max(1));
-        (0..self.count).step_by(size).map(|first| first..self.count.min(first + size)).collect()
-    }
-
-    /// Reads portions, one after the other.
-    pub fn pieces<'p>(&'p self, portions: &'p [Range<usize>]) -> impl Iterator<Item = Result<Piece<'p>>> + Send {
-        portions.iter().map(|portion| self.piece(portion.clone().collect()))
+    /// All samples in order. A part is `group` of them, or `steps` steps of one that is longer.
+    pub fn portions(&self, group: usize, steps: usize) -> impl ExactSizeIterator<Item = Portion<'_>> {
+        let groups = (PORTION_VALUES / (group * self.steps * self.channels)).max(1);
+        let size = (groups * group).min(self.count);
+        (0..self.count.div_ceil(size)).map(move |i| {
+            let rows = (i * size..self.count.min((i + 1) * size)).collect();
+            Portion { data: self, rows, group, steps }
+        })
     }
 
     /// Number of values of `y`.
@@ -129,31 +120,57 @@ impl<'a> Data<'a> {
     }
 }
 
-/// The values of some samples, `length` each.
-fn read(opened: &Opened, length: usize, rows: &[usize]) -> Result<Vec<f32>> {
-    let mut values = Vec::with_capacity(rows.len() * length);
-    match opened {
-        Opened::Memory(all) => rows.iter().for_each(|row| values.extend(&all[row * length..(row + 1) * length])),
-        Opened::File(file) => file.read(rows, &mut values)?,
+impl<'a> Portion<'a> {
+    /// Whether its samples are in a file.
+    pub fn is_read(&self) -> bool {
+        matches!(self.data.content, Content::Files { .. })
     }
-    Ok(values)
+
+    /// Number of parts.
+    pub fn parts(&self) -> usize {
+        self.rows.len().div_ceil(self.group) * self.stretches()
+    }
+
+    /// Number of parts of a group of samples.
+    fn stretches(&self) -> usize {
+        self.data.steps.div_ceil(self.steps)
+    }
+
+    /// One of the parts, which are in the order of the samples and of their steps. Reads it unless it is in memory.
+    pub fn part(&self, part: usize) -> Result<Part<'a>> {
+        let (first, start) = (part / self.stretches() * self.group, part % self.stretches() * self.steps);
+        let rows = &self.rows[first..self.rows.len().min(first + self.group)];
+        let Data { steps, channels, outputs, reach, ref content, .. } = *self.data;
+        let wanted = start..steps.min(start + self.steps);
+        match content {
+            Content::Memory(samples) => {
+                Ok(Part { samples: Cow::Borrowed(samples), rows: rows.to_vec(), steps: wanted })
+            }
+            Content::Files { x, y } => {
+                // The output also depends on the steps around it.
+                let around = wanted.start.saturating_sub(reach.0)..steps.min(wanted.end + reach.1);
+                let read = |opened, values| read(opened, rows, steps, around.clone(), values);
+                let x = read(x, channels)?.into();
+                let y = y.as_ref().map_or(Ok(Vec::new()), |y| read(y, outputs))?.into();
+                let samples = Samples { x, y, steps: around.len(), channels, outputs };
+                let wanted = wanted.start - around.start..wanted.end - around.start;
+                Ok(Part { samples: Cow::Owned(samples), rows: (0..rows.len()).collect(), steps: wanted })
+            }
+        }
+    }
 }
 
-/// Calls `body` with the items. If they are read from a file, this happens on a thread of its own, ahead of `body`.
-pub(super) fn read_ahead<T: Send, O>(
-    is_read: bool,
-    mut items: impl Iterator<Item = T> + Send,
-    body: impl FnOnce(&mut dyn Iterator<Item = T>) -> O,
-) -> O {
-    if !is_read {
-        return body(&mut items);
+/// The values at the steps `wanted` of some samples, which have `steps` steps of `values` values.
+fn read(opened: &Opened, rows: &[usize], steps: usize, wanted: Range<usize>, values: usize) -> Result<Vec<f32>> {
+    let mut found = Vec::with_capacity(rows.len() * wanted.len() * values);
+    match opened {
+        Opened::Memory(all) => {
+            let range = |row| (row * steps + wanted.start) * values..(row * steps + wanted.end) * values;
+            rows.iter().for_each(|&row| found.extend(&all[range(row)]));
+        }
+        Opened::File(file) => file.read(rows, wanted, &mut found)?,
     }
-    std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(AHEAD);
-        // Nobody receives any more if `body` has ended early.
-        scope.spawn(move || items.try_for_each(|item| sender.send(item)));
-        body(&mut receiver.into_iter())
-    })
+    Ok(found)
 }
 
 fn shape_error(what: &str, expected: String, found: &dyn Source, remedy: &str) -> Error {

@@ -1,27 +1,37 @@
-//! Runs jobs on several threads and returns the results in order.
+//! Computes portions of the data, one after the other, on several threads. These threads also read the portions, ahead of
+//! the computation.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use rayon::ThreadPoolBuilder;
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use super::samples::{Part, Portion};
 use crate::model::Device;
 use crate::{Error, Result};
 
-/// Does a given number of parts of a job, numbered from 0, and returns their results in this order.
-pub type Run<'a, J, R> = dyn FnMut(J, usize) -> Vec<R> + 'a;
+/// Portions that are read or wait for their computation.
+const AHEAD: usize = 2;
 
-/// Calls `body` with a function that does jobs on `threads` threads. These belong to a local pool, which exists while
-/// `body` runs. It is not rayon's global pool, because notebook cells share no statics.
+/// Does a task with each part of the next portion, and returns the results in the order of the parts.
+pub type Compute<'a, T, R> = dyn FnMut(T) -> Result<Vec<R>> + 'a;
+
+/// Calls `body` with a function that computes the next of the `portions` on `threads` threads. These belong to a local
+/// pool, which exists while `body` runs. It is not rayon's global pool, because notebook cells share no statics.
 ///
 /// On a CPU, libtorch uses only one thread in each of them; see [`training`](super). On other devices its number of
-/// threads is not changed.
+/// threads is not changed, and the caller's thread computes.
 ///
 /// # Errors
 /// Those of `body`, and [`Error::Parameter`] if the threads cannot be started.
-pub fn with_workers<J: Send + Sync, R: Send, O>(
+pub fn with_workers<'a, T: Sync, R: Send, O>(
     threads: usize,
     device: Device,
-    work: &(dyn Fn(&J, usize) -> R + Sync),
-    body: &mut dyn FnMut(&mut Run<'_, J, R>) -> Result<O>,
+    mut portions: impl Iterator<Item = Portion<'a>>,
+    work: &(dyn Fn(&T, &Part) -> Result<R> + Sync),
+    body: &mut dyn FnMut(&mut Compute<'_, T, R>) -> Result<O>,
 ) -> Result<O> {
     let is_cpu = device == Device::Cpu;
     let _restore = is_cpu.then(|| RestoreThreads(tch::get_num_threads()));
@@ -33,17 +43,36 @@ pub fn with_workers<J: Send + Sync, R: Send, O>(
         }
     };
     use_single_thread();
-    if threads == 1 {
-        return body(&mut |job, parts| (0..parts).map(|part| work(&job, part)).collect());
-    }
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|reason| Error::parameter("threads", threads, format!("give fewer: {reason}")))?;
     // This waits for all threads. One that starts later would change the number after it has been restored.
     pool.broadcast(|_| use_single_thread());
-    body(&mut |job, parts| {
-        // A thread takes one part at a time, so that all threads finish at about the same time.
-        let parts = (0..parts).into_par_iter().with_max_len(1);
-        pool.install(|| parts.map(|part| work(&job, part)).collect())
+    pool.in_place_scope(|scope| {
+        let read = |portion: Portion<'a>| {
+            let portion = Arc::new(portion);
+            let (sender, receiver) = channel();
+            for part in 0..portion.parts() {
+                let (sender, portion_of_part) = (sender.clone(), Arc::clone(&portion));
+                // Nobody receives any more if `body` has ended early.
+                let read = move || drop(sender.send((part, portion_of_part.part(part))));
+                if portion.is_read() { scope.spawn(move |_| read()) } else { read() }
+            }
+            receiver
+        };
+        let mut ahead: VecDeque<_> = portions.by_ref().take(AHEAD).map(read).collect();
+        body(&mut |task| {
+            let mut parts: Vec<_> = ahead.pop_front().expect("a portion for each task").iter().collect();
+            parts.sort_by_key(|(part, _)| *part);
+            let parts = parts.into_iter().map(|(_, part)| part).collect::<Result<Vec<_>>>()?;
+            let results: Vec<_> = match is_cpu {
+                // A thread takes one part at a time, so that all threads finish at about the same time.
+                true => pool.install(|| parts.par_iter().with_max_len(1).map(|part| work(&task, part)).collect()),
+                false => parts.iter().map(|part| work(&task, part)).collect(),
+            };
+            ahead.extend(portions.next().map(read));
+            // The first error in the order of the parts.
+            results.into_iter().collect()
+        })
     })
 }
 

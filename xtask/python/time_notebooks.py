@@ -1,14 +1,25 @@
 """Times notebooks: `time_notebooks.py STARTS NOTEBOOK...`.
 
 Runs all cells of each notebook in STARTS fresh kernels, in the current directory, and prints medians of what a person
-waits for.
+waits for. Then the same for mistakes, each as the first one in a fresh kernel that has loaded the crate.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 from statistics import median
 
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
 from run_notebook import first_line, run
+
+VARIABLE = "let values = vec![1.0, 2.0];"
+MISTAKES = {
+    "missing semicolon": "let count = values.len()\ncount",
+    "wrong type": 'let count: usize = "two";',
+    "unknown name": "vlaues.len()",
+    "moved value": "let others = values;\nvalues.len()",
+}
 
 
 def has_figure(cell):
@@ -37,6 +48,21 @@ def print_table(runs):
         print(f"{medians[index]:14.2f} s  {first_line(cells[index])}")
 
 
+def time_mistakes(first_cell, starts):
+    print(f"* mistakes, {starts} times each", flush=True)
+    seconds = {}
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        path = Path(folder) / "mistake.ipynb"
+        for what, source in MISTAKES.items():
+            cells = [new_code_cell(first_cell), new_code_cell(VARIABLE)]
+            cells.append(new_code_cell(source, metadata={"tags": ["raises-exception"]}))
+            nbformat.write(new_notebook(cells=cells), path)
+            seconds[what] = [run(path, ".")[3][-1] for _ in range(starts)]
+    print(f"\nuntil the kernel has answered a first mistake, medians of {starts} starts")
+    for what, of_starts in seconds.items():
+        print(f"{median(of_starts):8.2f} s  {what}")
+
+
 def main():
     starts, paths = int(sys.argv[1]), [Path(path) for path in sys.argv[2:]]
     results = {}
@@ -46,6 +72,8 @@ def main():
     for name, runs in results.items():
         print(f"\n{name}, medians of {starts} starts")
         print_table(runs)
+    first_cell = next(iter(results.values()))[0][1][0].source
+    time_mistakes(first_cell, starts)
 
 
 main()

@@ -7,11 +7,13 @@
 //! | [`course`] | the course version of the notebooks |
 //! | [`examine`] | an executed notebook: is it complete, did every cell succeed |
 //! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
+//! | [`isolation`] | a kernel in a hostile environment |
 //! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
 
 pub mod browser;
 pub mod course;
 pub mod examine;
+pub mod isolation;
 pub mod notebooks;
 pub mod results;
 pub mod texts;
@@ -42,6 +44,7 @@ pub fn run() -> Result<()> {
     let without_model = ["test", "--locked", "--workspace", "--no-default-features"];
     checks.run("Rust tests without the model", |paths| cargo(paths, &without_model));
     checks.run("course version", course::check);
+    checks.run("a kernel in a hostile environment", isolation::check);
     // The browser runs the notebooks from a clean kernel, too.
     match browser::find() {
         Some(chromium) => checks.run("notebooks in a browser", |paths| browser::check(paths, &chromium)),

@@ -30,9 +30,10 @@ pub const HELP: &str = "\
 Usage: cargo xtask TASK
 
   setup       Install everything that the notebooks need into .hhnet/ in this checkout, as far as it is missing.
-  lab         Set up, then open JupyterLab in notebooks/. Further arguments go to JupyterLab.
-  notebooks   Set up, then run both notebooks from a clean kernel. Replaces the notebooks by the executed ones, and
-              the figures in docs/ by theirs. Puts an HTML copy of each notebook into target/notebooks/.
+  lab         Set up, then open JupyterLab in work/, with copies of the notebooks. Further arguments go to JupyterLab.
+              `lab --reset NOTEBOOK` makes a new copy of one, and keeps the old one under another name.
+  notebooks   Set up, then run both notebooks from a clean kernel. Puts the executed ones, and a page (HTML) of each,
+              into target/notebooks/. With --keep, they replace the committed notebooks and the figures in docs/.
   course      `--out DIR` writes both notebooks without solutions and outputs into DIR. With --nbgrader, DIR becomes the
               folder of an nbgrader course. docs/teaching.md says how to use them.
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
@@ -57,8 +58,10 @@ fn main() {
         }
         ["setup"] => setup::run().map(drop),
         ["notebooks"] => check::notebooks::run(),
+        ["notebooks", "--keep"] => check::notebooks::keep(),
         ["test"] => check::run(),
         ["browser"] => check::browser::run(),
+        ["lab", "--reset", notebook] => lab::reset(notebook),
         ["lab", options @ ..] => lab::run(options),
         ["course", "--out", folder] => course::run(folder, &[]),
         ["course", "--out", folder, "--nbgrader"] | ["course", "--nbgrader", "--out", folder] => {

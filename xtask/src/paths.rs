@@ -15,8 +15,10 @@ pub struct Paths {
     /// `.hhnet`, the folder that set-up fills. Git ignores it.
     pub home: PathBuf,
     pub notebooks: PathBuf,
-    /// The folder for results, which git ignores. A direct child of the checkout, so that a notebook that runs in it
-    /// finds the crate at `..`.
+    /// The folder for the user's copies of the notebooks, which git ignores. A direct child of the checkout, so that a
+    /// notebook in it finds the crate at `..`.
+    pub work: PathBuf,
+    /// The folder for results, which git ignores. A direct child of the checkout, too.
     pub scratch: PathBuf,
     /// The Python environment that holds JupyterLab.
     pub python: PathBuf,
@@ -59,6 +61,7 @@ impl Paths {
         let home = root.join(".hhnet");
         Self {
             notebooks: root.join("notebooks"),
+            work: root.join("work"),
             scratch: root.join("target"),
             python: home.join("python"),
             libtorch: home.join("libtorch"),

@@ -59,7 +59,7 @@ fn lock(paths: &Paths) -> Result<File> {
 /// Returns whether there was something to do.
 fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
     let jupyter = python::jupyter(paths);
-    let python = jupyter.step(found)?;
+    let python = jupyter.step()?;
     let (libtorch, own_libtorch) = libtorch::step(paths);
     let (hdf5, hdf5_source) = hdf5::step(paths);
     let evcxr = evcxr::step(paths);

@@ -21,9 +21,24 @@ const FIGURES: [(&str, &str, usize); 3] = [
     ("predictions.svg", NOTEBOOKS[1], 13),
 ];
 
-/// `cargo xtask notebooks`: runs both notebooks where they are and keeps them executed, and the figures that texts
-/// show. A notebook that fails stays as it was.
+/// `cargo xtask notebooks`: runs both notebooks in `target/`, and leaves the committed ones alone. What is unusual in the
+/// results is said; a person may have changed a parameter.
 pub fn run() -> Result<()> {
+    let paths = setup::run()?;
+    for name in NOTEBOOKS {
+        let executed = execute(&paths, name, &paths.scratch)?;
+        for unusual in examine::file(&executed, name)? {
+            println!("  note: {unusual}");
+        }
+        to_html(&paths, &executed, &paths.scratch.join("notebooks"))?;
+    }
+    println!("The executed notebooks, and a page of each to look at, are in target/notebooks/.");
+    Ok(())
+}
+
+/// `cargo xtask notebooks --keep`: runs both notebooks where they are and keeps them executed, and the figures that texts
+/// show. A notebook that fails stays as it was.
+pub fn keep() -> Result<()> {
     let paths = setup::run()?;
     for name in NOTEBOOKS {
         let executed = execute(&paths, name, &paths.notebooks)?;
@@ -51,7 +66,7 @@ pub fn check_committed(paths: &Paths) -> Result<()> {
         found.extend(results::unfounded(&paths.notebooks.join(name), &measured)?);
         faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
     }
-    report(&faults, "`cargo xtask notebooks` runs them and keeps the result")
+    report(&faults, "`cargo xtask notebooks --keep` runs them and keeps the result")
 }
 
 /// Runs both notebooks in `target/`: there they find the crate as they do in `notebooks/`, and overwrite no file of the
@@ -120,7 +135,7 @@ fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
 pub fn run_file(paths: &Paths, notebook: &Path, executed: &Path, directory: &Path) -> Result<()> {
     let mut python = Command::new(paths.python_program("python"));
     python.arg(paths.script("run_notebook.py")).args([notebook, executed, directory]);
-    python.stdin(Stdio::null()).current_dir(directory).env_remove("EVCXR_TMPDIR");
+    python.stdin(Stdio::null()).current_dir(directory);
     process::run(paths.with_jupyter(&mut python))
         .with_context(|| format!("{} did not run to its end", paths.short(notebook)))
 }

@@ -19,7 +19,7 @@
 //! file, and choose them again, over the network, once the notebook's first cell names the crate.
 
 use std::fs::FileTimes;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,6 +37,8 @@ use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
 const CELLS: &str = "cells";
+/// The variable that tells the launcher to work in a directory, without a copy.
+pub const PREPARED: &str = "HHNET_PREPARED_CELLS";
 /// How the notebooks load the crate.
 pub const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
@@ -71,8 +73,8 @@ edition = "2024"
 [dependencies]
 hhnet = { workspace = true, optional = true }
 "#;
-/// The folders in which cargo keeps what it has built of each package.
-const PRODUCTS: [&str; 3] = ["build", "deps", ".fingerprint"];
+/// Endings of files that compilers and archivers replace, but never write to.
+const REPLACED: [&str; 5] = ["a", "dylib", "rlib", "rmeta", "so"];
 
 pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     let root = paths.root.display().to_string();
@@ -115,25 +117,27 @@ pub fn prepare(paths: &Paths) -> Result<()> {
     fs::write(&notebook, preparing_notebook().to_string())?;
     let mut python = Command::new(paths.python_program("python"));
     python.arg(paths.script("run_notebook.py")).args([&notebook, &executed, &paths.notebooks]);
-    // Tells the launcher to work in this directory, without a copy.
-    python.current_dir(&paths.notebooks).env("EVCXR_TMPDIR", part.join(CELLS));
+    python.current_dir(&paths.notebooks).env(PREPARED, part.join(CELLS));
     run_logged(paths, "cells", paths.with_jupyter(&mut python), None)?;
     remove(&notebook)?;
     remove(&executed)?;
 
     // A kernel that is copying the present directory must finish first.
-    let lock = lock_file(paths)?;
-    lock.lock()?;
+    let _lock = lock_all(paths)?;
     replace(&prepared(paths), &part)
 }
 
-/// Loads what the notebooks load, and compiles one cell with a variable and one with output.
+/// Loads what the notebooks load, and compiles one cell with a variable, one with output, and one with a mistake. evcxr
+/// finds out about some mistakes by `cargo check`, whose products are others than those of `cargo build`.
 fn preparing_notebook() -> Value {
-    notebook(&[
+    let mut notebook = notebook(&[
         DEPENDENCY,
         "let prepared = std::thread::available_parallelism();",
         "println!(\"{:?}\", prepared.is_ok());",
-    ])
+        "let missing_semicolon = 1\nmissing_semicolon",
+    ]);
+    notebook["cells"][3]["metadata"] = json!({"tags": ["raises-exception"]});
+    notebook
 }
 
 /// A notebook of code cells.
@@ -168,12 +172,10 @@ pub struct KernelDirectory {
 
 impl KernelDirectory {
     pub fn new(paths: &Paths) -> Result<Self> {
-        fs::create_dir_all(&paths.cells)?;
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let path = paths.cells.join(format!("kernel-{}-{time}", std::process::id()));
-        let all = lock_file(paths)?;
-        // Exclusive: nobody may take a lock file that is not locked yet for an abandoned one.
-        all.lock()?;
+        // Nobody may take a lock file that is not locked yet for an abandoned one.
+        let all = lock_all(paths)?;
         remove_unlocked(paths);
         let lock = File::create(path.with_extension("lock"))?;
         lock.lock()?;
@@ -196,20 +198,29 @@ impl KernelDirectory {
     }
 }
 
-fn prepared(paths: &Paths) -> PathBuf {
+/// The directory of which each kernel gets a copy.
+pub fn prepared(paths: &Paths) -> PathBuf {
     paths.cells.join("prepared")
 }
 
-/// The file whose lock guards the directories of all kernels.
-fn lock_file(paths: &Paths) -> io::Result<File> {
-    File::create(paths.cells.join("lock"))
+/// The lock that guards the directories of all kernels, held.
+fn lock_all(paths: &Paths) -> Result<File> {
+    fs::create_dir_all(&paths.cells)?;
+    let path = paths.cells.join("lock");
+    let all = File::create(&path)?;
+    all.lock().with_context(|| {
+        format!(
+            "cannot lock {}: if its file system has no locks, as some network file systems, move the checkout to \
+             another one",
+            path.display()
+        )
+    })?;
+    Ok(all)
 }
 
 /// Removes the directories of kernels that have ended.
 pub fn remove_abandoned(paths: &Paths) -> Result<()> {
-    fs::create_dir_all(&paths.cells)?;
-    let all = lock_file(paths)?;
-    all.lock()?;
+    let _lock = lock_all(paths)?;
     remove_unlocked(paths);
     Ok(())
 }
@@ -239,15 +250,17 @@ enum Purpose {
     /// Cargo rewrites some of it and profits from the compiler's incremental data. A kernel may be at work with the
     /// original's products, so the copy shares nothing.
     Rebuild,
-    /// Dependencies' products are hard links, since nothing writes to them. There is no incremental data: it would take
-    /// longer to copy than it saves.
+    /// Libraries and programs are hard links: 500 MB, which nothing writes to. Cargo writes to other files, if it has to
+    /// compile something, so they are copied. Incremental data are left out, as copying them would take longer than they
+    /// save, and so are objects, which are in libraries.
     Kernel,
 }
 
 /// Copies a directory and keeps all times, by which cargo knows what is up to date.
 fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
+    let is_left_out = |path: &Path| path.ends_with("incremental") || path.extension().is_some_and(|end| end == "o");
     let entries = WalkDir::new(from).into_iter();
-    for entry in entries.filter_entry(|entry| purpose == Purpose::Rebuild || entry.file_name() != "incremental") {
+    for entry in entries.filter_entry(|entry| purpose == Purpose::Rebuild || !is_left_out(entry.path())) {
         let entry = entry?;
         let (source, path) = (entry.path(), entry.path().strip_prefix(from)?);
         let target = to.join(path);
@@ -255,10 +268,7 @@ fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
             fs::create_dir_all(&target)?;
         } else if entry.file_type().is_symlink() {
             symlink(fs::read_link(source)?, &target)?;
-        } else if purpose == Purpose::Rebuild
-            || !is_product_of_dependency(path)
-            || fs::hard_link(source, &target).is_err()
-        {
+        } else if purpose == Purpose::Rebuild || !is_only_replaced(path) || fs::hard_link(source, &target).is_err() {
             fs::copy(source, &target)?;
             let time = entry.metadata()?.modified()?;
             let times = FileTimes::new().set_modified(time).set_accessed(time);
@@ -268,12 +278,15 @@ fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file holds what cargo built of a dependency. Cargo may write in place to what belongs to a cell or to the
-/// crate.
-fn is_product_of_dependency(path: &Path) -> bool {
-    let mut names = path.iter().map(|name| name.to_string_lossy());
-    let in_products = names.any(|name| PRODUCTS.contains(&&*name));
-    in_products && !names.any(|name| ["hhnet", "ctx", "code_"].iter().any(|own| name.contains(own)))
+/// Whether a file is a library or a build script's program, which is only ever replaced by a new file. Libraries of cells
+/// are not among them: a linker writes one for each cell.
+fn is_only_replaced(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if ["ctx", "code_"].iter().any(|cell| name.contains(cell)) {
+        return false;
+    }
+    let is_library = path.extension().is_some_and(|end| REPLACED.iter().any(|replaced| end == *replaced));
+    is_library || name.starts_with("build_script_build-") || name == "build-script-build"
 }
 
 #[cfg(test)]
@@ -282,11 +295,14 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     /// Files, and whether copies share them.
-    const FILES: [(&str, bool); 6] = [
+    const FILES: [(&str, bool); 9] = [
         ("target/debug/deps/libtch.rlib", true),
-        ("target/debug/build/tch-1/out/flags", true),
-        ("target/debug/deps/libhhnet.rlib", false),
-        ("target/debug/.fingerprint/hhnet-1/invoked.timestamp", false),
+        ("target/debug/build/tch-1/build-script-build", true),
+        ("target/debug/build/tch-1/out/libtch.a", true),
+        ("target/debug/build/tch-1/out/flags", false),
+        ("target/debug/deps/tch.d", false),
+        ("target/debug/deps/libctx.so", false),
+        ("target/debug/.fingerprint/tch-1/invoked.timestamp", false),
         ("target/debug/.cargo-lock", false),
         ("Cargo.toml", false),
     ];

@@ -17,7 +17,8 @@ use rustix::process::{Pid, Signal, getppid, kill_process};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
-use crate::kernel::cells::KernelDirectory;
+use crate::kernel::cells::{KernelDirectory, PREPARED};
+use crate::kernel::environment;
 use crate::paths::Paths;
 
 /// Ends a process group when its standard input ends.
@@ -33,11 +34,17 @@ pub fn run(connection_file: &str) -> Result<()> {
     // What it prints to its standard output is for a terminal; cells print over the connection.
     evcxr.stdout(Stdio::null()).process_group(0);
     paths.with_libraries(&mut evcxr);
+    for (name, _) in env::vars_os().filter(|(name, _)| environment::shapes_builds(&name.to_string_lossy())) {
+        evcxr.env_remove(name);
+    }
     // evcxr replaces a kernelspec `rust` that it finds here, or else in the user's home, by one of its own.
     evcxr.env("JUPYTER_PATH", paths.home.join("jupyter/no-kernelspec"));
+    // Its settings may change how cells are built.
+    evcxr.env("EVCXR_CONFIG_DIR", paths.home.join("jupyter/no-evcxr-settings"));
     let mut own = None;
-    // A directory that was chosen before is used as it is: set-up chooses one to prepare the cells.
-    if env::var_os("EVCXR_TMPDIR").is_none() {
+    if let Some(prepared) = env::var_os(PREPARED) {
+        evcxr.env("EVCXR_TMPDIR", prepared);
+    } else {
         let directory = own.insert(KernelDirectory::new(&paths)?);
         evcxr.env("EVCXR_TMPDIR", directory.cells());
         // The kernel reads nothing from its standard input. The lock in its place holds until the kernel ends.

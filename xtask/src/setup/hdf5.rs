@@ -39,6 +39,8 @@ const OPTIONS: [&str; 16] = [
     "-DCMAKE_INSTALL_LIBDIR=lib",
 ];
 
+const LIBRARY: &str = if cfg!(target_os = "macos") { "libhdf5.dylib" } else { "libhdf5.so" };
+
 /// Where HDF5 comes from.
 #[derive(Debug, PartialEq)]
 pub enum Source {
@@ -53,7 +55,8 @@ pub enum Source {
 pub fn step(paths: &Paths) -> (Step<'_>, Source) {
     let source = match own_directory("HDF5_DIR", &paths.hdf5) {
         Some(directory) => Source::Own(directory),
-        None => system().unwrap_or(Source::Crate),
+        // What works is kept: in a terminal with conda, pkg-config finds another HDF5.
+        None => present(paths).or_else(system).unwrap_or(Source::Crate),
     };
     let lock = fs::read_to_string(paths.root.join("Cargo.lock")).unwrap_or_default();
     let step = Step {
@@ -94,6 +97,23 @@ pub fn install(paths: &Paths, source: &Source) -> Result<()> {
     }
 }
 
+/// Where the HDF5 that set-up has installed comes from, if it is still there.
+fn present(paths: &Paths) -> Option<Source> {
+    let (include, library) = (paths.hdf5.join("include"), paths.hdf5.join("lib").join(LIBRARY));
+    if !is_usable(&include) || !library.exists() {
+        return None;
+    }
+    if let Ok(directory) = fs::read_link(&paths.hdf5) {
+        return Some(Source::Own(directory));
+    }
+    match (fs::read_link(include), fs::read_link(library)) {
+        (Ok(include), Ok(library)) if library.is_absolute() => {
+            Some(Source::System { include, lib: library.parent()?.to_path_buf() })
+        }
+        _ => Some(Source::Crate),
+    }
+}
+
 /// The system's HDF5, if pkg-config finds one that the crate accepts: serial, shared, with deflate.
 fn system() -> Option<Source> {
     let ask = |query: &str| first_line(Command::new("pkg-config").args([query, "hdf5"]));
@@ -105,8 +125,7 @@ fn system() -> Option<Source> {
     };
     let include = flag("--cflags-only-I", "-I").unwrap_or(include);
     let lib = flag("--libs-only-L", "-L").unwrap_or(lib);
-    let shared = if cfg!(target_os = "macos") { "libhdf5.dylib" } else { "libhdf5.so" };
-    (is_usable(&include) && lib.join(shared).exists()).then_some(Source::System { include, lib })
+    (is_usable(&include) && lib.join(LIBRARY).exists()).then_some(Source::System { include, lib })
 }
 
 /// Whether the headers belong to a serial HDF5 with deflate, of a version that hdf5-metno-sys 0.12.5 knows.
@@ -243,6 +262,31 @@ mod tests {
         assert!(!with(&good.replace("/* #undef H5_HAVE_PARALLEL */", "#define H5_HAVE_PARALLEL 1")));
         assert!(!with(&good.replace("#define H5_HAVE_FILTER_DEFLATE 1", "")));
         assert!(!is_usable(&directory.path().join("nowhere")));
+    }
+
+    #[test]
+    fn what_is_installed_is_known_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let system = directory.path().join("system");
+        let paths = Paths::of(directory.path().join("checkout"));
+        let header = "#define H5_HAVE_FILTER_DEFLATE 1\n#define H5_VERSION \"1.14.6\"\n";
+        for folder in [&system, &paths.home.join("built")] {
+            fs::create_dir_all(folder.join("include")).unwrap();
+            fs::create_dir_all(folder.join("lib")).unwrap();
+            fs::write(folder.join("include/H5pubconf.h"), header).unwrap();
+            fs::write(folder.join("lib").join(LIBRARY), "").unwrap();
+        }
+        assert_eq!(present(&paths), None);
+        link_system(&paths, &system.join("include"), &system.join("lib")).unwrap();
+        let expected = Source::System { include: system.join("include"), lib: system.join("lib") };
+        assert_eq!(present(&paths), Some(expected));
+        install(&paths, &Source::Own(system.clone())).unwrap();
+        assert_eq!(present(&paths), Some(Source::Own(system.clone())));
+        replace(&paths.hdf5, &paths.home.join("built")).unwrap();
+        assert_eq!(present(&paths), Some(Source::Crate));
+        link_system(&paths, &system.join("include"), &system.join("lib")).unwrap();
+        remove(&system).unwrap();
+        assert_eq!(present(&paths), None);
     }
 
     #[test]

@@ -18,7 +18,9 @@ const WHEELS: &str = include_str!("../../python/libtorch.txt");
 const UNPACK: &str = include_str!("../../python/unpack_libtorch.py");
 
 pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
-    let own = own_directory("LIBTORCH", &paths.libtorch);
+    // A link that works is kept, also where the variable is not set.
+    let link = || fs::read_link(&paths.libtorch).ok().filter(|target| target.exists());
+    let own = own_directory("LIBTORCH", &paths.libtorch).or_else(link);
     let step = Step {
         paths,
         name: "libtorch",

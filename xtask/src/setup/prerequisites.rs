@@ -2,13 +2,14 @@
 //! it.
 
 use std::env;
+use std::iter;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 use fs_err as fs;
 
-use crate::files::size_mb;
+use crate::kernel::cells;
 use crate::paths::{Paths, which};
 use crate::process::first_line;
 
@@ -20,8 +21,11 @@ const PYTHON: (u32, u32) = (3, 10);
 const NEWEST_PYTHON: (u32, u32) = (3, 14);
 /// The wheels of libtorch need it (Linux).
 const GLIBC: (u32, u32) = (2, 28);
-/// What `.hhnet` takes while set-up runs, with the wheels and evcxr's build; afterwards about half of it.
-const DISK_GB: f64 = 6.0;
+/// What the steps take while they run, with wheels and builds that are removed at their end.
+const EVCXR_GB: f64 = 2.8;
+const LIBTORCH_GB: f64 = 1.4;
+const PYTHON_GB: f64 = 0.4;
+const CELLS_GB: f64 = 1.4;
 
 /// What was found.
 pub struct Found {
@@ -41,7 +45,7 @@ pub fn check(paths: &Paths) -> Result<Found> {
     }
     check_compiler("C", &["cc", "gcc", "clang"], &mut missing);
     check_compiler("C++", &["c++", "g++", "clang++"], &mut missing);
-    let python = check_python(&mut missing);
+    let python = check_python(paths, &mut missing);
     check_disk(paths, &mut missing);
     match (missing.is_empty(), rustc, python) {
         (true, Some(rustc), Some(python)) => Ok(Found { python, rustc }),
@@ -98,9 +102,12 @@ fn check_compiler(language: &str, names: &[&str], missing: &mut Vec<String>) {
     }
 }
 
-fn check_python(missing: &mut Vec<String>) -> Option<PathBuf> {
+fn check_python(paths: &Paths, missing: &mut Vec<String>) -> Option<PathBuf> {
     let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
-    let interpreters = || names.into_iter().filter_map(which).filter_map(Interpreter::query);
+    // First the one of the present environment, whatever is on the search path today.
+    let present = paths.python_program("python");
+    let programs = || iter::once(present.clone()).chain(names.into_iter().filter_map(which));
+    let interpreters = || programs().filter_map(Interpreter::query);
     let is_suitable = |python: &Interpreter| (PYTHON..=NEWEST_PYTHON).contains(&python.version);
     if let Some(python) = interpreters().find(|python| is_suitable(python) && python.has_venv) {
         return Some(python.path);
@@ -145,7 +152,7 @@ impl Interpreter {
 fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
     let Ok(free) = fs4::available_space(&paths.root) else { return };
     let free = free as f64 / 1e9;
-    let needed = DISK_GB - size_mb(&paths.home) as f64 / 1e3;
+    let needed = disk_gb(paths);
     if free < needed {
         missing.push(format!(
             "{free:.1} GB of disk space are free in {}, but set-up needs {needed:.1} GB: \
@@ -153,6 +160,14 @@ fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
             paths.root.display()
         ));
     }
+}
+
+/// What the steps need whose product is not there yet, GB.
+fn disk_gb(paths: &Paths) -> f64 {
+    let cells = cells::prepared(paths);
+    let products =
+        [(&paths.evcxr, EVCXR_GB), (&paths.libtorch, LIBTORCH_GB), (&paths.python, PYTHON_GB), (&cells, CELLS_GB)];
+    products.iter().filter(|(product, _)| !product.exists()).map(|(_, gigabytes)| gigabytes).sum()
 }
 
 /// The command that installs a package, for apt, dnf and pacman (package names) or macOS (whole command).
@@ -181,7 +196,20 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::*;
+
+    #[test]
+    fn a_finished_set_up_needs_no_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::of(directory.path().into());
+        assert_eq!(disk_gb(&paths), 6.0);
+        for product in [&paths.evcxr, &paths.libtorch, &paths.python] {
+            fs::create_dir_all(product).unwrap();
+        }
+        assert_eq!(disk_gb(&paths), CELLS_GB);
+        fs::create_dir_all(cells::prepared(&paths)).unwrap();
+        assert_eq!(disk_gb(&paths), 0.0);
+    }
 
     #[test]
     fn versions_are_read_from_what_programs_print() {

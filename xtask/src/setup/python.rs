@@ -41,17 +41,18 @@ impl<'a> Environment<'a> {
         self.directory.join("bin/python")
     }
 
-    pub fn step(&self, found: &Found) -> Result<Step<'a>> {
+    pub fn step(&self) -> Result<Step<'a>> {
         let list = fs::read_to_string(&self.list)?;
-        // The programs of a virtual environment hold the path of its directory.
-        let inputs = vec![list, found.python.display().to_string(), self.paths.root.display().to_string()];
+        // The programs of a virtual environment hold the path of its directory. Another interpreter on the search path is
+        // no reason to make a new one; if its own is gone, the product is a link that leads nowhere.
+        let inputs = vec![list, self.paths.root.display().to_string()];
         Ok(Step { paths: self.paths, name: self.name, title: self.title, product: self.python(), inputs })
     }
 
     /// Makes it unless it is there, for a task that needs an environment of its own.
     pub fn ensure(&self) -> Result<()> {
         let found = prerequisites::check(self.paths)?;
-        self.step(&found)?.ensure(|| self.make(&found))?;
+        self.step()?.ensure(|| self.make(&found))?;
         Ok(())
     }
 

@@ -158,6 +158,11 @@ impl Reader {
 }
 
 impl ReadSamples for Reader {
+    /// HDF5 lets one thread read after the other.
+    fn is_concurrent(&self) -> bool {
+        self.contiguous.is_some()
+    }
+
     fn read(&self, samples: &[usize], steps: Range<usize>, values: &mut Vec<f32>) -> Result<()> {
         let (_, all, channels) = self.matrix.shape();
         let (start, length) = (values.len(), steps.len() * channels);

@@ -47,6 +47,11 @@ pub trait ReadSamples: Send + Sync {
     /// # Errors
     /// If they cannot be read, or a value is not finite as a 32-bit number.
     fn read(&self, samples: &[usize], steps: Range<usize>, values: &mut Vec<f32>) -> Result<()>;
+
+    /// Whether several threads can read at the same time.
+    fn is_concurrent(&self) -> bool {
+        true
+    }
 }
 
 impl<A: Number, S: Data<Elem = A>> Source for ArrayBase<S, Ix3>

@@ -62,6 +62,16 @@ pub(super) struct Portion<'a> {
     steps: usize,
 }
 
+/// How the parts of a portion are read.
+pub(super) enum Reading {
+    /// They are in memory.
+    Memory,
+    /// By several threads at the same time.
+    Concurrent,
+    /// By one thread after the other.
+    OneByOne,
+}
+
 /// What one thread computes at a time.
 pub(super) struct Part<'a> {
     /// The samples, perhaps with others.
@@ -121,9 +131,14 @@ impl<'a> Data<'a> {
 }
 
 impl<'a> Portion<'a> {
-    /// Whether its samples are in a file.
-    pub fn is_read(&self) -> bool {
-        matches!(self.data.content, Content::Files { .. })
+    /// How its parts are read.
+    pub fn reading(&self) -> Reading {
+        let one_by_one = |opened: &Opened| matches!(opened, Opened::File(file) if !file.is_concurrent());
+        match &self.data.content {
+            Content::Memory(_) => Reading::Memory,
+            Content::Files { x, y } if one_by_one(x) || y.as_ref().is_some_and(one_by_one) => Reading::OneByOne,
+            Content::Files { .. } => Reading::Concurrent,
+        }
     }
 
     /// Number of parts.

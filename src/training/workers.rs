@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::samples::{Part, Portion};
+use super::samples::{Part, Portion, Reading};
 use crate::model::Device;
 use crate::{Error, Result};
 
@@ -47,33 +48,49 @@ pub fn with_workers<'a, T: Sync, R: Send, O>(
     let pool = pool.map_err(|reason| Error::parameter("threads", threads, format!("give fewer: {reason}")))?;
     // This waits for all threads. One that starts later would change the number after it has been restored.
     pool.broadcast(|_| use_single_thread());
-    pool.in_place_scope(|scope| {
-        let read = |portion: Portion<'a>| {
-            let portion = Arc::new(portion);
-            let (sender, receiver) = channel();
-            for part in 0..portion.parts() {
-                let (sender, portion_of_part) = (sender.clone(), Arc::clone(&portion));
-                // Nobody receives any more if `body` has ended early.
-                let read = move || drop(sender.send((part, portion_of_part.part(part))));
-                if portion.is_read() { scope.spawn(move |_| read()) } else { read() }
-            }
-            receiver
-        };
-        let mut ahead: VecDeque<_> = portions.by_ref().take(AHEAD).map(read).collect();
-        body(&mut |task| {
-            let mut parts: Vec<_> = ahead.pop_front().expect("a portion for each task").iter().collect();
-            parts.sort_by_key(|(part, _)| *part);
-            let parts = parts.into_iter().map(|(_, part)| part).collect::<Result<Vec<_>>>()?;
-            let results: Vec<_> = match is_cpu {
-                // A thread takes one part at a time, so that all threads finish at about the same time.
-                true => pool.install(|| parts.par_iter().with_max_len(1).map(|part| work(&task, part)).collect()),
-                false => parts.iter().map(|part| work(&task, part)).collect(),
+    let pool = &pool;
+    thread::scope(|threads| {
+        // In the pool, threads that wait for each other could not compute.
+        let (reader, to_read) = channel::<Read>();
+        threads.spawn(move || to_read.into_iter().for_each(|read| read()));
+        pool.in_place_scope(move |pool_threads| {
+            let start = |reading: Reading, read: Read<'a>| match reading {
+                Reading::Memory => read(),
+                Reading::Concurrent => pool_threads.spawn(move |_| read()),
+                Reading::OneByOne => drop(reader.send(read)),
             };
-            ahead.extend(portions.next().map(read));
-            // The first error in the order of the parts.
-            results.into_iter().collect()
+            let mut ahead: VecDeque<_> = portions.by_ref().take(AHEAD).map(|portion| read(portion, &start)).collect();
+            body(&mut |task| {
+                let mut parts: Vec<_> = ahead.pop_front().expect("a portion for each task").iter().collect();
+                parts.sort_by_key(|(part, _)| *part);
+                let parts = parts.into_iter().map(|(_, part)| part).collect::<Result<Vec<_>>>()?;
+                let results: Vec<_> = match is_cpu {
+                    // A thread takes one part at a time, so that all threads finish at about the same time.
+                    true => pool.install(|| parts.par_iter().with_max_len(1).map(|part| work(&task, part)).collect()),
+                    false => parts.iter().map(|part| work(&task, part)).collect(),
+                };
+                ahead.extend(portions.next().map(|portion| read(portion, &start)));
+                // The first error in the order of the parts.
+                results.into_iter().collect()
+            })
         })
     })
+}
+
+/// The reading of a part.
+type Read<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Reads the parts of a portion, each where `start` has it done. Returns where they arrive, with their numbers.
+fn read<'a>(portion: Portion<'a>, start: &dyn Fn(Reading, Read<'a>)) -> Receiver<(usize, Result<Part<'a>>)> {
+    let portion = Arc::new(portion);
+    let (sender, receiver) = channel();
+    for part in 0..portion.parts() {
+        let (sender, portion_of_part) = (sender.clone(), Arc::clone(&portion));
+        // Nobody receives any more if the work has ended early.
+        let read = move || drop(sender.send((part, portion_of_part.part(part))));
+        start(portion.reading(), Box::new(read));
+    }
+    receiver
 }
 
 /// Restores libtorch's number of threads.

@@ -146,6 +146,9 @@ fn others_fail(folder: &Path) {
 
 #[test]
 fn long_work_ends_and_the_process_lives() {
+    // Programs that a script starts in the background ignore it, these tests included.
+    // SAFETY: no handler is given.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     let folder = tempfile::tempdir().unwrap();
     let x = Array3::from_shape_fn((80, 100, 1), |(i, t, _)| ((i * 100 + t) as f64 * 0.1).sin());
     let y = x.mapv(|x| 2.0 * x + 1.0);

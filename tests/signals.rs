@@ -80,6 +80,9 @@ fn work_receives_interrupts_and_others_end_the_process() {
     if let Ok(name) = std::env::var("HHNET_TEST_INTERRUPT") {
         return act(&name);
     }
+    // Programs that a script starts in the background ignore it, these tests included.
+    // SAFETY: no handler is given.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     for name in ["nothing", "one after the other", "twice", "nested", "handled by the program", "ignored"] {
         let test = "work_receives_interrupts_and_others_end_the_process";
         let mut child = Command::new(std::env::current_exe().unwrap());

@@ -152,6 +152,9 @@ fn a_killed_run_leaves_the_old_file_and_the_next_run_removes_what_it_had_begun()
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_a_program_with_one_line() {
+    // Programs that a script starts in the background ignore it, these tests included.
+    // SAFETY: no handler is given.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let interrupted = |mut writer: Writer, times: usize| {

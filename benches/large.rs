@@ -152,6 +152,10 @@ impl ReadSamples for StridedReader<'_> {
         let samples: Vec<usize> = samples.iter().map(|sample| sample * self.stride).collect();
         self.reader.read(&samples, steps, values)
     }
+
+    fn is_concurrent(&self) -> bool {
+        self.reader.is_concurrent()
+    }
 }
 
 /// The most memory that this process has used, MB.

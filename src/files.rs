@@ -26,8 +26,8 @@ const SUFFIX: &str = ".part";
 /// Number of random letters and digits before it.
 const RANDOM_LENGTH: usize = 6;
 
-/// Memory for the decompressed chunks of a dataset.
-const CHUNK_BYTES: usize = 64 << 20;
+/// The most memory for the decompressed chunks of a dataset. Some programs write a whole dataset as one chunk.
+const CHUNK_BYTES: usize = 256 << 20;
 /// Places in HDF5's table of these chunks: a prime number, much larger than that of the chunks.
 const CHUNK_SLOTS: usize = 10_007;
 /// HDF5's default.

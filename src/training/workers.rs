@@ -1,13 +1,14 @@
 //! Computes portions of the data, one after the other, on several threads. These threads also read the portions, ahead of
-//! the computation.
+//! the computation, where several can read at the same time.
 
+use std::cell::LazyCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use rayon::ThreadPoolBuilder;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
 use super::samples::{Part, Portion, Reading};
 use crate::model::Device;
@@ -23,7 +24,8 @@ pub type Compute<'a, T, R> = dyn FnMut(T) -> Result<Vec<R>> + 'a;
 /// pool, which exists while `body` runs. It is not rayon's global pool, because notebook cells share no statics.
 ///
 /// On a CPU, libtorch uses only one thread in each of them; see [`training`](super). On other devices its number of
-/// threads is not changed, and the caller's thread computes.
+/// threads is not changed, and the caller's thread computes, as it does if it is the only one. A thread of its own then
+/// reads.
 ///
 /// # Errors
 /// Those of `body`, and [`Error::Parameter`] if the threads cannot be started.
@@ -36,45 +38,60 @@ pub fn with_workers<'a, T: Sync, R: Send, O>(
 ) -> Result<O> {
     let is_cpu = device == Device::Cpu;
     let _restore = is_cpu.then(|| RestoreThreads(tch::get_num_threads()));
-    let use_single_thread = move || {
-        if is_cpu {
-            // A thread takes over the number of the process when it first asks for it. After that, it has its own.
-            tch::get_num_threads();
-            tch::set_num_threads(1);
-        }
+    let pool = if is_cpu { single_threaded_pool(threads)? } else { None };
+    let compute = |task: &T, parts: &[Part]| -> Result<Vec<R>> {
+        let Some(pool) = &pool else { return parts.iter().map(|part| work(task, part)).collect() };
+        // A thread takes one part at a time, so that all threads finish at about the same time.
+        let results: Vec<_> = pool.install(|| parts.par_iter().with_max_len(1).map(|part| work(task, part)).collect());
+        // The first error in the order of the parts.
+        results.into_iter().collect()
     };
-    use_single_thread();
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|reason| Error::parameter("threads", threads, format!("give fewer: {reason}")))?;
-    // This waits for all threads. One that starts later would change the number after it has been restored.
-    pool.broadcast(|_| use_single_thread());
-    let pool = &pool;
     thread::scope(|threads| {
-        // In the pool, threads that wait for each other could not compute.
-        let (reader, to_read) = channel::<Read>();
-        threads.spawn(move || to_read.into_iter().for_each(|read| read()));
-        pool.in_place_scope(move |pool_threads| {
-            let start = |reading: Reading, read: Read<'a>| match reading {
-                Reading::Memory => read(),
-                Reading::Concurrent => pool_threads.spawn(move |_| read()),
-                Reading::OneByOne => drop(reader.send(read)),
+        // Threads of the pool that wait for each other could not compute.
+        let reader = LazyCell::new(|| {
+            let (reader, to_read) = channel::<Read>();
+            threads.spawn(move || to_read.into_iter().for_each(|read| read()));
+            reader
+        });
+        let mut run = |pool_threads: Option<&Scope<'a>>| {
+            let start = |reading: Reading, read: Read<'a>| match (reading, pool_threads) {
+                (Reading::Memory, _) => read(),
+                (Reading::Concurrent, Some(pool_threads)) => pool_threads.spawn(move |_| read()),
+                _ => drop(reader.send(read)),
             };
             let mut ahead: VecDeque<_> = portions.by_ref().take(AHEAD).map(|portion| read(portion, &start)).collect();
             body(&mut |task| {
                 let mut parts: Vec<_> = ahead.pop_front().expect("a portion for each task").iter().collect();
                 parts.sort_by_key(|(part, _)| *part);
                 let parts = parts.into_iter().map(|(_, part)| part).collect::<Result<Vec<_>>>()?;
-                let results: Vec<_> = match is_cpu {
-                    // A thread takes one part at a time, so that all threads finish at about the same time.
-                    true => pool.install(|| parts.par_iter().with_max_len(1).map(|part| work(&task, part)).collect()),
-                    false => parts.iter().map(|part| work(&task, part)).collect(),
-                };
+                let results = compute(&task, &parts);
                 ahead.extend(portions.next().map(|portion| read(portion, &start)));
-                // The first error in the order of the parts.
-                results.into_iter().collect()
+                results
             })
-        })
+        };
+        match &pool {
+            Some(pool) => pool.in_place_scope(|pool_threads| run(Some(pool_threads))),
+            None => run(None),
+        }
     })
+}
+
+/// Threads in which libtorch uses no further ones, likewise in the caller's. `None` if the caller's is enough.
+fn single_threaded_pool(threads: usize) -> Result<Option<ThreadPool>> {
+    let use_single_thread = || {
+        // A thread takes over the number of the process when it first asks for it. After that, it has its own.
+        tch::get_num_threads();
+        tch::set_num_threads(1);
+    };
+    use_single_thread();
+    if threads == 1 {
+        return Ok(None);
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|reason| Error::parameter("threads", threads, format!("give fewer: {reason}")))?;
+    // This waits for all threads. One that starts later would change the number after it has been restored.
+    pool.broadcast(|_| use_single_thread());
+    Ok(Some(pool))
 }
 
 /// The reading of a part.

@@ -1,4 +1,4 @@
-//! JupyterLab in `work/`, with the kernel ready. The notebooks there are copies: what a person writes stays, whatever
+//! JupyterLab in `lab/`, with the kernel ready. The notebooks there are copies: what a person writes stays, whatever
 //! becomes of the committed ones.
 
 use std::path::PathBuf;
@@ -17,32 +17,32 @@ pub fn run(options: &[&str]) -> Result<()> {
     copy_missing(&paths)?;
     // JupyterLab shows stored figures only in notebooks that it trusts.
     let mut trust = Command::new(paths.python_program("jupyter"));
-    trust.arg("trust").args(NOTEBOOKS).current_dir(&paths.work).stdout(Stdio::null());
+    trust.arg("trust").args(NOTEBOOKS).current_dir(&paths.lab).stdout(Stdio::null());
     if process::run(paths.with_jupyter(&mut trust)).is_err() {
         println!("the notebooks could not be marked as trusted: figures show once their cells have run");
     }
     let mut lab = Command::new(paths.python_program("jupyter"));
-    lab.arg("lab").arg("--notebook-dir").arg(&paths.work).args(options).current_dir(&paths.work);
+    lab.arg("lab").arg("--notebook-dir").arg(&paths.lab).args(options).current_dir(&paths.lab);
     process::run(paths.with_jupyter(&mut lab))
 }
 
 /// `cargo xtask lab --reset NOTEBOOK`: a new copy. The present one stays under another name.
 pub fn reset(notebook: &str) -> Result<()> {
     let kept = put_aside(&Paths::find()?, notebook)?;
-    println!("work/{notebook} is as committed again; yours is now {kept}");
+    println!("lab/{notebook} is as committed again; yours is now {kept}");
     Ok(())
 }
 
-/// Copies the notebooks that are not in `work/` yet.
+/// Copies the notebooks that are not in `lab/` yet.
 fn copy_missing(paths: &Paths) -> Result<()> {
-    fs::create_dir_all(&paths.work)?;
+    fs::create_dir_all(&paths.lab)?;
     for name in NOTEBOOKS {
-        let copy = paths.work.join(name);
+        let copy = paths.lab.join(name);
         if copy.exists() {
-            println!("work/{name}: yours, left as it is (`cargo xtask lab --reset {name}` makes a new copy)");
+            println!("lab/{name}: yours, left as it is (`cargo xtask lab --reset {name}` makes a new copy)");
         } else {
             fs::copy(paths.notebooks.join(name), &copy)?;
-            println!("work/{name}: a new copy of notebooks/{name}");
+            println!("lab/{name}: a new copy of notebooks/{name}");
         }
     }
     Ok(())
@@ -53,16 +53,16 @@ fn put_aside(paths: &Paths, notebook: &str) -> Result<String> {
     if !NOTEBOOKS.contains(&notebook) {
         bail!("{notebook} is not one of the notebooks: give {}", NOTEBOOKS.join(" or "));
     }
-    let copy = paths.work.join(notebook);
+    let copy = paths.lab.join(notebook);
     if !copy.exists() {
-        bail!("there is no work/{notebook}: `cargo xtask lab` makes it");
+        bail!("there is no lab/{notebook}: `cargo xtask lab` makes it");
     }
     let name = |number: u32| PathBuf::from(notebook).with_extension(format!("{number}.ipynb"));
-    let free = (1..).map(name).find(|name| !paths.work.join(name).exists());
+    let free = (1..).map(name).find(|name| !paths.lab.join(name).exists());
     let kept = free.unwrap_or_default();
-    fs::rename(&copy, paths.work.join(&kept))?;
+    fs::rename(&copy, paths.lab.join(&kept))?;
     copy_missing(paths)?;
-    Ok(format!("work/{}", kept.display()))
+    Ok(format!("lab/{}", kept.display()))
 }
 
 #[cfg(test)]
@@ -75,12 +75,12 @@ mod tests {
         let paths = Paths::of(directory.path().into());
         fs::create_dir_all(&paths.notebooks).unwrap();
         let write = |text: &str| NOTEBOOKS.iter().for_each(|name| fs::write(paths.notebooks.join(name), text).unwrap());
-        let read = |name: &str| fs::read_to_string(paths.work.join(name)).unwrap();
+        let read = |name: &str| fs::read_to_string(paths.lab.join(name)).unwrap();
         write("committed");
         assert!(put_aside(&paths, NOTEBOOKS[1]).is_err());
         copy_missing(&paths).unwrap();
         for mine in ["first", "second"] {
-            fs::write(paths.work.join(NOTEBOOKS[1]), mine).unwrap();
+            fs::write(paths.lab.join(NOTEBOOKS[1]), mine).unwrap();
             write("committed later");
             copy_missing(&paths).unwrap();
             assert_eq!((read(NOTEBOOKS[0]), read(NOTEBOOKS[1])), ("committed".into(), mine.into()));

@@ -30,7 +30,7 @@ pub const HELP: &str = "\
 Usage: cargo xtask TASK
 
   setup       Install everything that the notebooks need into .hhnet/ in this checkout, as far as it is missing.
-  lab         Set up, then open JupyterLab in work/, with copies of the notebooks. Further arguments go to JupyterLab.
+  lab         Set up, then open JupyterLab in lab/, with copies of the notebooks. Further arguments go to JupyterLab.
               `lab --reset NOTEBOOK` makes a new copy of one, and keeps the old one under another name.
   notebooks   Set up, then run both notebooks from a clean kernel. Puts the executed ones, and a page (HTML) of each,
               into target/notebooks/. With --keep, they replace the committed notebooks and the figures in docs/.

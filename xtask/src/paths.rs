@@ -17,7 +17,7 @@ pub struct Paths {
     pub notebooks: PathBuf,
     /// The folder for the user's copies of the notebooks, which git ignores. A direct child of the checkout, so that a
     /// notebook in it finds the crate at `..`.
-    pub work: PathBuf,
+    pub lab: PathBuf,
     /// The folder for results, which git ignores. A direct child of the checkout, too.
     pub scratch: PathBuf,
     /// The Python environment that holds JupyterLab.
@@ -61,7 +61,7 @@ impl Paths {
         let home = root.join(".hhnet");
         Self {
             notebooks: root.join("notebooks"),
-            work: root.join("work"),
+            lab: root.join("lab"),
             scratch: root.join("target"),
             python: home.join("python"),
             libtorch: home.join("libtorch"),

@@ -14,9 +14,6 @@ from folds import folds
 from nbformat.v4 import new_code_cell
 
 EXERCISE = re.compile(r"### (\d+)\. ")
-# How a notebook in the checkout loads the crate, and how any notebook does.
-IN_CHECKOUT = ':dep hhnet = { path = ".." }'
-ANYWHERE = ":dep hhnet = { workspace = true }"
 CONFIGURATION = '''from nbgrader.converters import Autograde
 from nbgrader.preprocessors import Execute
 
@@ -84,7 +81,6 @@ def course_version(path, for_nbgrader):
     notebook.cells = without_solutions(notebook.cells)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.source = cell.source.replace(IN_CHECKOUT, ANYWHERE)
             cell.outputs, cell.execution_count = [], None
     if for_nbgrader:
         mark_for_nbgrader(notebook.cells)

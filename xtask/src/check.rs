@@ -1,4 +1,4 @@
-//! All checks of `cargo xtask test`, the cheapest first.
+//! All checks of `cargo xtask test`, the cheapest first, and one of a shared installation.
 //!
 //! | module | what it checks |
 //! |---|---|
@@ -9,10 +9,12 @@
 //! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
 //! | [`isolation`] | a kernel in a hostile environment |
 //! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
+//! | [`hub`] | a shared installation, by three users of JupyterHub |
 
 pub mod browser;
 pub mod course;
 pub mod examine;
+pub mod hub;
 pub mod isolation;
 pub mod notebooks;
 pub mod results;

@@ -7,12 +7,14 @@
 //! | [`check`] | runs the notebooks, and all checks of `cargo xtask test` |
 //! | [`lab`] | opens JupyterLab |
 //! | [`course`] | writes the notebooks as learners get them |
+//! | [`doctor`] | reports what is installed, and what is wrong with it |
 //! | [`mod@bench`] | measures |
 //! | [`paths`], [`process`], [`files`] | serve all others: where everything is, running other programs, small file operations |
 
 mod bench;
 mod check;
 mod course;
+mod doctor;
 mod files;
 mod kernel;
 mod lab;
@@ -30,6 +32,7 @@ pub const HELP: &str = "\
 Usage: cargo xtask TASK
 
   setup       Install everything that the notebooks need into .hhnet/ in this checkout, as far as it is missing.
+              `setup --shared FOLDER` makes an installation there from which other users of this machine start kernels.
   lab         Set up, then open JupyterLab in lab/, with copies of the notebooks. Further arguments go to JupyterLab.
               `lab --reset NOTEBOOK` makes a new copy of one, and keeps the old one under another name.
   notebooks   Set up, then run both notebooks from a clean kernel. Puts the executed ones, and a page (HTML) of each,
@@ -38,6 +41,8 @@ Usage: cargo xtask TASK
               folder of an nbgrader course. docs/teaching.md says how to use them.
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
   browser     Run only the last of these checks: work with both notebooks in JupyterLab in Chromium.
+  doctor      Report what is installed, whether it is in order, and how to mend it; start a kernel.
+  hub FOLDER  Check a shared installation: three users, made for this, run both notebooks in JupyterHub (as root on Linux).
   bench NAME  Measure `generator` or `training`; with --peers, time other programs on the same work.
               `bench hdf5` measures reading, `bench large [--million]` training on data larger than memory.
               `bench notebooks [5]` times every cell of both notebooks in that many fresh kernels.
@@ -57,10 +62,13 @@ fn main() {
             Ok(())
         }
         ["setup"] => setup::run().map(drop),
+        ["setup", "--shared", folder] => setup::shared::install(folder),
         ["notebooks"] => check::notebooks::run(),
         ["notebooks", "--keep"] => check::notebooks::keep(),
         ["test"] => check::run(),
         ["browser"] => check::browser::run(),
+        ["doctor"] => doctor::run(),
+        ["hub", folder] => check::hub::run_in(folder),
         ["lab", "--reset", notebook] => lab::reset(notebook),
         ["lab", options @ ..] => lab::run(options),
         ["course", "--out", folder] => course::run(folder, &[]),

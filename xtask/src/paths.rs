@@ -16,7 +16,7 @@ pub struct Paths {
     pub home: PathBuf,
     pub notebooks: PathBuf,
     /// The folder for the user's copies of the notebooks, which git ignores. A direct child of the checkout, so that a
-    /// notebook in it finds the crate at `..`.
+    /// notebook in it finds the crate also at `..`.
     pub lab: PathBuf,
     /// The folder for results, which git ignores. A direct child of the checkout, too.
     pub scratch: PathBuf,
@@ -29,8 +29,11 @@ pub struct Paths {
     pub launcher: PathBuf,
     /// The kernel's `cargo` and `rustc`, see `kernel::analyzer`.
     pub kernel_toolchain: PathBuf,
-    /// Where kernels build cells, see `kernel::cells`.
+    /// Where what cells need is compiled, see `kernel::cells`.
     pub cells: PathBuf,
+    /// Cargo's folder of an installation that other users can only read, see `setup::shared`; otherwise cargo's usual one
+    /// is used.
+    pub shared_cargo: PathBuf,
 }
 
 impl Paths {
@@ -46,13 +49,7 @@ impl Paths {
             },
         };
         let root = root.canonicalize().with_context(|| format!("the checkout {} is gone", root.display()))?;
-        if root.to_string_lossy().contains([':', ' ', '"']) {
-            bail!(
-                "the path of the checkout, `{}`, holds a blank, a colon or a quotation mark, which breaks the \
-                 compilers' search paths; move the checkout",
-                root.display()
-            );
-        }
+        check_name(&root)?;
         Ok(Self::of(root))
     }
 
@@ -70,9 +67,28 @@ impl Paths {
             launcher: home.join("bin/xtask"),
             kernel_toolchain: home.join("analyzer/toolchain"),
             cells: home.join("cells"),
+            shared_cargo: home.join("cargo"),
             home,
             root,
         }
+    }
+
+    /// Whether other users start kernels from here. Then kernels write nothing here.
+    pub fn is_shared(&self) -> bool {
+        self.shared_cargo.exists()
+    }
+
+    /// Where kernels build cells, each in a folder of its own: here, or in the cache of the user who starts them.
+    pub fn kernels(&self) -> Result<PathBuf> {
+        if !self.is_shared() {
+            return Ok(self.cells.clone());
+        }
+        let named = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+        let cache =
+            cache.context("neither XDG_CACHE_HOME nor HOME names a folder, in which kernels would build cells")?;
+        let place = self.root.display().to_string();
+        Ok(cache.join("hhnet").join(place.trim_start_matches('/').replace('/', "-")))
     }
 
     /// A Python program of ours.
@@ -122,6 +138,18 @@ impl Paths {
             .env("IPYTHONDIR", jupyter.join("ipython"))
             .env("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     }
+}
+
+/// Refuses what compilers and linkers cannot have in a path.
+pub fn check_name(root: &Path) -> Result<()> {
+    if root.to_string_lossy().contains([' ', ',', ':', '"', '\'', '\\', '$']) {
+        bail!(
+            "`{}` holds a blank, or one of , : \" ' \\ $, which compilers do not take in a search path: choose another \
+             place",
+            root.display()
+        );
+    }
+    Ok(())
 }
 
 /// Finds a program on the search path.

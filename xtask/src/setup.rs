@@ -8,6 +8,8 @@
 //! | [`libtorch`], [`hdf5`] | the two shared libraries |
 //! | [`evcxr`] | the Rust kernel for Jupyter |
 //! | [`kernelspec`] | the file by which Jupyter finds the kernel, and the launcher that it names |
+//! | [`moved`] | tells what names the checkout's place a new one |
+//! | [`shared`] | an installation from which other users start kernels |
 //! | [`step`] | what all steps have in common |
 //!
 //! Two more steps belong to the kernel: [`crate::kernel::analyzer`] and [`crate::kernel::cells`].
@@ -16,8 +18,10 @@ pub mod evcxr;
 pub mod hdf5;
 pub mod kernelspec;
 pub mod libtorch;
+pub mod moved;
 pub mod prerequisites;
 pub mod python;
+pub mod shared;
 pub mod step;
 
 use std::thread;
@@ -41,7 +45,8 @@ pub fn run() -> Result<Paths> {
     let _lock = lock(&paths)?;
     wait_for_work(&paths)?;
     let found = prerequisites::check(&paths)?;
-    let state = if all_steps(&paths, &found)? { "everything is there now" } else { "everything is there" };
+    let was_moved = moved::ensure(&paths)?;
+    let state = if all_steps(&paths, &found)? | was_moved { "everything is there now" } else { "everything is there" };
     println!("set-up: {state} ({:.1} s)", begin.elapsed().as_secs_f64());
     Ok(paths)
 }
@@ -56,16 +61,25 @@ fn lock(paths: &Paths) -> Result<File> {
     Ok(lock)
 }
 
+/// The names of the steps that would have something to do.
+pub fn unfinished(paths: &Paths, found: &Found) -> Result<Vec<&'static str>> {
+    let (libtorch, hdf5, evcxr) = (libtorch::step(paths).0, hdf5::step(paths).0, evcxr::step(paths).0);
+    let analyzer = analyzer::step(paths, &found.rustc);
+    let cells = cells::step(paths, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
+    let steps = [python::jupyter(paths).step()?, libtorch, hdf5, evcxr, analyzer, cells];
+    Ok(steps.iter().filter(|step| !step.is_done()).map(|step| step.name).collect())
+}
+
 /// Returns whether there was something to do.
 fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
     let jupyter = python::jupyter(paths);
     let python = jupyter.step()?;
     let (libtorch, own_libtorch) = libtorch::step(paths);
     let (hdf5, hdf5_source) = hdf5::step(paths);
-    let evcxr = evcxr::step(paths);
+    let (evcxr, installed_evcxr) = evcxr::step(paths);
     let mut worked = beside(
         &evcxr,
-        || evcxr::install(paths),
+        || evcxr::install(paths, installed_evcxr.as_deref()),
         || {
             let mut worked = python.ensure(|| jupyter.make(found))?;
             worked |= libtorch.ensure(|| libtorch::install(paths, own_libtorch.as_deref()))?;

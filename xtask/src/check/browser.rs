@@ -55,7 +55,7 @@ pub fn find() -> Option<PathBuf> {
     programs.into_iter().find_map(which).or_else(|| mac.iter().map(PathBuf::from).find(|path| path.is_file()))
 }
 
-/// Works with copies of both notebooks in `target/`, where they find the crate as they do in `notebooks/`.
+/// Works with copies of both notebooks.
 pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     let environment = Environment {
         paths,
@@ -68,14 +68,11 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     let results = paths.scratch.join("browser");
     remove(&results)?;
     fs::create_dir_all(&results)?;
-    notebooks::remove_data(paths)?;
-    let expected = NOTEBOOKS.into_iter().map(|name| prepare(paths, &results, name)).collect::<Result<Vec<_>>>()?;
-    fs::write(paths.scratch.join(STOPPED), cells::notebook(&STOPPED_CELLS).to_string())?;
-    let seen = work(paths, &environment.python(), chromium, &results);
-    for name in NOTEBOOKS.into_iter().chain([STOPPED]) {
-        remove(&paths.scratch.join(name))?;
-    }
-    notebooks::remove_data(paths)?;
+    let folder = notebooks::new_folder(paths)?;
+    let prepare = |name| prepare(paths, &folder, &results, name);
+    let expected = NOTEBOOKS.into_iter().map(prepare).collect::<Result<Vec<_>>>()?;
+    fs::write(folder.join(STOPPED), cells::notebook(&STOPPED_CELLS).to_string())?;
+    let seen = work(paths, &environment.python(), chromium, &folder, &results);
     let advice = format!("screenshots and the saved notebooks are in {}", paths.short(&results));
     // A cell that failed is the cause of whatever else was seen.
     report(&saved_faults(paths, &results)?, &advice)?;
@@ -104,11 +101,11 @@ fn saved_faults(paths: &Paths, folder: &Path) -> Result<Vec<String>> {
 }
 
 /// Exports the committed notebook, and puts a copy without outputs where the driver works with it.
-fn prepare(paths: &Paths, results: &Path, name: &str) -> Result<Expected> {
+fn prepare(paths: &Paths, folder: &Path, results: &Path, name: &str) -> Result<Expected> {
     let notebook = paths.notebooks.join(name);
     let content = examine::read(&notebook)?;
     let expected = Expected::of(name, &content);
-    fs::write(paths.scratch.join(name), without_outputs(content).to_string())?;
+    fs::write(folder.join(name), without_outputs(content).to_string())?;
     notebooks::to_html(paths, &notebook, results)?;
     Ok(expected)
 }
@@ -118,9 +115,9 @@ fn runs(notebook: &str) -> &'static [&'static str] {
     if notebook == NOTEBOOKS[0] { &RUNS } else { &RUNS[..1] }
 }
 
-fn work(paths: &Paths, python: &Path, chromium: &Path, results: &Path) -> Result<Value> {
+fn work(paths: &Paths, python: &Path, chromium: &Path, folder: &Path, results: &Path) -> Result<Value> {
     let mut driver = Command::new(python);
-    driver.arg(paths.script("browser.py")).arg(chromium).args([&paths.scratch, results]).arg(STOPPED).args(NOTEBOOKS);
+    driver.arg(paths.script("browser.py")).arg(chromium).args([folder, results]).arg(STOPPED).args(NOTEBOOKS);
     driver.stdin(Stdio::null()).stderr(Stdio::inherit()).env_remove("EVCXR_TMPDIR");
     let output = paths
         .with_jupyter_in(&results.join("jupyter"), &mut driver)

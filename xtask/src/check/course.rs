@@ -1,14 +1,12 @@
-//! The course version of the notebooks: is it complete, does it give nothing away, and does it run in another folder?
+//! The course version of the notebooks: is it complete, and does it give nothing away?
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use anyhow::Result;
-use fs_err as fs;
 use serde_json::Value;
 
 use crate::check::examine::{self, code_cells, has_tag, list, text};
-use crate::check::notebooks::{self, NOTEBOOKS};
+use crate::check::notebooks::NOTEBOOKS;
 use crate::check::report;
 use crate::course;
 use crate::files::remove;
@@ -31,26 +29,7 @@ pub fn check(paths: &Paths) -> Result<()> {
             faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
         }
     }
-    report(&faults, "xtask/python/course.py writes it; the written ones are in target/course")?;
-    run_start(paths, &folder)
-}
-
-/// Runs the beginning of a notebook where `..` is not the checkout, up to the first variable.
-fn run_start(paths: &Paths, folder: &Path) -> Result<()> {
-    let mut notebook = examine::read(&folder.join(NOTEBOOKS[0]))?;
-    let mut code = 0;
-    let start: Vec<Value> = list(&notebook["cells"])
-        .iter()
-        .take_while(|cell| {
-            code += usize::from(cell["cell_type"] == "code");
-            code <= 2
-        })
-        .cloned()
-        .collect();
-    notebook["cells"] = start.into();
-    let file = folder.join("start.ipynb");
-    fs::write(&file, notebook.to_string())?;
-    notebooks::run_file(paths, &file, &folder.join("start.executed.ipynb"), folder)
+    report(&faults, "xtask/python/course.py writes it; the written ones are in target/course")
 }
 
 /// What a course version gives away, or lacks.
@@ -71,9 +50,9 @@ fn course_faults(committed: &Value, course: &Value) -> Vec<String> {
             faults.push(format!("{found} {what}, not {expected}"));
         }
     }
-    // All that is neither solution nor a cell that loads the crate is as it was.
+    // All that is no solution is as it was.
     let kept = code_cells(committed).filter(|cell| !is_solution(cell)).map(|cell| text(&cell["source"]));
-    for source in kept.filter(|source| !source.starts_with(":dep") && !sources.contains(source)) {
+    for source in kept.filter(|source| !sources.contains(source)) {
         faults.push(format!("the cell `{}` is missing", source.lines().next().unwrap_or_default()));
     }
     if code_cells(course).any(|cell| !list(&cell["outputs"]).is_empty() || !cell["execution_count"].is_null()) {
@@ -120,7 +99,7 @@ mod tests {
 
     fn committed() -> Value {
         json!({"cells": [
-            {"cell_type": "code", "id": "a", "source": ":dep hhnet = { path = \"..\" }", "outputs": [1]},
+            {"cell_type": "code", "id": "a", "source": ":dep hhnet = { workspace = true }", "outputs": [1]},
             {"cell_type": "markdown", "id": "exercise-1", "source": "### 1. Think"},
             {"cell_type": "code", "id": "b", "source": "let x = 42;", "metadata": {"tags": ["solution"]}},
             {"cell_type": "code", "id": "c", "source": "points(1, check(x))", "metadata": {"tags": ["check"]},

@@ -35,6 +35,8 @@ const VARIABLES: [(&str, &str); 16] = [
     ("CARGO_PROFILE_DEV_DEBUG", "2"),
     ("CONDA_PREFIX", "/spoiled"),
 ];
+/// How an evcxr that set-up has not installed loads the crate. With ours, it is the same crate.
+const BY_PATH: &str = r#":dep hhnet = { path = ".." }"#;
 /// A user's settings of evcxr: both would fail.
 const SETTINGS: [(&str, &str); 2] =
     [("evcxr.toml", "tmpdir = \"/spoiled\"\n"), ("init.evcxr", ":dep spoiled = { path = \"/spoiled\" }\n")];
@@ -47,7 +49,7 @@ pub fn check(paths: &Paths) -> Result<()> {
         fs::write(settings.join(name), content)?;
     }
     let notebook = settings.join("isolation.ipynb");
-    fs::write(&notebook, cells::notebook(&[cells::DEPENDENCY, "use hhnet::prelude::*;"]).to_string())?;
+    fs::write(&notebook, cells::notebook(&[BY_PATH, "use hhnet::prelude::*;"]).to_string())?;
 
     let (before, directories) = (compiled(&cells::prepared(paths)), kernel_directories(paths)?);
     let mut python = Command::new(paths.python_program("python"));

@@ -21,12 +21,13 @@ const FIGURES: [(&str, &str, usize); 3] = [
     ("predictions.svg", NOTEBOOKS[1], 13),
 ];
 
-/// `cargo xtask notebooks`: runs both notebooks in `target/`, and leaves the committed ones alone. What is unusual in the
+/// `cargo xtask notebooks`: runs both notebooks, and leaves the committed ones alone. What is unusual in the
 /// results is said; a person may have changed a parameter.
 pub fn run() -> Result<()> {
     let paths = setup::run()?;
+    let folder = new_folder(&paths)?;
     for name in NOTEBOOKS {
-        let executed = execute(&paths, name, &paths.scratch)?;
+        let executed = execute(&paths, name, &folder)?;
         for unusual in examine::file(&executed, name)? {
             println!("  note: {unusual}");
         }
@@ -69,16 +70,14 @@ pub fn check_committed(paths: &Paths) -> Result<()> {
     report(&faults, "`cargo xtask notebooks --keep` runs them and keeps the result")
 }
 
-/// Runs both notebooks in `target/`: there they find the crate as they do in `notebooks/`, and overwrite no file of the
-/// user's.
+/// Runs both notebooks.
 pub fn check_fresh(paths: &Paths) -> Result<()> {
     let mut faults = Vec::new();
-    remove_data(paths)?;
+    let folder = new_folder(paths)?;
     for name in NOTEBOOKS {
-        let executed = execute(paths, name, &paths.scratch)?;
+        let executed = execute(paths, name, &folder)?;
         faults.extend(fresh_faults(paths, name, &executed)?.into_iter().map(|fault| format!("{name}: {fault}")));
     }
-    remove_data(paths)?;
     report(&faults, "the executed ones are in target/notebooks")
 }
 
@@ -88,15 +87,12 @@ pub fn fresh_faults(paths: &Paths, name: &str, executed: &Path) -> Result<Vec<St
     if faults.is_empty() { results::changed(&paths.notebooks.join(name), executed) } else { Ok(faults) }
 }
 
-/// Removes the files that notebooks write beside themselves in `target/`.
-pub fn remove_data(paths: &Paths) -> Result<()> {
-    for entry in fs::read_dir(&paths.scratch).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".h5") || name.ends_with(".nwb") {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
+/// An empty folder in which notebooks run, and write their files.
+pub fn new_folder(paths: &Paths) -> Result<PathBuf> {
+    let folder = paths.scratch.join("run");
+    remove(&folder)?;
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// The files in `docs/` that show a notebook's figures, with what they must hold.

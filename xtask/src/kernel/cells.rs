@@ -39,11 +39,11 @@ use crate::setup::step::Step;
 const CELLS: &str = "cells";
 /// The variable that tells the launcher to work in a directory, without a copy.
 pub const PREPARED: &str = "HHNET_PREPARED_CELLS";
-/// How the notebooks load the crate.
-pub const DEPENDENCY: &str = r#":dep hhnet = { path = ".." }"#;
+/// How the notebooks load the crate. By a version, cargo would look for it in the registry, over the network.
+pub const DEPENDENCY: &str = ":dep hhnet = { workspace = true }";
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
-/// take. The crate is optimised fully, its dependencies as little as does no harm. Neither has the checks of arithmetic
-/// that cells have.
+/// take. The crate is optimised fully, its dependencies as little as does no harm; torch-sys only forwards calls. None has
+/// the checks of arithmetic that cells have.
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "anchor"]
@@ -58,6 +58,11 @@ incremental = true
 
 [profile.dev.package."*"]
 opt-level = 1
+debug-assertions = false
+overflow-checks = false
+
+[profile.dev.package.torch-sys]
+opt-level = 0
 debug-assertions = false
 overflow-checks = false
 
@@ -123,7 +128,7 @@ pub fn prepare(paths: &Paths) -> Result<()> {
     remove(&executed)?;
 
     // A kernel that is copying the present directory must finish first.
-    let _lock = lock_all(paths)?;
+    let _lock = lock_all(&paths.kernels()?)?;
     replace(&prepared(paths), &part)
 }
 
@@ -173,10 +178,11 @@ pub struct KernelDirectory {
 impl KernelDirectory {
     pub fn new(paths: &Paths) -> Result<Self> {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let path = paths.cells.join(format!("kernel-{}-{time}", std::process::id()));
+        let kernels = paths.kernels()?;
+        let path = kernels.join(format!("kernel-{}-{time}", std::process::id()));
         // Nobody may take a lock file that is not locked yet for an abandoned one.
-        let all = lock_all(paths)?;
-        remove_unlocked(paths);
+        let all = lock_all(&kernels)?;
+        remove_unlocked(&kernels);
         let lock = File::create(path.with_extension("lock"))?;
         lock.lock()?;
         all.unlock()?;
@@ -184,7 +190,8 @@ impl KernelDirectory {
         all.lock_shared()?;
         let directory = Self { path, lock };
         if prepared(paths).exists() {
-            copy(&prepared(paths), &directory.path, Purpose::Kernel)
+            let purpose = if paths.is_shared() { Purpose::KernelOfAnother } else { Purpose::Kernel };
+            copy(&prepared(paths), &directory.path, purpose)
                 .with_context(|| format!("cannot copy the prepared cells to {}", directory.path.display()))?;
         } else {
             write_workspace(paths, &directory.path)?;
@@ -204,14 +211,14 @@ pub fn prepared(paths: &Paths) -> PathBuf {
 }
 
 /// The lock that guards the directories of all kernels, held.
-fn lock_all(paths: &Paths) -> Result<File> {
-    fs::create_dir_all(&paths.cells)?;
-    let path = paths.cells.join("lock");
+fn lock_all(kernels: &Path) -> Result<File> {
+    fs::create_dir_all(kernels)?;
+    let path = kernels.join("lock");
     let all = File::create(&path)?;
     all.lock().with_context(|| {
         format!(
             "cannot lock {}: if its file system has no locks, as some network file systems, move the checkout to \
-             another one",
+             another one, or let XDG_CACHE_HOME name a folder there if the installation is a shared one",
             path.display()
         )
     })?;
@@ -220,13 +227,14 @@ fn lock_all(paths: &Paths) -> Result<File> {
 
 /// Removes the directories of kernels that have ended.
 pub fn remove_abandoned(paths: &Paths) -> Result<()> {
-    let _lock = lock_all(paths)?;
-    remove_unlocked(paths);
+    let kernels = paths.kernels()?;
+    let _lock = lock_all(&kernels)?;
+    remove_unlocked(&kernels);
     Ok(())
 }
 
-fn remove_unlocked(paths: &Paths) {
-    let Ok(entries) = fs::read_dir(&paths.cells) else { return };
+fn remove_unlocked(kernels: &Path) {
+    let Ok(entries) = fs::read_dir(kernels) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kernel-")) {
             continue;
@@ -254,6 +262,19 @@ enum Purpose {
     /// compile something, so they are copied. Incremental data are left out, as copying them would take longer than they
     /// save, and so are objects, which are in libraries.
     Kernel,
+    /// The same with symbolic links: a system may refuse hard links of another user's files.
+    KernelOfAnother,
+}
+
+impl Purpose {
+    /// Makes a link instead of a copy. Returns whether it did.
+    fn link(self, source: &Path, target: &Path) -> bool {
+        match self {
+            Self::Rebuild => false,
+            Self::Kernel => fs::hard_link(source, target).is_ok(),
+            Self::KernelOfAnother => symlink(source, target).is_ok(),
+        }
+    }
 }
 
 /// Copies a directory and keeps all times, by which cargo knows what is up to date.
@@ -268,7 +289,7 @@ fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
             fs::create_dir_all(&target)?;
         } else if entry.file_type().is_symlink() {
             symlink(fs::read_link(source)?, &target)?;
-        } else if purpose == Purpose::Rebuild || !is_only_replaced(path) || fs::hard_link(source, &target).is_err() {
+        } else if !(is_only_replaced(path) && purpose.link(source, &target)) {
             fs::copy(source, &target)?;
             let time = entry.metadata()?.modified()?;
             let times = FileTimes::new().set_modified(time).set_accessed(time);

@@ -70,8 +70,6 @@ pub fn step(paths: &Paths) -> (Step<'_>, Source) {
         product: paths.hdf5.join("lib"),
         inputs: vec![
             format!("{source:?} {OPTIONS:?} {ZLIB:?}"),
-            // The path is part of the library's own name.
-            paths.root.display().to_string(),
             locked(&lock, "hdf5-metno-src").to_string(),
             locked(&lock, "libz-sys").to_string(),
         ],
@@ -183,8 +181,6 @@ fn build(paths: &Paths) -> Result<()> {
     let mut configure = Command::new(paths.python_program("cmake"));
     configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
     configure.arg(define("CMAKE_MAKE_PROGRAM", &paths.python_program("ninja")));
-    // On macOS the same as `name_by_path` on Linux.
-    configure.arg(define("CMAKE_INSTALL_NAME_DIR", &paths.hdf5.join("lib")));
     configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
     configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
     run_logged(paths, "hdf5-configure", &mut configure, None)?;
@@ -193,13 +189,17 @@ fn build(paths: &Paths) -> Result<()> {
     if !is_usable(&part.join("include")) {
         bail!("the HDF5 that was built lacks deflate or has an unexpected version; see .hhnet/log/hdf5-configure.log");
     }
-    if cfg!(target_os = "linux") {
-        let library = part.join("lib/libhdf5.so").canonicalize()?;
-        let name = library.file_name().context("libhdf5.so has no name")?;
-        name_by_path(paths, &library, &paths.hdf5.join("lib").join(name))?;
-    }
     replace(&paths.hdf5, &part)?;
+    name(paths)?;
     remove(&work)
+}
+
+/// Has programs find a library that was built here without a search path.
+pub fn name(paths: &Paths) -> Result<()> {
+    match present(paths) {
+        Some(Source::Crate) => name_by_path(paths, &paths.hdf5.join("lib").join(LIBRARY)),
+        _ => Ok(()),
+    }
 }
 
 /// Compiles zlib to `libz.a`. It becomes part of libhdf5, so that compressed data can be read whatever the system has

@@ -32,8 +32,6 @@ pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
         inputs: vec![
             WHEELS.to_string(),
             UNPACK.to_string(),
-            // The path is part of the libraries' own names.
-            paths.root.display().to_string(),
             own.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         ],
     };
@@ -79,7 +77,18 @@ fn download(paths: &Paths) -> Result<()> {
         complete_linux(paths, &part.join("lib"))?;
     }
     replace(&paths.libtorch, &part)?;
+    name(paths)?;
     remove(&wheels)
+}
+
+/// Has programs find the libraries without a search path (Linux).
+pub fn name(paths: &Paths) -> Result<()> {
+    if cfg!(target_os = "linux") && !paths.libtorch.is_symlink() {
+        for name in ["libtorch_cpu.so", "libc10.so"] {
+            name_by_path(paths, &paths.libtorch.join("lib").join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
@@ -97,16 +106,13 @@ fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
 }
 
 /// Adds an empty `libtorch.so` (the linker wants it, but libtorch_cpu holds everything) and the name by which a linker
-/// looks for libgomp, and makes programs find the libraries without a search path.
+/// looks for libgomp.
 fn complete_linux(paths: &Paths, libraries: &Path) -> Result<()> {
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"]);
     run_logged(paths, "libtorch-empty", compiler.arg(libraries.join("libtorch.so")), None)?;
     if libraries.join("libgomp.so.1").exists() {
         symlink("libgomp.so.1", libraries.join("libgomp.so"))?;
-    }
-    for name in ["libtorch_cpu.so", "libc10.so"] {
-        name_by_path(paths, &libraries.join(name), &paths.libtorch.join("lib").join(name))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use fs_err as fs;
 use crate::kernel::cells;
 use crate::paths::{Paths, which};
 use crate::process::first_line;
+use crate::setup::evcxr;
 
 /// evcxr 0.22 needs it.
 const RUST: (u32, u32) = (1, 95);
@@ -165,8 +166,9 @@ fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
 /// What the steps need whose product is not there yet, GB.
 fn disk_gb(paths: &Paths) -> f64 {
     let cells = cells::prepared(paths);
+    let evcxr_gb = if evcxr::installed().is_some() { 0.1 } else { EVCXR_GB };
     let products =
-        [(&paths.evcxr, EVCXR_GB), (&paths.libtorch, LIBTORCH_GB), (&paths.python, PYTHON_GB), (&cells, CELLS_GB)];
+        [(&paths.evcxr, evcxr_gb), (&paths.libtorch, LIBTORCH_GB), (&paths.python, PYTHON_GB), (&cells, CELLS_GB)];
     products.iter().filter(|(product, _)| !product.exists()).map(|(_, gigabytes)| gigabytes).sum()
 }
 
@@ -202,7 +204,7 @@ mod tests {
     fn a_finished_set_up_needs_no_room() {
         let directory = tempfile::tempdir().unwrap();
         let paths = Paths::of(directory.path().into());
-        assert_eq!(disk_gb(&paths), 6.0);
+        assert_eq!(disk_gb(&paths), if evcxr::installed().is_some() { 3.3 } else { 6.0 });
         for product in [&paths.evcxr, &paths.libtorch, &paths.python] {
             fs::create_dir_all(product).unwrap();
         }

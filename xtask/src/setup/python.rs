@@ -43,10 +43,9 @@ impl<'a> Environment<'a> {
 
     pub fn step(&self) -> Result<Step<'a>> {
         let list = fs::read_to_string(&self.list)?;
-        // The programs of a virtual environment hold the path of its directory. Another interpreter on the search path is
-        // no reason to make a new one; if its own is gone, the product is a link that leads nowhere.
-        let inputs = vec![list, self.paths.root.display().to_string()];
-        Ok(Step { paths: self.paths, name: self.name, title: self.title, product: self.python(), inputs })
+        // Another interpreter on the search path is no reason to make a new one; if its own is gone, the product is a link
+        // that leads nowhere.
+        Ok(Step { paths: self.paths, name: self.name, title: self.title, product: self.python(), inputs: vec![list] })
     }
 
     /// Makes it unless it is there, for a task that needs an environment of its own.
@@ -56,7 +55,7 @@ impl<'a> Environment<'a> {
         Ok(())
     }
 
-    /// Makes it in place, since a virtual environment works only where it was made.
+    /// Makes it in place, since its programs name the place.
     pub fn make(&self, found: &Found) -> Result<()> {
         remove(&self.directory)?;
         let mut venv = Command::new(&found.python);

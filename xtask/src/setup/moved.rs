@@ -1,0 +1,72 @@
+//! What names the place of the checkout, if that was moved or copied: the programs of the Python environments, and the two
+//! libraries. They are told the new place. The other steps see by their inputs what they must do again.
+
+use std::path::Path;
+
+use anyhow::Result;
+use fs_err as fs;
+
+use crate::paths::Paths;
+use crate::setup::{hdf5, libtorch};
+
+/// Returns whether there was something to do.
+pub fn ensure(paths: &Paths) -> Result<bool> {
+    let record = paths.home.join("place");
+    let here = paths.root.display().to_string();
+    let before = fs::read_to_string(&record).unwrap_or_else(|_| here.clone());
+    let was_moved = before != here;
+    if was_moved {
+        println!("* the checkout was in {before}: its libraries and Python programs are told the new place");
+        for environment in fs::read_dir(&paths.home)?.flatten().map(|entry| entry.path()) {
+            if environment.join("pyvenv.cfg").exists() {
+                rename(&environment, &before, &here)?;
+            }
+        }
+        libtorch::name(paths)?;
+        hdf5::name(paths)?;
+    }
+    // Last, so that all is done again if it was interrupted.
+    fs::write(record, here)?;
+    Ok(was_moved)
+}
+
+/// Names the new place in the texts of a Python environment: its settings, and programs, which begin with the
+/// interpreter's path.
+fn rename(environment: &Path, before: &str, here: &str) -> Result<()> {
+    let programs = fs::read_dir(environment.join("bin"))?.flatten().map(|entry| entry.path());
+    for file in programs.chain([environment.join("pyvenv.cfg")]) {
+        if file.is_symlink() || !file.is_file() {
+            continue;
+        }
+        let Ok(text) = String::from_utf8(fs::read(&file)?) else { continue };
+        if text.contains(before) {
+            fs::write(&file, text.replace(before, here))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    #[test]
+    fn programs_run_in_the_new_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (Paths::of(directory.path().join("old")), Paths::of(directory.path().join("new")));
+        fs::create_dir_all(old.python.join("bin")).unwrap();
+        fs::write(old.python.join("pyvenv.cfg"), "").unwrap();
+        let program = |paths: &Paths| paths.python_program("hello");
+        // A stand-in for the interpreter, which is a link in an environment.
+        fs_err::os::unix::fs::symlink("/bin/sh", old.python_program("python")).unwrap();
+        fs::write(program(&old), format!("#!{}\necho hello\n", old.python_program("python").display())).unwrap();
+        fs::set_permissions(program(&old), PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(!ensure(&old).unwrap());
+        fs::rename(&old.root, &new.root).unwrap();
+        assert!(Command::new(program(&new)).status().is_err());
+        assert!(ensure(&new).unwrap() && !ensure(&new).unwrap());
+        assert!(Command::new(program(&new)).status().unwrap().success());
+    }
+}

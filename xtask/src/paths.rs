@@ -106,12 +106,17 @@ impl Paths {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
-    /// Gives a command the two shared libraries. The values equal those in .cargo/config.toml, so that cargo rebuilds
-    /// nothing.
+    /// The folder of the shared standard library, with which cells are linked.
+    pub fn standard_library(&self) -> PathBuf {
+        self.kernel_toolchain.join("std")
+    }
+
+    /// Gives a command the shared libraries. The values equal those in .cargo/config.toml, so that cargo rebuilds nothing.
     pub fn with_libraries<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
+        let libraries = [self.libtorch.join("lib"), self.hdf5.join("lib"), self.standard_library()];
         command
-            .env(variable, in_front(&[self.libtorch.join("lib"), self.hdf5.join("lib")], variable))
+            .env(variable, in_front(&libraries, variable))
             .env("LIBTORCH", &self.libtorch)
             .env("HDF5_DIR", &self.hdf5)
     }

@@ -16,6 +16,7 @@
 //! .hhnet/analyzer/toolchain/bin/cargo          this program
 //! .hhnet/analyzer/toolchain/bin/rustc          the real one
 //! .hhnet/analyzer/toolchain/real/cargo         the real one
+//! .hhnet/analyzer/toolchain/std                the folder of the compiled standard library
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -50,7 +51,7 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str) -> Step<'a> {
         inputs: vec![
             rustc.to_string(),
             format!("{CRATES:?} {IDLE_ATTRIBUTES:?} first paragraphs, whole lines, no bodies"),
-            paths.root.display().to_string(),
+            paths.standard_library().display().to_string(),
         ],
     }
 }
@@ -76,6 +77,11 @@ pub fn install(paths: &Paths) -> Result<()> {
     symlink(real("rustc")?, toolchain.join("bin/rustc"))?;
     symlink(real("cargo")?, toolchain.join("real/cargo"))?;
     symlink(&paths.launcher, toolchain.join("bin/cargo"))?;
+    // rustc writes a relative path to it into a cell's library, which leads nowhere once evcxr has moved that to the folder
+    // above.
+    let standard_library =
+        first_line(Command::new("rustc").args(["--print", "target-libdir"]).current_dir(&paths.root));
+    symlink(standard_library.context("rustc names no target-libdir")?, toolchain.join("std"))?;
     replace(&home, &part)
 }
 

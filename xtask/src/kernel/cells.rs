@@ -303,7 +303,7 @@ fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
 /// are not among them: a linker writes one for each cell.
 fn is_only_replaced(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if ["ctx", "code_"].iter().any(|cell| name.contains(cell)) {
+    if ["libctx", "libcode_"].iter().any(|cell| name.starts_with(cell)) {
         return false;
     }
     let is_library = path.extension().is_some_and(|end| REPLACED.iter().any(|replaced| end == *replaced));
@@ -316,13 +316,15 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     /// Files, and whether copies share them.
-    const FILES: [(&str, bool); 9] = [
+    const FILES: [(&str, bool); 11] = [
         ("target/debug/deps/libtch.rlib", true),
         ("target/debug/build/tch-1/build-script-build", true),
         ("target/debug/build/tch-1/out/libtch.a", true),
         ("target/debug/build/tch-1/out/flags", false),
         ("target/debug/deps/tch.d", false),
+        ("target/debug/deps/libunicode.rlib", true),
         ("target/debug/deps/libctx.so", false),
+        ("target/debug/libcode_1.so", false),
         ("target/debug/.fingerprint/tch-1/invoked.timestamp", false),
         ("target/debug/.cargo-lock", false),
         ("Cargo.toml", false),

@@ -103,11 +103,15 @@ fn set_up(shared: &Paths, rust: &Path) -> Result<()> {
     let mut set_up = Command::new(env::current_exe()?);
     set_up.arg("setup").current_dir(&shared.root).env("PATH", path).env("CARGO_HOME", &shared.shared_cargo);
     set_up.env("CARGO_MANIFEST_DIR", shared.root.join("xtask"));
-    set_up.env_remove("RUSTUP_HOME").env_remove("RUSTUP_TOOLCHAIN");
+    set_up.env("LIBTORCH", &shared.libtorch).env("HDF5_DIR", &shared.hdf5);
+    // cargo, which runs this program, puts the libraries of its own compiler there.
+    for variable in ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"] {
+        set_up.env_remove(variable);
+    }
     // Not for a kernel of the user who installs it.
     let cache = shared.home.join("cache");
     set_up.env("XDG_CACHE_HOME", &cache);
-    run(shared.with_libraries(&mut set_up))?;
+    run(&mut set_up)?;
     remove(&cache)
 }
 

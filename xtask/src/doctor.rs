@@ -14,8 +14,9 @@ use crate::paths::Paths;
 use crate::process::first_line;
 use crate::setup::{self, prerequisites};
 
-/// Prints the shared libraries of the process that runs cells.
-const LIBRARIES: &str = r#"let prediction = hhnet::prelude::trained_model()?;
+/// Uses both shared libraries, and prints those of the process that runs cells.
+const LIBRARIES: &str = r#"use hhnet::prelude::*;
+let used = (trained_model().is_ok(), H5Matrix::open("no file", "X").is_ok());
 let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
 for path in maps.lines().filter_map(|line| line.split_whitespace().nth(5)).filter(|path| path.contains(".so")) {
     println!("{path}");
@@ -166,8 +167,10 @@ fn kernel(paths: &Paths, report: &mut Report) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     remove(&folder)?;
     if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "\n      ");
-        report.mend("a kernel", &reason, "delete .hhnet/cells, then cargo xtask setup");
+        let messages = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = messages.trim().lines().collect();
+        let last = lines[lines.len().saturating_sub(4)..].join("\n      ");
+        report.mend("a kernel", &last, "delete .hhnet/cells and .hhnet/bin, then cargo xtask setup");
         return Ok(());
     }
     report.ok("a kernel", text.lines().last().unwrap_or_default().trim());

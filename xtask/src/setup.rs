@@ -67,7 +67,8 @@ pub fn unfinished(paths: &Paths, found: &Found) -> Result<Vec<&'static str>> {
     let analyzer = analyzer::step(paths, &found.rustc);
     let cells = cells::step(paths, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
     let steps = [python::jupyter(paths).step()?, libtorch, hdf5, evcxr, analyzer, cells];
-    Ok(steps.iter().filter(|step| !step.is_done()).map(|step| step.name).collect())
+    let launcher = (!paths.launcher.exists()).then_some("launcher");
+    Ok(steps.iter().filter(|step| !step.is_done()).map(|step| step.name).chain(launcher).collect())
 }
 
 /// Returns whether there was something to do.

@@ -81,9 +81,9 @@ fn download(paths: &Paths) -> Result<()> {
     remove(&wheels)
 }
 
-/// Has programs find the libraries without a search path (Linux).
+/// Has programs find libraries of ours without a search path (Linux).
 pub fn name(paths: &Paths) -> Result<()> {
-    if cfg!(target_os = "linux") && !paths.libtorch.is_symlink() {
+    if cfg!(target_os = "linux") && paths.libtorch.exists() && !paths.libtorch.is_symlink() {
         for name in ["libtorch_cpu.so", "libc10.so"] {
             name_by_path(paths, &paths.libtorch.join("lib").join(name))?;
         }

@@ -138,6 +138,7 @@ fn find_bodies(tokens: TokenStream, bodies: &mut Vec<Range<usize>>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is = |token: &TokenTree, text: &str| token.to_string() == text;
     let is_group = |token: &TokenTree| matches!(token, TokenTree::Group(_));
+    let is_angle = |token: &TokenTree| matches!(token, TokenTree::Punct(mark) if mark.as_char() == '<');
     // Of the function whose body comes next.
     let mut is_needed = None;
     for (place, token) in tokens.iter().enumerate() {
@@ -150,7 +151,7 @@ fn find_bodies(tokens: TokenStream, bodies: &mut Vec<Range<usize>>) {
             TokenTree::Ident(word) if word == "impl" => is_needed = is_needed.map(|_| true),
             TokenTree::Punct(mark) if mark.as_char() == ';' => is_needed = None,
             TokenTree::Group(group) => {
-                let is_block = group.delimiter() == Delimiter::Brace && !is(&tokens[place - place.min(1)], "<");
+                let is_block = group.delimiter() == Delimiter::Brace && !tokens[..place].last().is_some_and(is_angle);
                 match is_needed.filter(|_| is_block) {
                     Some(false) if !group.stream().to_string().contains('$') => {
                         bodies.push(group.span_open().byte_range().end..group.span_close().byte_range().start);

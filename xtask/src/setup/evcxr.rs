@@ -12,8 +12,7 @@ use crate::process::run_logged;
 use crate::setup::step::Step;
 
 const VERSION: &str = "0.22.0";
-/// How much each package is optimised, which halves the time to compile. The slow parts of a kernel at work are those that find
-/// types, by rust-analyzer's packages and what these call.
+/// How much each package is optimised: fully only what finds types, rust-analyzer's packages and what these call.
 const PROFILE: &str = include_str!("evcxr.toml");
 
 pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {

@@ -19,7 +19,7 @@ pub fn ensure(paths: &Paths) -> Result<bool> {
         println!("* the checkout was in {before}: its libraries and Python programs are told the new place");
         for environment in fs::read_dir(&paths.home)?.flatten().map(|entry| entry.path()) {
             if environment.join("pyvenv.cfg").exists() {
-                rename(&environment, &before, &here)?;
+                rename(&environment, &format!("{before}/"), &format!("{here}/"))?;
             }
         }
         libtorch::name(paths)?;
@@ -39,11 +39,24 @@ fn rename(environment: &Path, before: &str, here: &str) -> Result<()> {
             continue;
         }
         let Ok(text) = String::from_utf8(fs::read(&file)?) else { continue };
-        if text.contains(before) {
-            fs::write(&file, text.replace(before, here))?;
+        let renamed = with_place(&text, before, here);
+        if renamed != text {
+            fs::write(&file, renamed)?;
         }
     }
     Ok(())
+}
+
+/// Replaces the beginnings of paths. One place may be named within the other: `/lab/` in `/home/lab/`.
+fn with_place(text: &str, before: &str, here: &str) -> String {
+    let mut parts = text.split(before);
+    let mut renamed = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let is_within = renamed.ends_with(|c: char| c.is_alphanumeric() || "/._-".contains(c));
+        renamed.push_str(if is_within { before } else { here });
+        renamed.push_str(part);
+    }
+    renamed
 }
 
 #[cfg(test)]
@@ -51,6 +64,15 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
+
+    #[test]
+    fn a_renamed_text_stays_as_it_is() {
+        for (before, here) in [("/lab/", "/home/lab/"), ("/home/lab/", "/lab/"), ("/lab/", "/lab2/")] {
+            let text = |place: &str| format!("#!{place}bin/python\nhome = \"{place}x\"\n");
+            assert_eq!(with_place(&text(before), before, here), text(here));
+            assert_eq!(with_place(&text(here), before, here), text(here));
+        }
+    }
 
     #[test]
     fn programs_run_in_the_new_place() {

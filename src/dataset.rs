@@ -11,8 +11,12 @@
 //!
 //! Data need not come from a simulation: [`read_nwb`] and [`cut`] make samples of recordings, and [`write()`] makes a
 //! file of any currents and potentials. Such a file may lack test samples. `docs/files.md` lists all formats.
+//!
+//! Files that are written here carry checksums: see [`verify`](crate::verify()).
 
+mod appender;
 mod block;
+pub(crate) mod checksum;
 pub(crate) mod description;
 mod generate;
 mod import;
@@ -35,11 +39,14 @@ pub use options::{GenerateOptions, Shard};
 pub use source::{Opened, ReadSamples, Source};
 pub use write::{TestSamples, WriteOptions, Written, write};
 
+pub(crate) use appender::SampleWriter;
+pub(crate) use merge::shards_of;
+
 use crate::Result;
-use crate::files::{NewFile, hdf5_error, hdf5_text};
+use crate::files::hdf5_text;
 use hdf5::types::VarLenUnicode;
-use ndarray::{Array3, ArrayView3, s};
-use std::path::{Path, PathBuf};
+use ndarray::{Array3, s};
+use std::path::Path;
 
 /// The trace of sample `i` in an array of shape (samples, steps, channels): its first channel over the steps. Empty if
 /// there is no such sample or no channel.
@@ -61,58 +68,9 @@ pub fn trace(samples: &Array3<f64>, i: usize) -> Vec<f64> {
 /// [`Error::File`](crate::Error::File) or [`Error::Io`](crate::Error::Io) if the file exists and `overwrite` is not
 /// set, or cannot be written.
 pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &str, overwrite: bool) -> Result<()> {
-    let mut file = SampleWriter::create(path.as_ref(), name, values.dim(), units, overwrite)?;
+    let mut file = SampleWriter::create(path.as_ref(), name, values.dim().into(), units, overwrite)?;
     file.append(values.as_standard_layout().as_slice().unwrap_or_default())?;
     file.finish()
-}
-
-/// A new file with one float64 dataset, to which samples are written in order.
-pub(crate) struct SampleWriter {
-    new: NewFile,
-    file: hdf5::File,
-    dataset: hdf5::Dataset,
-    path: PathBuf,
-    written: usize,
-}
-
-impl SampleWriter {
-    /// `shape` is (samples, steps, channels).
-    pub(crate) fn create(
-        path: &Path,
-        name: &str,
-        shape: (usize, usize, usize),
-        units: &str,
-        overwrite: bool,
-    ) -> Result<Self> {
-        let new = NewFile::create(path, overwrite)?;
-        let file = new.create_hdf5()?;
-        let create = || -> hdf5::Result<hdf5::Dataset> {
-            let dataset = file.new_dataset::<f64>().shape(shape).create(name)?;
-            text_attribute(&dataset, "units", units)?;
-            Ok(dataset)
-        };
-        let dataset = create().map_err(hdf5_error(path, format!("create '{name}'")))?;
-        Ok(SampleWriter { new, file, dataset, path: path.to_path_buf(), written: 0 })
-    }
-
-    /// Writes the values of the next samples.
-    pub(crate) fn append(&mut self, values: &[f64]) -> Result<()> {
-        let shape = self.dataset.shape();
-        let rows = self.written..self.written + values.len() / (shape[1] * shape[2]);
-        let write = || -> hdf5::Result<()> {
-            let values = ArrayView3::from_shape((rows.len(), shape[1], shape[2]), values);
-            let values = values.map_err(|error| error.to_string())?;
-            self.dataset.write_slice(values, s![rows.clone(), .., ..])
-        };
-        write().map_err(hdf5_error(&self.path, format!("write samples {rows:?}")))?;
-        self.written = rows.end;
-        Ok(())
-    }
-
-    pub(crate) fn finish(self) -> Result<()> {
-        self.file.close().map_err(hdf5_error(&self.path, "finish the file"))?;
-        self.new.finish()
-    }
 }
 
 fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {

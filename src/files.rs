@@ -13,6 +13,7 @@
 //! leaves its directory behind. The next writer of the same target finds the lock free and removes the directory. The
 //! lock is a separate file: HDF5 locks what it opens, and would take our lock on the same file for another program's.
 
+use crate::error::hdf5_reason;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
 use std::ffi::{OsStr, OsString};
@@ -47,16 +48,23 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Creates a temporary directory for the file `target`, if this may be written: see [`check_target`].
-    pub(crate) fn create(target: &Path, overwrite: bool) -> Result<Self> {
+    /// Creates a temporary directory for the file `target`, if this may be written (see [`check_target`]) and there is
+    /// room for a file of `bytes`.
+    pub(crate) fn create(target: &Path, overwrite: bool, bytes: u64) -> Result<Self> {
         let target = check_target(target, overwrite)?;
         let name = target.file_name().unwrap_or_default().to_owned();
         let parent = directory_of(&target);
         let replaces_leftover = remove_leftovers(parent, &name);
+        check_space(&target, bytes)?;
         let (directory, lock) =
             locked_directory(parent, &name).map_err(Error::io(&target, "create a temporary directory next to it"))?;
         let path = directory.path().join(name);
         Ok(NewFile { target, overwrite, path, replaces_leftover, directory, _lock: lock })
+    }
+
+    /// The final name.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
     }
 
     /// The path to write to.
@@ -71,7 +79,7 @@ impl NewFile {
 
     /// Creates an HDF5 file to write to.
     pub(crate) fn create_hdf5(&self) -> Result<hdf5::File> {
-        hdf5::File::create(&self.path).map_err(hdf5_error(&self.target, "create it"))
+        hdf5::File::create(&self.path).map_err(Error::hdf5(&self.target, "create it"))
     }
 
     /// Flushes the data to the disk and gives the file its final name.
@@ -130,6 +138,34 @@ fn refuse_existing(target: &Path) -> Result<()> {
         return Err(Error::file(target, "it exists already", remedy));
     }
     Ok(())
+}
+
+/// Checks that the disk and the limit on the size of files leave room for a file. A file that is to be replaced does not
+/// make room: it stays until the new one is complete.
+fn check_space(target: &Path, bytes: u64) -> Result<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    if let Some(limit) = limit.filter(|&limit| limit < bytes) {
+        let problem = format!("it needs {}, and files may have {} (ulimit -f)", size(bytes), size(limit));
+        return Err(Error::file(target, problem, "raise the limit, or ask for less"));
+    }
+    // Not every file system tells.
+    let Ok(disk) = rustix::fs::statvfs(directory_of(target)) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < bytes && disk.f_blocks > 0 {
+        let problem = format!("it needs {}, and {} are free on its disk", size(bytes), size(free));
+        return Err(Error::file(target, problem, "make room, give another place, or ask for less"));
+    }
+    Ok(())
+}
+
+/// A number of bytes, as people write it.
+fn size(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB"];
+    let power = (bytes.max(1).ilog10() / 3) as usize;
+    match power.checked_sub(1).and_then(|i| Some((i, units.get(i)?))) {
+        None => format!("{bytes} bytes"),
+        Some((_, unit)) => format!("{:.1} {unit}", bytes as f64 / 1000_f64.powi(power as i32)),
+    }
 }
 
 fn directory_of(target: &Path) -> &Path {
@@ -206,27 +242,34 @@ fn is_temporary(name: &OsStr, prefix: &OsStr) -> bool {
 
 /// Writes a small file, which appears complete or not at all.
 pub(crate) fn write_whole(path: &Path, overwrite: bool, contents: &[u8]) -> Result<()> {
-    let file = NewFile::create(path, overwrite)?;
+    let file = NewFile::create(path, overwrite, contents.len() as u64)?;
     fs::write(file.path(), contents).map_err(Error::io(path, "write"))?;
     file.finish()
 }
 
-/// Opens an HDF5 file for reading.
-pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
+/// Whether a file is an HDF5 file.
+pub(crate) fn is_hdf5(path: &Path) -> Result<bool> {
     let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
     if !metadata.is_file() {
-        return Err(Error::file(path, "it is not a regular file", "give the name of an HDF5 file"));
+        return Err(Error::file(path, "it is not a regular file", "give the name of a file"));
     }
     let file = File::open(path).map_err(Error::io(path, "open"))?;
-    if !has_signature(file, metadata.len()).map_err(Error::io(path, "read"))? {
-        let problem = format!("it is not an HDF5 file ({} bytes, without HDF5's signature)", metadata.len());
+    has_signature(file, metadata.len()).map_err(Error::io(path, "read"))
+}
+
+/// Opens an HDF5 file for reading.
+pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
+    let is_hdf5 = is_hdf5(path)?;
+    let bytes = fs::metadata(path).map_err(Error::io(path, "open"))?.len();
+    if !is_hdf5 {
+        let problem = format!("it is not an HDF5 file ({bytes} bytes, without HDF5's signature)");
         return Err(Error::file(path, problem, "give an HDF5 file, or make one with `hhnet generate`"));
     }
     // Samples are read a few at a time: a chunk that holds more of them should not be decompressed for each.
     let mut options = hdf5::File::with_options();
     options.with_fapl(|access| access.chunk_cache(CHUNK_SLOTS, CHUNK_BYTES, CHUNK_PREEMPTION));
     options.open(path).map_err(|reason| {
-        let problem = format!("HDF5 cannot open it ({} bytes): {reason}", metadata.len());
+        let problem = format!("HDF5 cannot open it ({bytes} bytes): {}", hdf5_reason(&reason));
         Error::file(
             path,
             problem,
@@ -255,12 +298,4 @@ fn has_signature(mut file: File, length: u64) -> std::io::Result<bool> {
 /// A text in the form that HDF5 stores.
 pub(crate) fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
     text.parse().map_err(|error: hdf5::types::StringError| hdf5::Error::from(error.to_string().as_str()))
-}
-
-/// For `map_err`: adds the path and the action to an HDF5 error.
-pub(crate) fn hdf5_error(path: &Path, action: impl Into<String>) -> impl FnOnce(hdf5::Error) -> Error {
-    let (path, action) = (path.to_path_buf(), action.into());
-    move |reason| {
-        Error::file(path, format!("HDF5 cannot {action}: {reason}"), "check the disk and the file, and try again")
-    }
 }

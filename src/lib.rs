@@ -48,8 +48,11 @@ pub mod stimulus;
 #[cfg(feature = "model")]
 pub mod training;
 
+mod verify;
+
 pub use error::{Error, Result};
 pub use ndarray;
+pub use verify::{Verified, verify, written_by};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -43,7 +43,7 @@ pub use weights::trained_model;
 pub(crate) use adam::is_learning_rate;
 pub(crate) use forward::{forward, forward_with, from_tensor, to_tensor};
 pub(crate) use network::{Network, NetworkLayer, Variable};
-pub(crate) use weights::{TRAINING, check_keras_name};
+pub(crate) use weights::{TRAINING, check_keras_name, sealed_by};
 
 use crate::simd::SimdLevel;
 use crate::{Error, Result};

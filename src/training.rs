@@ -268,7 +268,7 @@ impl Model {
         overwrite: bool,
     ) -> Result<()> {
         let (samples, steps, _) = x.shape();
-        let shape = (samples, steps, self.network.outputs());
+        let shape = [samples, steps, self.network.outputs()];
         let mut file = SampleWriter::create(path.as_ref(), name, shape, units, overwrite)?;
         self.predict_portions(x, &mut |portion| file.append(&portion))?;
         file.finish()

@@ -1,6 +1,7 @@
 //! `evaluate` and `predict`: a trained network at work.
 
 use crate::Output;
+use crate::failure::check_different;
 use clap::{Args, ValueEnum};
 use hhnet::dataset::H5Matrix;
 use hhnet::model::{Model, device};
@@ -137,6 +138,8 @@ pub fn validation_rows(count: usize, x: &H5Matrix) -> Result<isize> {
 
 impl Predict {
     pub fn run(&self) -> Output {
+        let read = [("--data", &*self.data), ("--weights", &*self.model.weights)];
+        check_different(&read, &[("--out", &self.out)])?;
         let model = self.model.load()?;
         let x = H5Matrix::open(&self.data, &self.x)?;
         model.predict_to(&x, &self.out, "Y_pred", "mV", self.force)?;

@@ -4,6 +4,7 @@ mod numpy;
 mod table;
 
 use crate::Output;
+use crate::failure::check_different;
 use clap::Args;
 use hhnet::dataset::{
     self, ImportOptions, Imported, TestSamples, WriteOptions, cut, millivolts_in, picoamperes_in, read_nwb,
@@ -79,6 +80,11 @@ impl Import {
         if self.out.exists() && !self.force {
             return Err(Error::file(&self.out, "it exists already", "give another name, or --force to replace it"));
         }
+        let arrays =
+            [("--x", &self.x), ("--y", &self.y)].map(|(option, name)| (option, name.as_deref().map(Path::new)));
+        let read = [("FILE", self.file.as_deref())].into_iter().chain(arrays);
+        let read: Vec<_> = read.filter_map(|(option, path)| Some((option, path?))).collect();
+        check_different(&read, &[("--out", &self.out)])?;
         if let Some(rate) = self.rate_hz.filter(|rate| !(*rate > 0.0 && rate.is_finite())) {
             return Err(Error::parameter("rate_hz", rate, "give a rate above 0, in Hz"));
         }

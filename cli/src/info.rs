@@ -1,7 +1,8 @@
-//! `info`: the contents of a file.
+//! `info` and `verify`: the contents of a file.
 
 use crate::{Output, generate};
 use hhnet::dataset::{self, AttributeValue};
+use hhnet::progress::Progress;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -9,7 +10,29 @@ pub fn run(file: &Path) -> Output {
     let name = file.to_string_lossy();
     let is_model = [".keras", ".weights.h5", ".safetensors"].iter().any(|end| name.ends_with(end));
     // A file of any name can hold a model, such as Keras 2's `.h5`.
-    if is_model { weights(file) } else { weights(file).or_else(|_| data(file)) }
+    let described = if is_model { weights(file) } else { weights(file).or_else(|_| data(file)) };
+    let (mut text, mut json) = described?;
+    let program = hhnet::written_by(file)?;
+    text = text.trim_end().to_owned();
+    text += &match &program {
+        Some(program) => format!("\nwritten by {program}; `hhnet verify` tells whether it has changed since"),
+        None => "\nnot written by hhnet".to_owned(),
+    };
+    json["program"] = json!(program);
+    Ok((text, json))
+}
+
+/// `verify`: whether a file is as it was written.
+pub fn verify(file: &Path) -> Output {
+    let verified = hhnet::verify(file, Progress::Stderr)?;
+    let datasets: Value = verified.datasets.iter().map(|(name, digits)| (name.clone(), json!(digits))).collect();
+    let json = json!({
+        "file": verified.path,
+        "program": verified.program,
+        "sha256": datasets,
+        "shards": verified.shards,
+    });
+    Ok((verified.to_string(), json))
 }
 
 /// The network in the file.

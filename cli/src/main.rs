@@ -2,13 +2,14 @@
 
 #[cfg(feature = "model")]
 mod evaluate;
+mod failure;
 mod generate;
 mod import;
 mod info;
 #[cfg(feature = "model")]
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(feature = "model")]
 use evaluate::{Evaluate, Predict};
 use generate::{Generate, Merge};
@@ -37,6 +38,9 @@ struct Cli {
     /// Print the result as one JSON object
     #[arg(long, global = true, display_order = 900)]
     json: bool,
+    /// After a failure, print what led to it, too
+    #[arg(long, global = true, display_order = 901)]
+    verbose: bool,
 }
 
 #[derive(Subcommand)]
@@ -58,13 +62,21 @@ enum Command {
     Predict(Predict),
     /// Describe a data file or a weights file
     Info {
-        /// The file to describe: .h5 or .safetensors
+        /// The file to describe: .h5, .keras or .safetensors
+        file: PathBuf,
+    },
+    /// Check that a file of data or a model has not changed since hhnet wrote it
+    Verify {
+        /// The file to check
         file: PathBuf,
     },
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    failure::report_panics();
+    failure::survive_limit_on_files();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match &cli.command {
         Command::Generate(arguments) => arguments.run(),
         Command::Merge(arguments) => arguments.run(),
@@ -76,6 +88,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "model")]
         Command::Predict(arguments) => arguments.run(),
         Command::Info { file } => info::run(file),
+        Command::Verify { file } => info::verify(file),
     };
     match result {
         Ok((text, json)) => {
@@ -86,7 +99,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("hhnet: {}", error.to_string().replace('\n', " "));
+            let program = Cli::command();
+            let command = matches.subcommand_name().and_then(|name| program.find_subcommand(name));
+            let error = failure::with_option(error, command.unwrap_or(&program));
+            eprintln!("hhnet: {}", failure::line(&error));
+            if cli.verbose {
+                error.causes().iter().for_each(|cause| eprintln!("  because: {cause}"));
+            }
             if matches!(error, Error::Interrupted { .. }) { INTERRUPTED.into() } else { ExitCode::FAILURE }
         }
     }

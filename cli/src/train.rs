@@ -2,6 +2,7 @@
 
 use crate::Output;
 use crate::evaluate::validation_rows;
+use crate::failure::check_different;
 use clap::{Args, ValueEnum};
 use hhnet::dataset::H5Matrix;
 use hhnet::model::{self, Model, ModelOptions, device, generate_model};
@@ -111,6 +112,14 @@ enum Activation {
 impl Train {
     pub fn run(&self) -> Output {
         // Checked before the training, not after it.
+        let written = [
+            ("--weights", Some(&self.weights)),
+            ("--history", self.history.as_ref()),
+            ("--checkpoint", self.checkpoint.as_ref()),
+            ("--backup", self.backup.as_ref()),
+        ];
+        let written: Vec<_> = written.into_iter().filter_map(|(option, path)| Some((option, &**path?))).collect();
+        check_different(&[("--data", &self.data)], &written)?;
         Model::check_save(&self.weights, self.force)?;
         let (x, y) = (H5Matrix::open(&self.data, "X")?, H5Matrix::open(&self.data, "Y")?);
         let held_out = validation_rows(self.validation, &x)?;

@@ -56,7 +56,7 @@ impl Block {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let task_trials = count.div_ceil(threads).min(TASK_TRIALS);
         self.reset(count, split.steps);
-        let simulator = Simulator { options, split: split.number, steps: split.steps };
+        let simulator = Simulator { options, split: split.number as u32, steps: split.steps };
         // NumPy's stream is a sequence: a thread draws the currents of its trials before the next thread takes trials.
         let queue = Mutex::new((self.tasks(samples.start, task_trials), random));
         let next_task = || -> Option<Task> {
@@ -96,6 +96,11 @@ impl Block {
             .zip(potentials)
             .zip(trials)
             .map(|(((first_sample, currents), potentials), trials)| Task { first_sample, currents, potentials, trials })
+    }
+
+    /// The values of the trials that are there: drawn ones, or those left by [`Block::drop_spiking`].
+    pub(super) fn kept<'a>(&self, values: &'a [f64]) -> &'a [f64] {
+        &values[..self.trials.len() * self.steps]
     }
 
     /// Removes spiking trials and closes the gaps. Fails with the first trial that could not be simulated.

@@ -1,6 +1,6 @@
 //! The contents of a file.
 
-use crate::files::{hdf5_error, open_hdf5};
+use crate::files::open_hdf5;
 use crate::{Error, Result};
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{IndexType, IterationOrder, LinkType, LocationType};
@@ -116,7 +116,7 @@ pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     let path = path.as_ref();
     let file = open_hdf5(path)?;
     let (datasets, broken_links) = list_datasets(&file);
-    let names = file.attr_names().map_err(hdf5_error(path, "list the attributes"))?;
+    let names = file.attr_names().map_err(Error::hdf5(path, "list the attributes"))?;
     let attributes = names.into_iter().map(|name| (attribute(&file, &name), name)).map(|(value, name)| (name, value));
     let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
     Ok(Description { bytes, attributes: attributes.collect(), datasets, broken_links })

@@ -1,9 +1,11 @@
 //! Generates a data set: draws, simulates and keeps or drops the trials of one block while the block before is written.
 
+use super::appender::sample_bytes;
 use super::block::{Block, HOPELESS, Trial, block_trials};
+use super::checksum;
 use super::options::GenerateOptions;
-use super::split::{SPLIT_NAMES, Split, write_list};
-use crate::files::{NewFile, hdf5_error};
+use super::split::{SPLIT_NAMES, Split, SplitWriter, write_list};
+use crate::files::NewFile;
 use crate::interrupt::Interrupts;
 use crate::stimulus::{NumpyRandom, Stream};
 use crate::{Error, Result};
@@ -82,21 +84,19 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     let interrupts = Interrupts::receive();
     let path = path.as_ref();
     options.validate()?;
-    let new = NewFile::create(path, options.overwrite)?;
+    let splits = Split::both(path, options)?;
+    let [shape, test_shape] = splits.each_ref().map(Split::shape);
+    let new = NewFile::create(path, options.overwrite, sample_bytes(&[shape, shape, test_shape, test_shape]))?;
     if new.replaces_leftover() {
         options.progress.line(format_args!("'{}': removed an unfinished file of an earlier run", path.display()));
     }
     let file = new.create_hdf5()?;
-    let [training, test] = options.shapes()?;
-    let splits = [Split::create(&file, path, 0, training, options)?, Split::create(&file, path, 1, test, options)?];
+    let [training, test] = &splits;
+    let writers = [SplitWriter::create(&file, training, options)?, SplitWriter::create(&file, test, options)?];
     let disk = File::open(new.path()).map_err(Error::io(path, "open"))?;
-    let [training, test] = Generator::new(options, &interrupts, training[1], &disk).fill(&splits)?;
-    let [shape, test_shape] = splits.each_ref().map(Split::shape);
-    drop(splits);
-    write_how(&file, options, &training, &test)
-        .and_then(|()| file.close())
-        .map_err(hdf5_error(path, "finish the file"))?;
-    new.finish()?;
+    let [training, test] = Generator::new(options, &interrupts, training.steps, &disk, writers).fill(&splits)?;
+    write_how(&file, options, &training, &test).map_err(Error::hdf5(path, "write how it was made"))?;
+    checksum::finish(new, file)?;
     let values = training.trials * shape[1] + test.trials * test_shape[1];
     Ok(Generated {
         path: path.to_path_buf(),
@@ -154,12 +154,19 @@ struct Generator<'a> {
     /// One block is written while the other one is simulated.
     simulated: Block,
     written: Block,
-    /// The split and the row at which to write the block that was simulated last.
-    unwritten: Option<(&'a Split<'a>, usize)>,
+    writers: [SplitWriter; 2],
+    /// The number of the split that the block belongs to that was simulated last.
+    unwritten: Option<usize>,
 }
 
 impl<'a> Generator<'a> {
-    fn new(options: &'a GenerateOptions, interrupts: &'a Interrupts, training_steps: usize, disk: &'a File) -> Self {
+    fn new(
+        options: &'a GenerateOptions,
+        interrupts: &'a Interrupts,
+        training_steps: usize,
+        disk: &'a File,
+        writers: [SplitWriter; 2],
+    ) -> Self {
         let mut random = NumpyRandom::seed(options.seed);
         if options.stream == Stream::Numpy {
             for _ in 0..2 {
@@ -173,18 +180,20 @@ impl<'a> Generator<'a> {
             disk,
             simulated: Block::default(),
             written: Block::default(),
+            writers,
             unwritten: None,
         }
     }
 
     /// Generates all samples of both splits.
-    fn fill(mut self, [training, test]: &'a [Split<'a>; 2]) -> Result<[Outcome; 2]> {
+    fn fill(mut self, [training, test]: &[Split; 2]) -> Result<[Outcome; 2]> {
         let outcomes = [self.fill_split(training)?, self.fill_split(test)?];
-        self.unwritten.map_or(Ok(()), |(split, row)| split.write(&self.simulated, row))?;
+        self.unwritten.map_or(Ok(()), |split| self.writers[split].append(&self.simulated))?;
+        self.writers.into_iter().try_for_each(SplitWriter::finish)?;
         Ok(outcomes)
     }
 
-    fn fill_split(&mut self, split: &'a Split<'a>) -> Result<Outcome> {
+    fn fill_split(&mut self, split: &Split) -> Result<Outcome> {
         let options = self.options;
         let count = split.samples.len();
         let mut outcome = Outcome::default();
@@ -204,7 +213,7 @@ impl<'a> Generator<'a> {
             if outcome.dropped_in_a_row >= HOPELESS {
                 return Err(hopeless(options));
             }
-            self.unwritten = Some((split, kept));
+            self.unwritten = Some(split.number);
             kept += self.simulated.trials.len();
             lines.report(split, kept, &outcome);
         }
@@ -214,10 +223,10 @@ impl<'a> Generator<'a> {
     /// Simulates a block while the block before is written.
     fn simulate(&mut self, split: &Split, sample: usize, count: usize) -> Result<()> {
         std::mem::swap(&mut self.simulated, &mut self.written);
-        let Generator { options, random, disk, simulated, written, unwritten, .. } = self;
+        let Generator { options, random, disk, simulated, written, writers, unwritten, .. } = self;
         simulated.simulate(split, sample..sample + count, random, options, || {
-            let Some((split, row)) = unwritten.take() else { return Ok(()) };
-            split.write(written, row)?;
+            let Some(unwritten) = unwritten.take() else { return Ok(()) };
+            writers[unwritten].append(written)?;
             // Flushed while the processor is busy, so that there is little to wait for at the end.
             disk.sync_data().map_err(Error::io(split.path, "flush it to the disk"))
         })
@@ -242,7 +251,7 @@ impl<'a> Lines<'a> {
             return;
         }
         self.last = Instant::now();
-        let [x, y, _] = SPLIT_NAMES[split.number as usize];
+        let [x, y, _] = SPLIT_NAMES[split.number];
         let dropped = outcome.dropped.len();
         let seconds = self.started.elapsed().as_secs_f64();
         let simulated_seconds = (outcome.trials * split.steps) as f64 * self.options.current.dt_ms / 1000.0;

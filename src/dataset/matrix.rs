@@ -2,7 +2,7 @@
 
 use super::description::{broken_link, list_datasets, type_name, units};
 use super::reader::{Reader, memory};
-use crate::files::{hdf5_error, open_hdf5};
+use crate::files::open_hdf5;
 use crate::{Error, Result};
 use hdf5::H5Type;
 use hdf5::plist::dataset_create::Layout;
@@ -172,7 +172,7 @@ impl H5Matrix {
         })?;
         reader.read_range(self.samples.clone(), &mut values)?;
         let action = format!("arrange the samples of '{}'", self.name);
-        Array3::from_shape_vec(shape, values).map_err(|error| hdf5_error(&self.path, action)(error.into()))
+        Array3::from_shape_vec(shape, values).map_err(|error| Error::hdf5(&self.path, action)(error.into()))
     }
 
     /// The samples between two bounds, of which negative ones count from the end.

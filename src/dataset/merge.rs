@@ -1,18 +1,24 @@
 //! Joins the shards of a data set, generated on different machines, into one file.
 
+use super::appender::{Appender, sample_bytes};
 use super::block::BLOCK_VALUES;
+use super::checksum;
 use super::options::{GenerateOptions, Shard, read_list};
 use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
-use crate::files::{NewFile, hdf5_error, hdf5_text, open_hdf5};
+use crate::files::{NewFile, hdf5_text, is_hdf5, open_hdf5};
 use crate::interrupt::Interrupts;
-use crate::progress::Progress;
+use crate::progress::{Lines, Progress};
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+
+/// The dataset with the names of the shards that hold the samples of a file.
+const SHARDS: &str = "shards";
+/// The dataset with their checksums.
+const SHARD_CHECKSUMS: &str = "shard_sha256";
 
 /// How [`merge`] joins shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,9 +96,11 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
     let shapes = whole.shapes()?;
     sources.iter().try_for_each(|source| source.check_shapes(shapes))?;
 
-    let new = NewFile::create(path, options.overwrite)?;
+    let [training, test] = shapes;
+    let bytes = if options.copy { sample_bytes(&[training, training, test, test]) } else { 0 };
+    let new = NewFile::create(path, options.overwrite, bytes)?;
     let file = new.create_hdf5()?;
-    let progress = ProgressLines { last: Instant::now(), to: options.progress };
+    let progress = Lines::new(options.progress);
     let interrupts = Interrupts::receive();
     let mut merger = Merger { path, file: &file, sources: &sources, copy: options.copy, progress, interrupts };
     for ([x, y, spikes], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
@@ -104,12 +112,10 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
     }
     merger.list_shards()?;
     merger.join_dropped()?;
-    whole.write(&file).and_then(|()| file.close()).map_err(hdf5_error(path, "finish the file"))?;
-    let count = sources.len();
-    drop(sources);
-    new.finish()?;
-    let [shape, test_shape] = shapes;
-    Ok(Merged { path: path.to_path_buf(), shards: count, shape, test_shape, copied: options.copy })
+    whole.write(&file).map_err(Error::hdf5(path, "write how it was made"))?;
+    checksum::finish(new, file)?;
+    let (path, shards) = (path.to_path_buf(), sources.len());
+    Ok(Merged { path, shards, shape: training, test_shape: test, copied: options.copy })
 }
 
 /// Opens all shards and sorts them. Checks that they are of one data set, and that each is there once.
@@ -145,12 +151,13 @@ fn open_sources(shards: &[PathBuf]) -> Result<Vec<Source<'_>>> {
     Ok(sources)
 }
 
-/// The file of one shard.
+/// The file of one shard. It is open only while it is read: there may be more shards than a process may have open files.
 struct Source<'a> {
     path: &'a Path,
-    file: hdf5::File,
     options: GenerateOptions,
     shard: Shard,
+    program: Option<String>,
+    checksum: Option<String>,
 }
 
 impl<'a> Source<'a> {
@@ -159,11 +166,19 @@ impl<'a> Source<'a> {
         let Some(shard) = options.shard else {
             return Err(Error::file(path, "it is a whole data set, not a shard", "give files made with --shard"));
         };
-        Ok(Source { path, file: open_hdf5(path)?, options, shard })
+        let file = open_hdf5(path)?;
+        let (program, checksum) = (checksum::program(&file), checksum::recorded(&file));
+        Ok(Source { path, options, shard, program, checksum })
     }
 
     fn check_same_data_set(&self, other: &Source) -> Result<()> {
         let whole = |source: &Source| GenerateOptions { shard: None, ..source.options.clone() };
+        if self.program != other.program {
+            let program = |source: &Source| source.program.clone().unwrap_or("an unknown program".to_owned());
+            let (own, others, path) = (program(self), program(other), other.path.display());
+            let problem = format!("it was made by {own}, but '{path}' by {others}");
+            return Err(Error::file(self.path, problem, "make all shards with the same version"));
+        }
         if self.shard.count == other.shard.count && whole(self) == whole(other) {
             return Ok(());
         }
@@ -175,10 +190,11 @@ impl<'a> Source<'a> {
 
     /// Checks the shapes of all datasets. `shapes` are those in the whole data set.
     fn check_shapes(&self, shapes: [[usize; 3]; 2]) -> Result<()> {
+        let file = open_hdf5(self.path)?;
         for ([x, y, _], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
             let expected = vec![self.samples(shape).len(), shape[1], 1];
             for name in [x, y] {
-                let found = self.dataset(name)?.shape();
+                let found = self.dataset(&file, name)?.shape();
                 if found != expected {
                     let problem = format!("dataset '{name}' has shape {found:?}, not {expected:?}");
                     return Err(Error::file(self.path, problem, "generate this shard again"));
@@ -193,8 +209,8 @@ impl<'a> Source<'a> {
         self.shard.samples(total)
     }
 
-    fn dataset(&self, name: &str) -> Result<hdf5::Dataset> {
-        self.file.dataset(name).map_err(hdf5_error(self.path, format!("open '{name}'")))
+    fn dataset(&self, file: &hdf5::File, name: &str) -> Result<hdf5::Dataset> {
+        file.dataset(name).map_err(Error::hdf5(self.path, format!("open '{name}'")))
     }
 }
 
@@ -204,22 +220,22 @@ struct Merger<'a> {
     file: &'a hdf5::File,
     sources: &'a [Source<'a>],
     copy: bool,
-    progress: ProgressLines,
+    progress: Lines,
     interrupts: Interrupts,
 }
 
 impl Merger<'_> {
     fn error(&self, action: String) -> impl FnOnce(hdf5::Error) -> Error {
-        hdf5_error(self.path, action)
+        Error::hdf5(self.path, action)
     }
 
     fn join_samples(&mut self, name: &str, shape: [usize; 3]) -> Result<()> {
-        let dataset = if self.copy {
-            self.copy(name, shape)?
-        } else {
-            self.refer(name, shape).map_err(self.error(format!("create {name}")))?
-        };
-        describe_samples(&dataset).map_err(self.error(format!("describe {name}")))
+        if self.copy {
+            return self.copy(name, shape);
+        }
+        self.refer(name, shape)
+            .and_then(|dataset| describe_samples(&dataset))
+            .map_err(self.error(format!("create '{name}'")))
     }
 
     /// Creates a dataset whose samples stay in the shards.
@@ -238,59 +254,82 @@ impl Merger<'_> {
     }
 
     /// Creates a dataset and copies its samples from the shards.
-    fn copy(&mut self, name: &str, shape: [usize; 3]) -> Result<hdf5::Dataset> {
+    fn copy(&mut self, name: &str, shape: [usize; 3]) -> Result<()> {
         let [total, steps, _] = shape;
-        let dataset = self.file.new_dataset::<f64>().shape(shape).create(name);
-        let dataset = dataset.map_err(self.error(format!("create {name}")))?;
+        let mut joined = Appender::create(self.file, self.path, name, shape)?;
+        describe_samples(joined.dataset()).map_err(self.error(format!("describe '{name}'")))?;
         for source in self.sources {
-            let samples = source.dataset(name)?;
-            let rows = source.samples(shape);
+            let file = open_hdf5(source.path)?;
+            let samples = source.dataset(&file, name)?;
+            let count = source.samples(shape).len();
             let at_a_time = (BLOCK_VALUES / steps).max(1);
-            for first in (0..rows.len()).step_by(at_a_time) {
-                let last = (first + at_a_time).min(rows.len());
+            for first in (0..count).step_by(at_a_time) {
+                let last = (first + at_a_time).min(count);
                 let values: Array3<f64> = samples
                     .read_slice(s![first..last, .., ..])
-                    .map_err(hdf5_error(source.path, format!("read samples {first} to {last} of {name}")))?;
+                    .map_err(Error::hdf5(source.path, format!("read samples {first}..{last} of '{name}'")))?;
                 self.interrupts.check("merge", || format!("'{}' was not written", self.path.display()))?;
-                let to = rows.start + first..rows.start + last;
-                self.progress.line(format_args!("{name}: {} of {total} samples copied", to.start));
-                dataset
-                    .write_slice(&values, s![to.clone(), .., ..])
-                    .map_err(self.error(format!("write samples {} to {} of {name}", to.start, to.end)))?;
+                self.progress.line(format_args!("{name}: {} of {total} samples copied", joined.written()));
+                joined.append(values.as_slice().unwrap_or_default())?;
             }
         }
-        Ok(dataset)
+        joined.finish()
     }
 
     fn join_spikes(&self, name: &str) -> Result<()> {
         let record = SpikeRecord::create(self.file, name).map_err(self.error(format!("create {name}")))?;
         for source in self.sources {
-            let senders = read_list(&source.file, &format!("{name}/senders"), source.path)?;
-            let times = read_list(&source.file, &format!("{name}/times"), source.path)?;
+            let file = open_hdf5(source.path)?;
+            let senders = read_list(&file, &format!("{name}/senders"), source.path)?;
+            let times = read_list(&file, &format!("{name}/times"), source.path)?;
             record.append(&senders, &times).map_err(self.error(format!("write {name}")))?;
         }
         Ok(())
     }
 
-    /// Writes the names of the shards, if they hold the samples.
+    /// Writes the names of the shards, if they hold the samples, and their checksums: a file that takes the place of
+    /// one of them is noticed then.
     fn list_shards(&self) -> Result<()> {
         if self.copy {
             return Ok(());
         }
-        let names = self.sources.iter().map(|source| hdf5_text(&name_from(self.path, source.path)));
-        let names = names.collect::<hdf5::Result<Vec<_>>>();
-        let list = self.file.new_dataset::<VarLenUnicode>().shape(self.sources.len()).create("shards");
-        list.and_then(|list| list.write_raw(&names?)).map_err(self.error("list the shards".to_owned()))
+        let write = |list: &str, texts: &mut dyn Iterator<Item = String>| -> hdf5::Result<()> {
+            let texts = texts.map(|text| hdf5_text(&text)).collect::<hdf5::Result<Vec<_>>>()?;
+            self.file.new_dataset::<VarLenUnicode>().shape(texts.len()).create(list)?.write_raw(&texts)
+        };
+        write(SHARDS, &mut self.sources.iter().map(|source| name_from(self.path, source.path)))
+            .and_then(|()| {
+                write(
+                    SHARD_CHECKSUMS,
+                    &mut self.sources.iter().map(|source| source.checksum.clone().unwrap_or_default()),
+                )
+            })
+            .map_err(self.error("list the shards".to_owned()))
     }
 
     fn join_dropped(&self) -> Result<()> {
         for name in ["dropped_trials", "dropped_test_trials"] {
-            let lists = self.sources.iter().map(|source| read_list::<usize>(&source.file, name, source.path));
-            let list = lists.collect::<Result<Vec<_>>>()?.concat();
-            write_list(self.file, name, &list).map_err(self.error(format!("write {name}")))?;
+            let lists = self.sources.iter().map(|source| read_list(&open_hdf5(source.path)?, name, source.path));
+            let list: Vec<usize> = lists.collect::<Result<Vec<_>>>()?.concat();
+            write_list(self.file, name, &list).map_err(self.error(format!("write '{name}'")))?;
         }
         Ok(())
     }
+}
+
+/// The shards that hold the samples of a file, and their checksums. None if it holds its samples itself.
+pub(crate) fn shards_of(path: &Path) -> Result<Vec<(PathBuf, String)>> {
+    if !is_hdf5(path)? {
+        return Ok(Vec::new());
+    }
+    let file = open_hdf5(path)?;
+    if !file.link_exists(SHARDS) {
+        return Ok(Vec::new());
+    }
+    let (names, checksums) =
+        (read_list::<VarLenUnicode>(&file, SHARDS, path)?, read_list::<VarLenUnicode>(&file, SHARD_CHECKSUMS, path)?);
+    let directory = path.parent().unwrap_or(Path::new(""));
+    Ok(names.iter().zip(checksums).map(|(name, digits)| (directory.join(name.as_str()), digits.to_string())).collect())
 }
 
 /// The name by which `target` refers to `path`: relative if `path` is in its directory or below, otherwise absolute.
@@ -300,19 +339,4 @@ fn name_from(target: &Path, path: &Path) -> String {
     let directory = full(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")));
     let path = full(path);
     path.strip_prefix(&directory).unwrap_or(&path).to_string_lossy().into_owned()
-}
-
-/// Prints at most about one line a second.
-struct ProgressLines {
-    last: Instant,
-    to: Progress,
-}
-
-impl ProgressLines {
-    fn line(&mut self, text: fmt::Arguments<'_>) {
-        if self.last.elapsed() >= Duration::from_secs(1) {
-            self.last = Instant::now();
-            self.to.line(text);
-        }
-    }
 }

@@ -3,10 +3,11 @@
 //! The format is that of the NWB schema, <https://nwb-schema.readthedocs.io>, its part for intracellular
 //! electrophysiology: a `CurrentClampSeries` holds a potential, a `CurrentClampStimulusSeries` the injected current.
 
+use super::checksum;
 use super::description::attribute;
 use super::import::{Cutter, ImportOptions, Imported, Trace, Values};
 use super::text_attribute;
-use crate::files::{NewFile, hdf5_error, hdf5_text, open_hdf5};
+use crate::files::{NewFile, hdf5_text, open_hdf5};
 use crate::neuron::Response;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -215,7 +216,7 @@ fn sweeps_of_table(file: &hdf5::File, path: &Path, cutter: &mut Cutter) -> Resul
     let Ok(table) = file.group(TABLE) else { return Ok(None) };
     let column = |name: &str| -> Result<Vec<Reference>> {
         let column = table.dataset(name).and_then(|column| column.read_raw());
-        column.map_err(hdf5_error(path, format!("read '{TABLE}/{name}'")))
+        column.map_err(Error::hdf5(path, format!("read '{TABLE}/{name}'")))
     };
     let (currents, potentials) = (column("stimuli/stimulus")?, column("responses/response")?);
     if potentials.is_empty() {
@@ -308,7 +309,7 @@ impl Values for Recorded<'_> {
     fn read(&self, range: Range<usize>) -> Result<Vec<f64>> {
         let range = self.part.start + range.start..self.part.start + range.end;
         let mut values =
-            read_range(&self.data, range).map_err(hdf5_error(self.path, format!("read '{}'", self.data.name())))?;
+            read_range(&self.data, range).map_err(Error::hdf5(self.path, format!("read '{}'", self.data.name())))?;
         values.iter_mut().for_each(|value| *value = *value * self.factor + self.offset);
         Ok(values)
     }
@@ -439,12 +440,12 @@ pub fn write_nwb(
 
 fn write(path: &Path, currents_pa: &[Vec<f64>], responses: &[Response], overwrite: bool) -> Result<()> {
     check_sweeps(currents_pa, responses)?;
-    let new = NewFile::create(path, overwrite)?;
+    let values: usize = currents_pa.iter().map(Vec::len).sum();
+    // An upper bound: two numbers of 16 bits for each value, which are compressed.
+    let new = NewFile::create(path, overwrite, 4 * values as u64)?;
     let file = new.create_hdf5()?;
-    write_sweeps(&file, currents_pa, responses)
-        .and_then(|()| file.close())
-        .map_err(hdf5_error(path, "write the recording"))?;
-    new.finish()
+    write_sweeps(&file, currents_pa, responses).map_err(Error::hdf5(path, "write the recording"))?;
+    checksum::finish(new, file)
 }
 
 fn check_sweeps(currents_pa: &[Vec<f64>], responses: &[Response]) -> Result<()> {

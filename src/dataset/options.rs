@@ -1,7 +1,7 @@
 //! The parameters of a data set. They are stored in its file, and can be read from it.
 
 use super::text_attribute;
-use crate::files::{hdf5_error, open_hdf5};
+use crate::files::open_hdf5;
 use crate::neuron::{HhPscAlpha, whole_steps};
 use crate::progress::Progress;
 use crate::stimulus::{OrnsteinUhlenbeck, Stream};
@@ -229,7 +229,6 @@ impl GenerateOptions {
 
     /// Writes everything that the data depend on as attributes.
     pub(super) fn write(&self, file: &hdf5::File) -> hdf5::Result<()> {
-        text_attribute(file, "program", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
         text_attribute(file, "model", "hh_psc_alpha")?;
         text_attribute(file, "stream", self.stream.name())?;
         file.new_attr::<u32>().create("seed")?.write_scalar(&self.seed)?;
@@ -289,5 +288,5 @@ impl GenerateOptions {
 
 /// Reads a list of whole numbers.
 pub(super) fn read_list<T: hdf5::H5Type>(file: &hdf5::File, name: &str, path: &Path) -> Result<Vec<T>> {
-    file.dataset(name).and_then(|list| list.read_raw()).map_err(hdf5_error(path, format!("read '{name}'")))
+    file.dataset(name).and_then(|list| list.read_raw()).map_err(Error::hdf5(path, format!("read '{name}'")))
 }

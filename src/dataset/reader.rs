@@ -3,7 +3,6 @@
 use super::H5Matrix;
 use super::matrix::Number;
 use super::source::ReadSamples;
-use crate::files::hdf5_error;
 use crate::{Error, Result};
 use bytemuck::Pod;
 use hdf5::{Hyperslab, SliceOrIndex};
@@ -140,7 +139,7 @@ impl Reader {
             let block: ArrayD<T> = self
                 .dataset
                 .read_slice(Hyperslab::from(selection))
-                .map_err(hdf5_error(self.matrix.path(), action()))?;
+                .map_err(Error::hdf5(self.matrix.path(), action()))?;
             let block = block.into_raw_vec_and_offset().0;
             self.matrix.check(self.first_value(first, steps.start), &block)?;
             let from = (first - samples.start) * length;
@@ -190,7 +189,7 @@ impl ReadSamples for Reader {
 impl Contiguous {
     /// `None` if the values are stored in another way: in chunks, compressed, or as another type.
     fn new(matrix: &H5Matrix, dataset: &hdf5::Dataset) -> Result<Option<Self>> {
-        let dtype = dataset.dtype().map_err(hdf5_error(matrix.path(), "read the type of the values"))?;
+        let dtype = dataset.dtype().map_err(Error::hdf5(matrix.path(), "read the type of the values"))?;
         let stored = match () {
             () if dtype.is::<f64>() => Stored::Float64,
             () if dtype.is::<f32>() => Stored::Float32,

@@ -1,13 +1,13 @@
 //! Writes the training samples or the test samples of a file.
 
+use super::appender::Appender;
 use super::block::Block;
 use super::options::GenerateOptions;
 use super::text_attribute;
-use crate::Result;
-use crate::files::hdf5_error;
-use ndarray::{ArrayView1, ArrayView3, s};
+use crate::{Error, Result};
+use ndarray::{ArrayView1, s};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The names of a split's two datasets, and of the group that holds its spikes.
 pub(super) const SPLIT_NAMES: [[&str; 3]; 2] = [["X", "Y", "spikes"], ["X_test", "Y_test", "spikes_test"]];
@@ -16,71 +16,75 @@ pub(super) const SPLIT_NAMES: [[&str; 3]; 2] = [["X", "Y", "spikes"], ["X_test",
 pub(super) struct Split<'a> {
     pub(super) path: &'a Path,
     /// 0 for the training samples, 1 for the test samples.
-    pub(super) number: u32,
+    pub(super) number: usize,
     /// The samples of the whole data set that belong in this file.
     pub(super) samples: Range<usize>,
     pub(super) steps: usize,
-    x: hdf5::Dataset,
-    y: hdf5::Dataset,
-    spikes: Option<SpikeRecord>,
 }
 
 impl<'a> Split<'a> {
-    /// Creates the datasets of a split. The shape is that in the whole data set.
-    pub(super) fn create(
-        file: &hdf5::File,
-        path: &'a Path,
-        number: u32,
-        [total, steps, _]: [usize; 3],
-        options: &GenerateOptions,
-    ) -> Result<Self> {
-        let samples = options.shard.map_or(0..total, |shard| shard.samples(total));
-        let [x, y, spikes] = SPLIT_NAMES[number as usize];
-        let create = |name: &str| -> Result<hdf5::Dataset> {
-            let dataset = file.new_dataset::<f64>().shape((samples.len(), steps, 1)).create(name);
-            let dataset = dataset.and_then(|dataset| describe_samples(&dataset).map(|()| dataset));
-            dataset.map_err(hdf5_error(path, format!("create {name}")))
+    /// Both splits of a file.
+    pub(super) fn both(path: &'a Path, options: &GenerateOptions) -> Result<[Self; 2]> {
+        let split = |number, [total, steps, _]: [usize; 3]| {
+            let samples = options.shard.map_or(0..total, |shard| shard.samples(total));
+            Split { path, number, samples, steps }
         };
-        let (x, y) = (create(x)?, create(y)?);
-        let spikes = options
-            .keep_spiking
-            .then(|| SpikeRecord::create(file, spikes).map_err(hdf5_error(path, "create the record of spikes")));
-        Ok(Split { path, number, samples, steps, x, y, spikes: spikes.transpose()? })
+        let [training, test] = options.shapes()?;
+        Ok([split(0, training), split(1, test)])
     }
 
     /// The name of the currents, which stands for the split in messages.
     pub(super) fn name(&self) -> &'static str {
-        SPLIT_NAMES[self.number as usize][0]
+        SPLIT_NAMES[self.number][0]
     }
 
     /// The shape of its datasets in this file.
     pub(super) fn shape(&self) -> [usize; 3] {
         [self.samples.len(), self.steps, 1]
     }
+}
 
-    /// Writes a block's trials as the samples from row `first` of this file on.
-    pub(super) fn write(&self, block: &Block, first: usize) -> Result<()> {
-        let end = first + block.trials.len();
-        if first == end {
-            return Ok(());
-        }
-        self.write_rows(block, first..end)
-            .map_err(hdf5_error(self.path, format!("write samples {first} to {end} of {}", self.name())))
+/// Writes a split's datasets.
+pub(super) struct SplitWriter {
+    path: PathBuf,
+    /// The number of the first sample in the whole data set.
+    first: usize,
+    x: Appender,
+    y: Appender,
+    spikes: Option<SpikeRecord>,
+}
+
+impl SplitWriter {
+    pub(super) fn create(file: &hdf5::File, split: &Split, options: &GenerateOptions) -> Result<Self> {
+        let (path, [x, y, spikes]) = (split.path, SPLIT_NAMES[split.number]);
+        let create = |name: &str| -> Result<Appender> {
+            let samples = Appender::create(file, path, name, split.shape())?;
+            describe_samples(samples.dataset()).map_err(Error::hdf5(path, format!("describe '{name}'")))?;
+            Ok(samples)
+        };
+        let (x, y) = (create(x)?, create(y)?);
+        let spikes = options
+            .keep_spiking
+            .then(|| SpikeRecord::create(file, spikes).map_err(Error::hdf5(path, "create the record of spikes")));
+        Ok(SplitWriter { path: path.to_path_buf(), first: split.samples.start, x, y, spikes: spikes.transpose()? })
     }
 
-    fn write_rows(&self, block: &Block, rows: Range<usize>) -> hdf5::Result<()> {
-        let shape = (rows.len(), self.steps, 1);
-        for (dataset, values) in [(&self.x, &block.currents), (&self.y, &block.potentials)] {
-            let values = ArrayView3::from_shape(shape, &values[..rows.len() * self.steps]);
-            dataset.write_slice(values.expect("the trials fit in"), s![rows.clone(), .., ..])?;
-        }
+    /// Writes a block's trials as the next samples.
+    pub(super) fn append(&mut self, block: &Block) -> Result<()> {
+        let written = self.x.written();
+        self.x.append(block.kept(&block.currents))?;
+        self.y.append(block.kept(&block.potentials))?;
         let Some(record) = &self.spikes else { return Ok(()) };
-        let spikes = rows.zip(&block.trials).flat_map(|(row, trial)| {
-            let sender = (self.samples.start + row) as u64;
-            trial.iter().flat_map(move |trial| trial.spike_times_ms.iter().map(move |&time| (sender, time)))
+        let spikes = (self.first + written..).zip(&block.trials).flat_map(|(sample, trial)| {
+            trial.iter().flat_map(move |trial| trial.spike_times_ms.iter().map(move |&time| (sample as u64, time)))
         });
         let (senders, times): (Vec<u64>, Vec<f64>) = spikes.unzip();
-        record.append(&senders, &times)
+        record.append(&senders, &times).map_err(Error::hdf5(&self.path, "write the record of spikes"))
+    }
+
+    pub(super) fn finish(self) -> Result<()> {
+        self.x.finish()?;
+        self.y.finish()
     }
 }
 

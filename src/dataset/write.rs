@@ -1,8 +1,10 @@
 //! Writes arrays as a data file.
 
+use super::appender::{Appender, sample_bytes};
+use super::checksum::{self, CHECKSUM, PROGRAM_ATTRIBUTE};
 use super::split::{SPLIT_NAMES, describe_samples};
 use super::text_attribute;
-use crate::files::{NewFile, hdf5_error};
+use crate::files::NewFile;
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayView3, s};
 use std::fmt;
@@ -83,6 +85,7 @@ fn write_samples(path: &Path, x: &Array3<f64>, y: &Array3<f64>, options: &WriteO
     if !(options.step_ms > 0.0 && options.step_ms.is_finite()) {
         return Err(Error::parameter("step_ms", options.step_ms, "give a time above 0, in ms"));
     }
+    check_attributes(&options.attributes)?;
     check("x", x, "y", y)?;
     let (training, test) = match &options.test {
         TestSamples::Given(x_test, y_test) => {
@@ -100,21 +103,39 @@ fn write_samples(path: &Path, x: &Array3<f64>, y: &Array3<f64>, options: &WriteO
             (part(0, samples - count), Some(part(samples - count, samples)))
         }
     };
-    let new = NewFile::create(path, options.overwrite)?;
-    let file = new.create_hdf5()?;
     let written = Written {
         path: path.to_path_buf(),
         shape: training[0].dim().into(),
         test_shape: test.as_ref().map(|[x, _]| x.dim().into()),
     };
+    let shapes: Vec<[usize; 3]> =
+        [Some(&training), test.as_ref()].into_iter().flatten().flatten().map(|values| values.dim().into()).collect();
+    let new = NewFile::create(path, options.overwrite, sample_bytes(&shapes))?;
+    let file = new.create_hdf5()?;
     for (names, arrays) in SPLIT_NAMES.into_iter().zip([Some(training), test]) {
         for (name, values) in names.into_iter().zip(arrays.into_iter().flatten()) {
-            write_array(&file, name, values).map_err(hdf5_error(path, format!("write {name}")))?;
+            write_array(&file, path, name, values)?;
         }
     }
-    write_attributes(&file, options).and_then(|()| file.close()).map_err(hdf5_error(path, "finish the file"))?;
-    new.finish()?;
+    write_attributes(&file, options).map_err(Error::hdf5(path, "write the attributes"))?;
+    checksum::finish(new, file)?;
     Ok(written)
+}
+
+/// Checks that all attributes can be written, each once.
+fn check_attributes(attributes: &[(String, String)]) -> Result<()> {
+    for (i, (name, text)) in attributes.iter().enumerate() {
+        let is_taken = ["step_ms", PROGRAM_ATTRIBUTE, CHECKSUM].contains(&&**name)
+            || attributes[..i].iter().any(|(other, _)| other == name);
+        let remedy = match () {
+            () if name.is_empty() || name.contains('\0') => "give a name, without zero bytes",
+            () if is_taken => "the file has another attribute of this name: give another name",
+            () if text.contains('\0') => "leave the zero bytes out of its text",
+            () => continue,
+        };
+        return Err(Error::parameter("attributes", format!("{name:?}"), remedy));
+    }
+    Ok(())
 }
 
 /// Checks that currents and potentials belong together, and that all are finite.
@@ -149,14 +170,14 @@ fn check(x_name: &str, x: &Array3<f64>, y_name: &str, y: &Array3<f64>) -> Result
     Ok(())
 }
 
-fn write_array(file: &hdf5::File, name: &str, values: ArrayView3<f64>) -> hdf5::Result<()> {
-    let dataset = file.new_dataset::<f64>().shape(values.dim()).create(name)?;
-    dataset.write(values.as_standard_layout().view())?;
-    describe_samples(&dataset)
+fn write_array(file: &hdf5::File, path: &Path, name: &str, values: ArrayView3<f64>) -> Result<()> {
+    let mut samples = Appender::create(file, path, name, values.dim().into())?;
+    describe_samples(samples.dataset()).map_err(Error::hdf5(path, format!("describe '{name}'")))?;
+    samples.append(values.as_standard_layout().as_slice().unwrap_or_default())?;
+    samples.finish()
 }
 
 fn write_attributes(file: &hdf5::File, options: &WriteOptions) -> hdf5::Result<()> {
-    text_attribute(file, "program", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
     file.new_attr::<f64>().create("step_ms")?.write_scalar(&options.step_ms)?;
     options.attributes.iter().try_for_each(|(name, text)| text_attribute(file, name, text))
 }

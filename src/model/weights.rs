@@ -12,8 +12,9 @@ use std::path::Path;
 
 use contents::Contents;
 
-use super::{Loss, MAX_PARAMS, Model, ModelOptions, Network};
-use crate::files::{NewFile, check_target, hdf5_error, open_hdf5, write_whole};
+use super::{Adam, Loss, MAX_PARAMS, Model, ModelOptions, Network};
+use crate::dataset::checksum::{self, CHANGED, Seal};
+use crate::files::{NewFile, check_target, open_hdf5, write_whole};
 use crate::{Error, Result};
 
 /// The largest file: weights, momentum and velocity, and what describes them.
@@ -79,6 +80,12 @@ impl Model {
         check_target(path, overwrite).map(|_| ())
     }
 
+    /// The bytes of weights and optimiser state in a file, without what describes them.
+    fn bytes(&self) -> u64 {
+        let Adam { momentum, velocity, .. } = &self.adam;
+        4 * (self.count_params() + momentum.len() + velocity.len()) as u64
+    }
+
     /// Writes a `.weights.h5` file, to which `more` may add.
     pub(crate) fn save_keras(
         &self,
@@ -87,23 +94,23 @@ impl Model {
         more: &dyn Fn(&hdf5::File) -> hdf5::Result<()>,
     ) -> Result<()> {
         let values = self.values()?;
-        let new = NewFile::create(path, overwrite)?;
+        let new = NewFile::create(path, overwrite, self.bytes())?;
         let file = new.create_hdf5()?;
         keras::write(&file, self, &values)
             .and_then(|()| more(&file))
-            .and_then(|()| file.close())
-            .map_err(hdf5_error(path, "write the weights"))?;
-        new.finish()
+            .map_err(Error::hdf5(path, "write the weights"))?;
+        checksum::finish(new, file)
     }
 
     /// Writes a `.keras` file.
     fn save_archive(&self, path: &Path, overwrite: bool) -> Result<()> {
-        let new = NewFile::create(path, overwrite)?;
+        let new = NewFile::create(path, overwrite, self.bytes())?;
         let weights = new.path().with_file_name("weights");
-        let file = hdf5::File::create(&weights).map_err(hdf5_error(path, "create it"))?;
+        let file = hdf5::File::create(&weights).map_err(Error::hdf5(path, "create it"))?;
         keras::write(&file, self, &self.values()?)
+            .and_then(|()| checksum::seal(&file))
             .and_then(|()| file.close())
-            .map_err(hdf5_error(path, "write the weights"))?;
+            .map_err(Error::hdf5(path, "write the weights"))?;
         let config = config::to_json(self);
         archive::write(new.path(), &config, &weights).map_err(Error::io(path, "write"))?;
         new.finish()
@@ -259,5 +266,18 @@ fn read(path: &Path) -> Result<Contents> {
         _ => safetensors::parse(&fs::read(path).map_err(Error::io(path, "read"))?),
     };
     let contents = contents.and_then(|contents| contents.check().map(|()| contents));
-    contents.map_err(|problem| Error::file(path, problem, REMEDY))
+    let contents = contents.map_err(|problem| Error::file(path, problem, REMEDY))?;
+    if contents.seal == Seal::Broken {
+        let [problem, remedy] = CHANGED;
+        return Err(Error::file(path, problem, remedy));
+    }
+    Ok(contents)
+}
+
+/// The version of this program that wrote a file with a model, if it has a checksum.
+pub(crate) fn sealed_by(path: &Path) -> Result<Option<String>> {
+    Ok(match read(path)?.seal {
+        Seal::Whole(program) => Some(program),
+        _ => None,
+    })
 }

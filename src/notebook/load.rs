@@ -2,6 +2,7 @@
 //!
 //! Each cell is a library of its own, linked with its own copy of the crate and of the standard library.
 
+use crate::error::REPORT;
 use crate::interrupt;
 use std::env;
 use std::fs;
@@ -28,7 +29,7 @@ extern "C" fn on_load() {
     }
 }
 
-/// Prints the message, and the line of the cell if the panic came from one.
+/// Prints the message, and the line of the cell if the panic came from one. A panic of this crate is to be reported.
 fn report_panic(info: &PanicHookInfo) {
     let message = info.payload_as_str().unwrap_or("the cell panicked");
     let line = info.location().and_then(|location| {
@@ -37,8 +38,11 @@ fn report_panic(info: &PanicHookInfo) {
         let text = source.ends_with(file).then(|| fs::read_to_string(source))?.ok()?;
         Some(text.lines().nth(location.line() as usize - 1)?.trim().to_owned())
     });
-    match line {
-        Some(line) => eprintln!("panicked: {message}\n      at: {line}"),
-        None => eprintln!("panicked: {message}"),
+    let sources = file!().strip_suffix("notebook/load.rs").unwrap_or(file!());
+    let own = info.location().filter(|location| location.file().starts_with(sources));
+    match (line, own) {
+        (Some(line), _) => eprintln!("panicked: {message}\n      at: {line}"),
+        (None, Some(_)) => eprintln!("hhnet panicked, which is a fault of it: {message}; {REPORT}"),
+        (None, None) => eprintln!("panicked: {message}"),
     }
 }

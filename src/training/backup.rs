@@ -15,7 +15,7 @@ use hdf5::types::VarLenUnicode;
 use super::callbacks::{Callback, CallbackState};
 use super::samples::Data;
 use super::{FitOptions, History};
-use crate::files::{hdf5_error, hdf5_text, open_hdf5};
+use crate::files::{hdf5_text, open_hdf5};
 use crate::model::{Model, TRAINING};
 use crate::{Error, Result};
 
@@ -75,7 +75,7 @@ impl<'a> Backup<'a> {
     /// Sets the model's weights and optimiser state from the file. Returns the history and the states of the callbacks.
     pub fn restore(&self, model: &mut Model, callbacks: usize) -> Result<(History, Vec<CallbackState>)> {
         let path = self.path;
-        let cannot_read = || hdf5_error(path, "read the state of the training");
+        let cannot_read = || Error::hdf5(path, "read the state of the training");
         let file = open_hdf5(path)?;
         let Ok(group) = file.group(TRAINING) else {
             return Err(Error::file(path, "it holds weights, but no state of a training", "use another name"));

@@ -1,6 +1,7 @@
 //! What a file holds, whatever its format, and how it fits a model.
 
 use super::config::Config;
+use crate::dataset::checksum::Seal;
 use crate::model::{
     Activation, Adam, Conv1D, Dense, InputLayer, Layer, ModelOptions, Sequential, TimeDistributed, Variable,
     is_learning_rate, l2,
@@ -19,6 +20,8 @@ pub(super) struct Contents {
     pub is_adam: Option<bool>,
     /// The description of the model, if the file has one.
     pub config: Option<Config>,
+    /// Whether it is as this program wrote it.
+    pub seal: Seal,
 }
 
 /// A layer's weights.

@@ -16,7 +16,7 @@
 //!
 //! Groups are numbered by class, whatever names the layers have. Keras 2.13 and 2.14 call the first group
 //! `_layer_checkpoint_dependencies`; Keras 2 has no learning rate and no names there, and a group `metrics`. What is
-//! written here has the model's description as the root's attribute `model_config`, which Keras ignores.
+//! written here has the model's description as the root's attribute `model_config`, and a checksum, which Keras ignores.
 //!
 //! A file in Keras 2's own form has the layers in the group `model_weights`, or at the root if it holds weights only:
 //!
@@ -37,6 +37,7 @@ use ndarray::ArrayView;
 
 use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
+use crate::dataset::checksum;
 use crate::dataset::description::attribute;
 use crate::files::hdf5_text;
 use crate::model::{MAX_PARAMS, Model, NetworkLayer, Variable};
@@ -79,7 +80,7 @@ pub(super) fn read(file: &hdf5::File, config: Option<Config>) -> Result<Contents
         return Err(format!("it holds no layers of a model, only [{found}]").into());
     };
     let is_adam = config.as_ref().map_or(is_adam, |config| Some(config.is_adam));
-    Ok(Contents { layers, optimizer, is_adam, config })
+    Ok(Contents { layers, optimizer, is_adam, config, seal: checksum::check(file)? })
 }
 
 /// Reads arrays. A damaged or hostile file may claim any size, and a group can hold itself.

@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde_json::{Value, json};
 
 use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
+use crate::dataset::checksum::{CHECKSUM, Checksum, PROGRAM, PROGRAM_ATTRIBUTE, Seal};
 use crate::model::Model;
 
 /// The entry of the metadata with the description of the model.
@@ -20,12 +22,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
     let damaged = |error| format!("it is none of Keras' files, and as '.safetensors' it is damaged: {error:?}");
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let config = match header.metadata().as_ref().and_then(|metadata| metadata.get(MODEL)) {
-        Some(model) => Some(Config::parse(model, None).map_err(|problem| format!("'{MODEL}': {problem}"))?),
-        None => None,
-    };
+    let model = header.metadata().as_ref().and_then(|metadata| metadata.get(MODEL));
+    let config = model.map(|model| Config::parse(model, None).map_err(|problem| format!("'{MODEL}': {problem}")));
+    let config = config.transpose()?;
+    let views = tensors.tensors();
+    let seal = model.map_or(Seal::Missing, |model| check(model, views.iter().map(|(name, view)| (&**name, view))));
     let mut arrays = BTreeMap::new();
-    for (name, tensor) in tensors.tensors() {
+    for (name, tensor) in views {
         let expected = if name == ITERATIONS { Dtype::I64 } else { Dtype::F32 };
         if tensor.dtype() != expected {
             let problem = format!("'{name}' has numbers of type {:?}, not {expected:?}", tensor.dtype());
@@ -51,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
     names.extend(weights.flat_map(|weight| ["momentum", "velocity"].map(|moment| moment_name(moment, &weight.name))));
     let mut found: Vec<Array> = names.iter().filter_map(|name| optimizer.remove(name)).collect();
     found.extend(optimizer.into_values());
-    Ok(Contents { layers, is_adam: Some(!found.is_empty()), optimizer: found, config })
+    Ok(Contents { layers, is_adam: Some(!found.is_empty()), optimizer: found, config, seal })
 }
 
 /// Puts kernels and biases together: convolutions first, in the order of their numbers.
@@ -93,6 +96,39 @@ pub(super) fn to_bytes(model: &Model, values: &[f32]) -> Result<Vec<u8>, safeten
     for (name, dtype, shape, bytes) in &arrays {
         views.push((name, TensorView::new(*dtype, shape.clone(), bytes)?));
     }
-    let metadata = HashMap::from([(MODEL.to_string(), config::to_json(model))]);
-    serialize(views, &Some(metadata))
+    let model = sealed(&config::to_json(model), views.iter().map(|(name, view)| (&***name, view)));
+    serialize(views, &Some(HashMap::from([(MODEL.to_string(), model)])))
+}
+
+/// The description of a model, with the program and a checksum of it and of all arrays. These are no entries of the
+/// metadata of their own, because the crate writes several entries in any order.
+fn sealed<'a>(model: &str, arrays: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> String {
+    let mut model: Value = serde_json::from_str(model).unwrap_or_default();
+    model[PROGRAM_ATTRIBUTE] = json!(PROGRAM);
+    model[CHECKSUM] = json!(checksum(&model, arrays));
+    model.to_string()
+}
+
+/// Compares a description and arrays with the checksum in it.
+fn check<'a>(model: &str, arrays: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> Seal {
+    let mut model: Value = serde_json::from_str(model).unwrap_or_default();
+    let recorded = model.as_object_mut().and_then(|model| model.remove(CHECKSUM));
+    let program = model[PROGRAM_ATTRIBUTE].as_str().map(str::to_owned);
+    match (recorded, program) {
+        (Some(recorded), Some(program)) if recorded == json!(checksum(&model, arrays)) => Seal::Whole(program),
+        (Some(_), Some(_)) => Seal::Broken,
+        _ => Seal::Missing,
+    }
+}
+
+fn checksum<'a>(model: &Value, arrays: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> String {
+    let mut arrays: Vec<_> = arrays.collect();
+    arrays.sort_by_key(|(name, _)| *name);
+    let mut checksum = Checksum::default();
+    checksum.text(&model.to_string());
+    for (name, view) in arrays {
+        checksum.text(&format!("{name}: {:?} {:?}", view.dtype(), view.shape()));
+        checksum.bytes(view.data());
+    }
+    checksum.digits()
 }

@@ -268,14 +268,38 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
     // Samples are read a few at a time: a chunk that holds more of them should not be decompressed for each.
     let mut options = hdf5::File::with_options();
     options.with_fapl(|access| access.chunk_cache(CHUNK_SLOTS, CHUNK_BYTES, CHUNK_PREEMPTION));
-    options.open(path).map_err(|reason| {
-        let problem = format!("HDF5 cannot open it ({bytes} bytes): {}", hdf5_reason(&reason));
-        Error::file(
-            path,
-            problem,
-            "if it is damaged or cut off, make or copy it again; if another program writes it, wait",
-        )
-    })
+    options.open(path).map_err(|reason| cannot_open(path, bytes, &hdf5_reason(&reason)))
+}
+
+/// Why HDF5 cannot open a file, and what to do.
+fn cannot_open(path: &Path, bytes: u64, reason: &str) -> Error {
+    let no_locks = ["No locks available", "Operation not supported", "Function not implemented"];
+    let (problem, remedy) = if reason.contains("Resource temporarily unavailable") {
+        let holder = lock_holder(path).map_or("another program".to_owned(), |holder| format!("process {holder}"));
+        (format!("{holder} has it open for writing"), "close it there, or wait")
+    } else if no_locks.iter().any(|no_locks| reason.contains(no_locks)) {
+        let problem = format!("its file system has no locks: {reason}");
+        (problem, "set HDF5_USE_FILE_LOCKING=FALSE, if no other program writes the file meanwhile")
+    } else if reason.contains("h5clear") {
+        let problem = "a program that was writing it has ended without closing it";
+        (problem.to_owned(), "make it again; `h5clear -s` opens it, but what it holds may be incomplete")
+    } else {
+        (format!("HDF5 cannot open it ({bytes} bytes): {reason}"), "it is damaged or cut off: make or copy it again")
+    };
+    Error::file(path, problem, remedy)
+}
+
+/// Number and name of the process that has locked a file, where the system tells.
+fn lock_holder(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = format!(":{}", fs::metadata(path).ok()?.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // A line is such as `1: FLOCK  ADVISORY  WRITE 4711 08:01:131073 0 EOF`.
+    let words = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let process =
+        words.into_iter().find(|words| words.get(5).is_some_and(|place| place.ends_with(&inode)))?[4].to_owned();
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    Some(format!("{process} ({})", name.trim()))
 }
 
 /// Whether HDF5's signature is where HDF5 looks for it: at the start of a file, or after another program's header,

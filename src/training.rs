@@ -149,8 +149,8 @@ impl Model {
     /// # Errors
     /// If shapes do not fit, a value is not finite, an option is outside its range, or a callback cannot write its
     /// file. If the loss becomes infinite or NaN, the message contains the epoch, the batch and the learning rate. The
-    /// model then keeps the weights and the optimiser state of the last epoch that ended well. To keep the history of
-    /// these epochs, add [`Callback::TerminateOnNan`] or a [`CsvLogger`].
+    /// model then keeps the weights and the optimiser state of the last epoch that ended well; if there was one, the
+    /// error is [`Error::Training`], which has the history of these epochs. With [`Callback::TerminateOnNan`] it is no error.
     ///
     /// ```
     /// use hhnet::model::{ModelOptions, generate_model};

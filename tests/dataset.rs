@@ -1,8 +1,12 @@
 //! Data sets: what is written, what is read, and what is refused.
 
-use hhnet::dataset::{AttributeValue, GenerateOptions, H5Matrix, MergeOptions, Shard, describe, generate, merge, save};
+use hhnet::dataset::{
+    self, AttributeValue, GenerateOptions, H5Matrix, MergeOptions, Shard, WriteOptions, describe, generate, merge, save,
+};
 use hhnet::neuron::HhPscAlpha;
+use hhnet::progress::Progress;
 use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom, Stream};
+use ndarray::s;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -374,6 +378,113 @@ fn a_new_file_has_usual_permissions_and_a_replaced_one_its_own() {
     generate(&link, &GenerateOptions { samples: 6, overwrite: true, ..small() }).unwrap();
     assert!(link.is_symlink());
     assert_eq!((mode(&path), values(&path, "X").len()), (0o640, 600));
+}
+
+/// The message of a file that is not as it was written.
+fn unverified(path: &Path) -> String {
+    message(hhnet::verify(path, Progress::Silent))
+}
+
+#[test]
+fn whatever_changes_in_a_file_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.h5");
+    let made = generate(&path, &GenerateOptions { keep_spiking: true, current: strong(), ..small() }).unwrap();
+    assert!(made.spikes > 0);
+    let verified = hhnet::verify(&path, Progress::Silent).unwrap();
+    assert_eq!(verified.program, concat!("hhnet ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(hhnet::written_by(&path).unwrap().as_deref(), Some(&*verified.program));
+    for (name, digits) in &verified.datasets {
+        let bytes: Vec<u8> = values(&path, name).iter().flat_map(|value| value.to_le_bytes()).collect();
+        let expected: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((digits, verified.datasets.len()), (&expected, 4), "{name}");
+    }
+    let whole = std::fs::read(&path).unwrap();
+    type Change = fn(&hdf5::File) -> hdf5::Result<()>;
+    let changes: [(Change, &str); 8] = [
+        (
+            |file| file.dataset("Y")?.write_slice(&ndarray::arr1(&[-64.0]), s![1, 7..8, 0]),
+            "the values of 'Y' have changed",
+        ),
+        (|file| file.attr("seed")?.write_scalar(&7_u32), "contents have changed"),
+        (|file| file.attr("ou_sigma_pA_per_sqrt_ms")?.write_scalar(&1e-300), "contents have changed"),
+        (|file| file.dataset("spikes/times")?.write_slice(&ndarray::arr1(&[1.5]), s![0..1]), "contents have changed"),
+        (|file| file.unlink("dropped_trials"), "contents have changed"),
+        (|file| file.relink("X_test", "X_tests"), "contents have changed"),
+        (|file| file.create_group("more").map(|_| ()), "contents have changed"),
+        (|file| file.delete_attr("sha256"), "it has no checksum"),
+    ];
+    for (i, (change, expected)) in changes.into_iter().enumerate() {
+        std::fs::write(&path, &whole).unwrap();
+        let file = hdf5::File::open_rw(&path).unwrap();
+        change(&file).unwrap();
+        file.close().unwrap();
+        let message = unverified(&path);
+        assert!(message.contains(expected) && message.contains("d.h5"), "change {i}: {message}");
+    }
+    let message = unverified(Path::new(GOLDEN));
+    assert!(message.contains("it has no checksum"), "{message}");
+    assert_eq!(hhnet::written_by(GOLDEN).unwrap(), None);
+}
+
+#[test]
+fn shards_are_verified_with_the_file_that_refers_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let shard = |index: usize, seed: u32| {
+        let path = folder.path().join(format!("{index}.h5"));
+        let shard = Some(Shard { index, count: 2 });
+        generate(path, &GenerateOptions { shard, seed, stream: Stream::Philox, overwrite: true, ..small() })
+            .unwrap()
+            .path
+    };
+    let shards = [shard(1, 1), shard(2, 1)];
+    let path = folder.path().join("d.h5");
+    for copy in [true, false] {
+        merge(&path, &shards, &MergeOptions { copy, overwrite: true, ..MergeOptions::default() }).unwrap();
+        let verified = hhnet::verify(&path, Progress::Silent).unwrap();
+        assert_eq!((verified.shards.len(), verified.datasets.len()), if copy { (0, 4) } else { (2, 0) });
+    }
+    // Whole, but not what was merged.
+    shard(2, 9);
+    let message = unverified(&path);
+    assert!(message.contains("2.h5': it is not the shard that was merged"), "{message}");
+    std::fs::remove_file(&shards[1]).unwrap();
+    assert!(unverified(&path).contains("2.h5"));
+}
+
+#[test]
+fn shards_of_different_programs_are_not_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let shards = [1, 2].map(|index| {
+        let shard = Some(Shard { index, count: 2 });
+        let options = GenerateOptions { shard, stream: Stream::Philox, ..small() };
+        generate(folder.path().join(format!("{index}.h5")), &options).unwrap().path
+    });
+    let file = hdf5::File::open_rw(&shards[1]).unwrap();
+    let older: hdf5::types::VarLenUnicode = "hhnet 0.0.9".parse().unwrap();
+    file.attr("program").unwrap().write_scalar(&older).unwrap();
+    file.close().unwrap();
+    let message = message(merge(folder.path().join("d.h5"), &shards, &MergeOptions::default()));
+    assert!(message.contains("made by hhnet 0.0.9, but") && message.contains("the same version"), "{message}");
+}
+
+#[test]
+fn attributes_that_cannot_be_written_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let x = ndarray::Array3::zeros((3, 4, 1));
+    for (names, expected) in [
+        (vec!["sha256"], "\"sha256\""),
+        (vec!["program"], "another attribute"),
+        (vec!["lab", "lab"], "\"lab\": the file has another attribute"),
+        (vec![""], "give a name"),
+        (vec!["a\0"], "zero bytes"),
+    ] {
+        let attributes = names.iter().map(|name| (name.to_string(), String::new())).collect();
+        let options = WriteOptions { attributes, ..WriteOptions::default() };
+        let message = message(dataset::write(folder.path().join("d.h5"), &x, &x, &options));
+        assert!(message.contains(expected), "{message}");
+    }
+    assert_eq!(leftovers(folder.path()), Vec::<String>::new());
 }
 
 #[test]

@@ -4,15 +4,16 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use hhnet::Error;
 use hhnet::dataset::{GenerateOptions, H5Matrix, generate};
 use hhnet::model::{
     Activation, Adam, Conv1D, Dense, Device, InputLayer, Layer, Loss, Model, ModelOptions, Padding, Sequential,
     TimeDistributed, device, generate_model, l2, trained_model,
 };
 use hhnet::ndarray::{Array3, ArrayD};
+use hhnet::progress::Progress;
 use hhnet::simd::SimdLevel;
 use hhnet::training::FitOptions;
+use hhnet::{Error, verify, written_by};
 
 const KERAS_WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.weights.h5");
 const KERAS_VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keras_default.h5");
@@ -773,6 +774,44 @@ fn what_a_model_has_beyond_sequential_is_named() {
         assert!(model.notes().len() == 1 && model.notes()[0].starts_with(note), "{:?}", model.notes());
         assert_eq!(model.iterations(), if new.contains("SGD") { 0 } else { 3 });
     }
+}
+
+/// Puts other bytes in place of the only ones like them.
+fn patch(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let places: Vec<usize> =
+        bytes.windows(from.len()).enumerate().filter(|(_, window)| *window == from).map(|(place, _)| place).collect();
+    assert_eq!((places.len(), from.len()), (1, to.len()));
+    bytes[places[0]..][..to.len()].copy_from_slice(to);
+}
+
+#[test]
+fn weights_that_have_changed_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = small_model();
+    let mut weights = model.get_weights().unwrap();
+    weights[0][[0, 0, 0]] = 0.123_456_7;
+    model.set_weights(&weights).unwrap();
+    for (name, remedy) in [
+        ("w.weights.h5", "contents have changed"),
+        ("w.safetensors", "contents have changed"),
+        // The archive's own checksum.
+        ("w.keras", "Invalid checksum"),
+    ] {
+        let path = folder.path().join(name);
+        model.save(&path, false).unwrap();
+        assert!(verify(&path, Progress::Silent).unwrap().program.starts_with("hhnet "));
+        assert!(written_by(&path).unwrap().is_some());
+        let mut bytes = fs::read(&path).unwrap();
+        patch(&mut bytes, &0.123_456_7_f32.to_le_bytes(), &0.5_f32.to_le_bytes());
+        fs::write(&path, &bytes).unwrap();
+        for error in [Model::load(&path).err().unwrap(), verify(&path, Progress::Silent).unwrap_err()] {
+            let message = error.to_string();
+            assert!(message.contains(remedy) && message.contains(name), "{message}");
+        }
+    }
+    // Of other programs' files nobody can tell.
+    let error = verify(keras_file("keras_default.h5"), Progress::Silent).unwrap_err().to_string();
+    assert!(error.contains("it has no checksum"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::Range;
+use std::path::Path;
 
 use hhnet::Result;
 use hhnet::dataset::{H5Matrix, Opened, ReadSamples, Source};
@@ -402,6 +403,14 @@ fn an_exploding_loss_stops_the_training() {
     }
     assert_eq!(model.get_weights().unwrap(), weights);
     assert_eq!(model.iterations(), iterations);
+    // Epochs that ended well before it are not lost.
+    let schedule = vec![0.001, 0.001, 1e12];
+    let callbacks = vec![Callback::LearningRateScheduler(LearningRateScheduler { schedule })];
+    let error = model.fit(&x, &y, None, &FitOptions { epochs: 4, callbacks, ..options.clone() }).unwrap_err();
+    assert_eq!(error.history().unwrap().len(), 2);
+    assert_eq!((model.iterations(), model.learning_rate() as f32), (iterations + 8, 0.001));
+    model.set_learning_rate(1e12).unwrap();
+    let weights = model.get_weights().unwrap();
     // The validation finds it where the only batch ends well.
     let options = FitOptions { batch_size: 8, ..options };
     let error = model.fit(&x, &y, Some((&x, &y)), &options).unwrap_err().to_string();
@@ -531,6 +540,20 @@ fn a_backup_of_another_training_is_refused() {
     assert!(error.contains("another run: 'seed: 1', now 'seed: 2'") && error.contains("backup.weights.h5"), "{error}");
     let error = model.fit(&x, &(&y + 1.0), None, &options(1)).unwrap_err().to_string();
     assert!(error.contains("'data: 6 samples"), "{error}");
+    for (other, expected) in [
+        (ModelOptions { lr: 0.01, ..ModelOptions::default() }, "'learning rate: 0.001', now 'learning rate: 0.01'"),
+        (ModelOptions { seed: 2, ..ModelOptions::default() }, "'initial weights: "),
+        (
+            ModelOptions { engine: Engine::Libtorch, ..ModelOptions::default() },
+            "'engine: fused', now 'engine: libtorch",
+        ),
+    ] {
+        let mut other = generate_model(&other).unwrap();
+        let weights = other.get_weights().unwrap();
+        let error = other.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(other.get_weights().unwrap(), weights);
+    }
     let mut other = generate_model(&ModelOptions { layer_sizes: vec![2, 6, 3], ..ModelOptions::default() }).unwrap();
     let error = other.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
     assert!(error.contains("now 'model: InputLayer(1), Conv1D(2, 11, same, relu)"), "{error}");
@@ -544,6 +567,102 @@ fn a_backup_of_another_training_is_refused() {
         let error = model.fit(&x, &y, None, &options(1)).unwrap_err().to_string();
         assert!(error.contains("backup.weights.h5"), "{error}");
     }
+}
+
+#[test]
+fn a_schedule_may_become_longer_but_not_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("backup.weights.h5");
+    let (x, y) = waves(6, 30);
+    let fit = |model: &mut Model, decay: f64, epochs: i32, path: &Path| {
+        let schedule = (0..epochs).map(|epoch| 0.01 * decay.powi(epoch)).collect();
+        let callbacks = vec![
+            Callback::LearningRateScheduler(LearningRateScheduler { schedule }),
+            Callback::BackupAndRestore(BackupAndRestore { path: path.to_owned(), delete_checkpoint: false }),
+        ];
+        model.fit(&x, &y, None, &FitOptions { epochs: epochs as usize, callbacks, ..FitOptions::default() })
+    };
+    let new = || generate_model(&ModelOptions::default()).unwrap();
+    let mut whole = new();
+    let expected = fit(&mut whole, 0.9, 6, &folder.path().join("whole.weights.h5")).unwrap();
+
+    fit(&mut new(), 0.9, 3, &path).unwrap();
+    let error = fit(&mut new(), 0.8, 6, &path).unwrap_err().to_string();
+    assert!(
+        error.contains("'learning rate of epoch 2: 0.009") && error.contains("now 'learning rate of epoch 2: 0.008"),
+        "{error}"
+    );
+    let mut resumed = new();
+    let history = fit(&mut resumed, 0.9, 6, &path).unwrap();
+    assert_eq!(bits(&resumed, &history, folder.path()), bits(&whole, &expected, folder.path()));
+}
+
+#[test]
+fn a_callback_that_fails_takes_nothing_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("checkpoints");
+    fs::create_dir(&directory).unwrap();
+    let (x, y) = waves(6, 30);
+    // The third epoch's file is there already.
+    fs::create_dir(directory.join("3.keras")).unwrap();
+    let filepath = directory.join("{epoch}.keras");
+    let backup = folder.path().join("backup.weights.h5");
+    let callbacks = vec![
+        Callback::ModelCheckpoint(ModelCheckpoint { filepath, monitor: Monitor::Loss, ..Default::default() }),
+        Callback::BackupAndRestore(BackupAndRestore { path: backup.clone(), ..Default::default() }),
+    ];
+    let mut model = generate_model(&ModelOptions::default()).unwrap();
+    let options = FitOptions { epochs: 5, callbacks, ..FitOptions::default() };
+    let error = model.fit(&x, &y, None, &options).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("3.keras': it is a directory") && message.contains("after epoch 3, whose"), "{message}");
+    assert_eq!(error.history().unwrap().len(), 3);
+    assert_eq!(model.iterations(), 3);
+    assert!(backup.exists());
+    fs::remove_dir(directory.join("3.keras")).unwrap();
+    // The backup is that of epoch 2, the model that of epoch 3: a new one goes on.
+    let mut resumed = generate_model(&ModelOptions::default()).unwrap();
+    assert_eq!(resumed.fit(&x, &y, None, &options).unwrap().len(), 5);
+    assert!(!backup.exists());
+}
+
+#[test]
+fn the_same_name_of_a_checkpoint_may_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = waves(6, 30);
+    let filepath = folder.path().join("{loss:.0f}.keras");
+    let checkpoint = ModelCheckpoint { filepath, monitor: Monitor::Loss, ..Default::default() };
+    let callbacks = vec![Callback::ModelCheckpoint(checkpoint)];
+    let mut model = generate_model(&ModelOptions { lr: 1e-9, ..ModelOptions::default() }).unwrap();
+    model.fit(&x, &y, None, &FitOptions { epochs: 3, callbacks: callbacks.clone(), ..FitOptions::default() }).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    // It is not this training's.
+    let error = model.fit(&x, &y, None, &FitOptions { callbacks, ..FitOptions::default() }).unwrap_err().to_string();
+    assert!(error.contains("exists already"), "{error}");
+}
+
+/// A kill between the two writes leaves an epoch in the log that is not in the backup.
+#[test]
+fn a_log_that_is_appended_to_has_each_epoch_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let [log, backup] = ["log.csv", "backup.weights.h5"].map(|name| folder.path().join(name));
+    let (x, y) = waves(6, 30);
+    let fit = |epochs: usize| {
+        let logger = CsvLogger { filename: log.clone(), append: true, ..CsvLogger::default() };
+        let backup = BackupAndRestore { path: backup.clone(), delete_checkpoint: false };
+        let callbacks = vec![Callback::CsvLogger(logger), Callback::BackupAndRestore(backup)];
+        let mut model = generate_model(&ModelOptions::default()).unwrap();
+        model.fit(&x, &y, None, &FitOptions { epochs, callbacks, ..FitOptions::default() }).unwrap()
+    };
+    fs::write(&log, "rows of before\n").unwrap();
+    fit(2);
+    let of_two = fs::read(&backup).unwrap();
+    fit(3);
+    fs::write(&backup, of_two).unwrap();
+    fit(4);
+    let text = fs::read_to_string(&log).unwrap();
+    let epochs: Vec<&str> = text.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(epochs, ["rows of before", "1", "2", "3", "4"]);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! What a failure looks like: one line.
 
 use clap::{Arg, Command};
+use hhnet::error::REPORT;
 use hhnet::{Error, Result};
+use std::fmt;
+use std::io::Write;
 use std::panic::set_hook;
 use std::path::{Path, PathBuf};
 
@@ -22,9 +25,17 @@ pub fn with_option(error: Error, command: &Command) -> Error {
     Error::Parameter { name: long.map_or(name, |long| format!("--{long}")), value, remedy }
 }
 
-/// The message in one line.
-pub fn line(error: &Error) -> String {
-    error.to_string().replace('\n', " ")
+/// Prints the message in one line, and if wanted what led to the failure.
+pub fn report(error: &Error, is_verbose: bool) {
+    print(format_args!("hhnet: {}", error.to_string().replace('\n', " ")));
+    if is_verbose {
+        error.causes().iter().for_each(|cause| print(format_args!("  because: {cause}")));
+    }
+}
+
+/// Prints a line to standard error. `eprintln!` would panic where that is a file on a full disk.
+fn print(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Has a panic print one line, with the place to report it.
@@ -32,7 +43,7 @@ pub fn report_panics() {
     set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
         let place = info.location().map_or(String::new(), |location| format!(" ({location})"));
-        eprintln!("hhnet: this is a fault of the program: {message}{place}; {}", hhnet::error::REPORT);
+        print(format_args!("hhnet: this is a fault of the program: {message}{place}; {REPORT}"));
     }));
 }
 

@@ -102,10 +102,7 @@ fn main() -> ExitCode {
             let program = Cli::command();
             let command = matches.subcommand_name().and_then(|name| program.find_subcommand(name));
             let error = failure::with_option(error, command.unwrap_or(&program));
-            eprintln!("hhnet: {}", failure::line(&error));
-            if cli.verbose {
-                error.causes().iter().for_each(|cause| eprintln!("  because: {cause}"));
-            }
+            failure::report(&error, cli.verbose);
             if matches!(error, Error::Interrupted { .. }) { INTERRUPTED.into() } else { ExitCode::FAILURE }
         }
     }

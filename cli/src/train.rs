@@ -128,21 +128,41 @@ impl Train {
         model.set_validation_samples(Some(self.validation));
         let (x_train, y_train) = (x.slice(..-held_out)?, y.slice(..-held_out)?);
         let (x_val, y_val) = (x.slice(-held_out..)?, y.slice(-held_out..)?);
-        let history = model.fit(&x_train, &y_train, Some((&x_val, &y_val)), &self.fit_options()?)?;
-        if history.interrupted {
-            let weights = self.weights.display();
-            let kept = match (history.len(), &self.backup) {
-                (_, Some(backup)) => format!("the same command continues from '{}'", backup.display()),
-                (0, None) => format!("no epoch had ended, '{weights}' was not written"),
-                (epochs, None) => {
-                    model.save(&self.weights, self.force)?;
-                    format!("'{weights}' has the weights of epoch {epochs}")
-                }
-            };
-            return Err(Error::Interrupted { what: "train", kept });
+        let trained = model.fit(&x_train, &y_train, Some((&x_val, &y_val)), &self.fit_options()?);
+        let history = match trained {
+            Ok(history) if !history.interrupted => history,
+            Ok(history) => {
+                let kept = self.keep(&model, history.len())?;
+                return Err(Error::Interrupted { what: "train", kept });
+            }
+            Err(Error::Training { history, source }) => {
+                // What failed is more important than whether this succeeds.
+                let kept = self.keep(&model, history.len()).unwrap_or_else(|error| error.to_string());
+                Progress::Stderr.line(format_args!("{kept}"));
+                return Err(*source);
+            }
+            Err(error) => return Err(error),
+        };
+        model.save(&self.weights, self.force)?;
+        if let Some(backup) = &self.backup {
+            // Not before the weights are safe.
+            let cannot = |source| Error::Io { path: backup.clone(), action: "remove", source };
+            std::fs::remove_file(backup).map_err(cannot)?;
+        }
+        Ok((format!("{history}\n'{}' written", self.weights.display()), self.json(&model, &history)))
+    }
+
+    /// Keeps what a training has achieved that ended early: the backup, or else the weights. Says so.
+    fn keep(&self, model: &Model, epochs: usize) -> Result<String> {
+        let weights = self.weights.display();
+        if let Some(backup) = &self.backup {
+            return Ok(format!("the same command continues from '{}'", backup.display()));
+        }
+        if epochs == 0 {
+            return Ok(format!("no epoch had ended, '{weights}' was not written"));
         }
         model.save(&self.weights, self.force)?;
-        Ok((format!("{history}\n'{}' written", self.weights.display()), self.json(&model, &history)))
+        Ok(format!("'{weights}' has the weights of epoch {epochs}"))
     }
 
     fn model_options(&self, input_channels: usize) -> Result<ModelOptions> {
@@ -226,7 +246,7 @@ impl Train {
             callbacks.push(Callback::ModelCheckpoint(checkpoint));
         }
         if let Some(path) = self.backup.clone() {
-            callbacks.push(Callback::BackupAndRestore(BackupAndRestore { path, ..BackupAndRestore::default() }));
+            callbacks.push(Callback::BackupAndRestore(BackupAndRestore { path, delete_checkpoint: false }));
         }
         Ok(callbacks)
     }

@@ -1,62 +1,16 @@
 //! Several processes that write one file, and such as are killed.
 
+mod processes;
+
 use hhnet::dataset::H5Matrix;
 use hhnet::ndarray::Array3;
+use processes::{Writer, run, unfinished};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
-
-/// A process that does not outlive the test.
-struct Writer(Child);
-
-impl Writer {
-    fn start(directory: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hhnet"));
-        command.current_dir(directory).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
-        Writer(command.spawn().unwrap())
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-
-    /// Waits until it has a file under a temporary name that is not one of `others`; the names of all such files.
-    fn wait_for_its_file(&mut self, directory: &Path, others: &[String]) -> Vec<String> {
-        loop {
-            let found = unfinished(directory);
-            if found.iter().any(|name| !others.contains(name)) {
-                return found;
-            }
-            assert!(self.is_running(), "it ended before it wrote anything");
-            sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn run(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hhnet")).current_dir(directory).args(arguments).output().unwrap()
-}
-
-/// Names of files and directories that are being written, or were left so.
-fn unfinished(directory: &Path) -> Vec<String> {
-    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".part")).collect()
-}
 
 fn dataset(path: &Path, name: &str) -> Array3<f64> {
     H5Matrix::open(path, name).unwrap().read(..).unwrap()

@@ -111,8 +111,10 @@ impl Model {
             .and_then(|()| checksum::seal(&file))
             .and_then(|()| file.close())
             .map_err(Error::hdf5(path, "write the weights"))?;
-        let config = config::to_json(self);
-        archive::write(new.path(), &config, &weights).map_err(Error::io(path, "write"))?;
+        let weights = fs::read(&weights).map_err(Error::io(&weights, "read"))?;
+        let archive = archive::to_bytes(&config::to_json(self), &weights);
+        let archive = archive.map_err(|error| Error::file(path, error, "choose another format"))?;
+        fs::write(new.path(), archive).map_err(Error::io(path, "write"))?;
         new.finish()
     }
 
@@ -261,7 +263,7 @@ fn read(path: &Path) -> Result<Contents> {
     let mut start = Vec::new();
     file.by_ref().take(4).read_to_end(&mut start).map_err(Error::io(path, "read"))?;
     let contents = match &start[..] {
-        b"PK\x03\x04" => archive::read(file),
+        b"PK\x03\x04" => Ok(archive::read(file, path)?),
         b"\x89HDF" => keras::read(&open_hdf5(path)?, None).map_err(|error| error.to_string()),
         _ => safetensors::parse(&fs::read(path).map_err(Error::io(path, "read"))?),
     };

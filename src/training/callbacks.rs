@@ -6,8 +6,9 @@ mod csv_logger;
 mod early_stopping;
 mod learning_rate;
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use checkpoint::ModelCheckpoint;
 pub use csv_logger::CsvLogger;
@@ -61,6 +62,8 @@ impl Callback {
             Callback::ModelCheckpoint(_) => "ModelCheckpoint".to_string(),
             Callback::BackupAndRestore(_) => "BackupAndRestore".to_string(),
             Callback::CsvLogger(_) => "CsvLogger".to_string(),
+            // A backup's history has the rates. More of them may be added for more epochs.
+            Callback::LearningRateScheduler(_) => "LearningRateScheduler".to_string(),
             other => format!("{other:?}"),
         }
     }
@@ -72,9 +75,19 @@ impl Callback {
             Callback::EarlyStopping(stopping) => stopping.check(),
             Callback::ReduceLrOnPlateau(plateau) => plateau.check(),
             Callback::LearningRateScheduler(scheduler) => scheduler.check(),
-            Callback::ModelCheckpoint(checkpoint) => checkpoint.check(),
+            Callback::ModelCheckpoint(checkpoint) => checkpoint.check(has_validation),
             Callback::BackupAndRestore(backup) => check_keras_name(&backup.path),
             Callback::CsvLogger(_) | Callback::TerminateOnNan => Ok(()),
+        }
+    }
+
+    /// The file that it writes, and the name of the field.
+    fn file(&self) -> Option<(&'static str, &Path)> {
+        match self {
+            Callback::ModelCheckpoint(checkpoint) => Some(("filepath", &checkpoint.filepath)),
+            Callback::BackupAndRestore(backup) => Some(("path", &backup.path)),
+            Callback::CsvLogger(logger) => Some(("filename", &logger.filename)),
+            _ => None,
         }
     }
 
@@ -135,7 +148,11 @@ impl Monitor {
 
 /// Saves weights, optimiser, history and the state of all callbacks to a file after each epoch. If the file exists when
 /// `fit` begins, the training resumes from it. After an interruption, the same call therefore ends with the same bits
-/// as without one.
+/// as without one. More epochs may be given.
+///
+/// A backup of another training is refused: of other data, options, initial weights, learning rate or engine, or of
+/// another version of this crate. The model must be as it was at the beginning of the training, or as it was when the
+/// backup was written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupAndRestore {
     /// Name of the file, which ends in `.weights.h5`. Keras can read the weights in it.
@@ -161,13 +178,22 @@ pub(super) struct CallbackState {
     pub wait: usize,
     /// Epochs left to ignore.
     pub cooldown: usize,
+    /// The length of a log before the training's first line, bytes.
+    pub log_start: u64,
     /// The weights of the best epoch, if they are to be restored.
     pub best_weights: Vec<f32>,
 }
 
 impl CallbackState {
     pub fn new() -> Self {
-        CallbackState { best: f64::INFINITY, best_epoch: 0, wait: 0, cooldown: 0, best_weights: Vec::new() }
+        CallbackState {
+            best: f64::INFINITY,
+            best_epoch: 0,
+            wait: 0,
+            cooldown: 0,
+            log_start: 0,
+            best_weights: Vec::new(),
+        }
     }
 }
 
@@ -177,6 +203,8 @@ pub(super) struct Callbacks<'a> {
     pub states: Vec<CallbackState>,
     /// The open file of each [`CsvLogger`], and whether it still needs a heading.
     logs: Vec<Option<(File, bool)>>,
+    /// The files that each [`ModelCheckpoint`] has written. It may replace them.
+    checkpoints: Vec<HashSet<PathBuf>>,
     /// Whether the training resumes from a backup. The existing files of its callbacks are its own then.
     is_resumed: bool,
 }
@@ -195,8 +223,17 @@ impl<'a> Callbacks<'a> {
         if list.iter().filter(|callback| matches!(callback, Callback::BackupAndRestore(_))).count() > 1 {
             return Err(Error::parameter("callbacks", "two of BackupAndRestore", "give one"));
         }
+        let files: Vec<_> = list.iter().map(Callback::file).collect();
+        for (i, file) in files.iter().enumerate() {
+            let Some((field, path)) = file else { continue };
+            if let Some(other) = files[..i].iter().position(|other| other.is_some_and(|(_, other)| other == *path)) {
+                let remedy = format!("callbacks[{other}] writes the same file: give another name");
+                return Err(Error::parameter(format!("callbacks[{i}].{field}"), path.display(), remedy));
+            }
+        }
         let states = vec![CallbackState::new(); list.len()];
-        Ok(Callbacks { list, states, logs: list.iter().map(|_| None).collect(), is_resumed: false })
+        let checkpoints = vec![HashSet::new(); list.len()];
+        Ok(Callbacks { list, states, logs: list.iter().map(|_| None).collect(), checkpoints, is_resumed: false })
     }
 
     pub fn backup(&self) -> Option<&'a BackupAndRestore> {
@@ -228,7 +265,7 @@ impl<'a> Callbacks<'a> {
                     Model::check_save(filepath, *overwrite || is_resumed)?;
                 }
                 Callback::CsvLogger(logger) => {
-                    self.logs[i] = Some(logger.begin(history, is_resumed)?);
+                    self.logs[i] = Some(logger.begin(history, is_resumed, &mut self.states[i].log_start)?);
                 }
                 _ => {}
             }
@@ -236,13 +273,17 @@ impl<'a> Callbacks<'a> {
         Ok(())
     }
 
+    /// The learning rates of the first epochs, if there is a schedule.
+    pub fn schedule(&self) -> Option<&'a [f64]> {
+        self.list.iter().rev().find_map(|callback| match callback {
+            Callback::LearningRateScheduler(scheduler) => Some(&*scheduler.schedule),
+            _ => None,
+        })
+    }
+
     /// The learning rate of an epoch, counted from 1, if it is in a schedule.
     pub fn rate(&self, epoch: usize) -> Option<f64> {
-        let schedule = self.list.iter().rev().find_map(|callback| match callback {
-            Callback::LearningRateScheduler(scheduler) => Some(&scheduler.schedule),
-            _ => None,
-        });
-        schedule.and_then(|schedule| schedule.get(epoch - 1)).copied()
+        self.schedule()?.get(epoch - 1).copied()
     }
 
     /// Runs all callbacks after the last epoch in `history`. Returns whether the training stops.
@@ -255,7 +296,8 @@ impl<'a> Callbacks<'a> {
                 Callback::EarlyStopping(stopping) => stop |= stopping.epoch_end(state, model, history)?,
                 Callback::ReduceLrOnPlateau(plateau) => plateau.epoch_end(state, model, history)?,
                 Callback::ModelCheckpoint(checkpoint) => {
-                    checkpoint.epoch_end(state, model, history, self.is_resumed)?;
+                    let written = &mut self.checkpoints[i];
+                    checkpoint.epoch_end(state, model, history, written, self.is_resumed)?;
                 }
                 Callback::CsvLogger(logger) => {
                     if let Some((file, needs_head)) = &mut self.logs[i] {
@@ -273,18 +315,22 @@ impl<'a> Callbacks<'a> {
     /// Runs all callbacks at the end of the training.
     pub fn end(&self, model: &mut Model, history: &mut History) -> Result<()> {
         for (callback, state) in self.list.iter().zip(&self.states) {
-            match callback {
-                Callback::EarlyStopping(_) if !state.best_weights.is_empty() => {
-                    model.set_values(&state.best_weights)?;
-                    history.notes.push(format!("the model has the weights of epoch {}", state.best_epoch));
-                }
-                Callback::BackupAndRestore(backup) if backup.delete_checkpoint && backup.path.exists() => {
-                    std::fs::remove_file(&backup.path).map_err(Error::io(&backup.path, "remove"))?;
-                }
-                _ => {}
+            if matches!(callback, Callback::EarlyStopping(_)) && !state.best_weights.is_empty() {
+                model.set_values(&state.best_weights)?;
+                history.notes.push(format!("the model has the weights of epoch {}", state.best_epoch));
             }
         }
         Ok(())
+    }
+
+    /// Removes the backup, once nothing can fail any more.
+    pub fn remove_backup(&self) -> Result<()> {
+        match self.backup() {
+            Some(backup) if backup.delete_checkpoint && backup.path.exists() => {
+                std::fs::remove_file(&backup.path).map_err(Error::io(&backup.path, "remove"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

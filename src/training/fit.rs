@@ -34,7 +34,7 @@ impl<'a> Training<'a> {
         let mut history = History::default();
         let backup = callbacks
             .backup()
-            .map(|backup| Backup::new(&backup.path, model, train, validation, options))
+            .map(|backup| Backup::new(&backup.path, model, train, validation, options, callbacks.schedule()))
             .transpose()?;
         let is_resumed = backup.as_ref().is_some_and(Backup::exists);
         if let Some(backup) = backup.as_ref().filter(|_| is_resumed) {
@@ -59,7 +59,7 @@ impl<'a> Training<'a> {
         self.model.adam.iterations
     }
 
-    /// Trains until the last epoch, or until a callback stops the training.
+    /// Trains until the last epoch, or until a callback stops the training. An error holds the history.
     pub fn run(&mut self, epochs: &Epochs, compute: &mut Compute<'_, Task, PartResult>) -> Result<()> {
         for epoch in self.first_epoch()..=self.options.epochs {
             match self.epoch(epoch, epochs, compute) {
@@ -79,7 +79,7 @@ impl<'a> Training<'a> {
                     self.history.notes.push(format!("interrupted in epoch {epoch} of {of}: {kept}"));
                     break;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(with_history(error, &self.history)),
             }
         }
         Ok(())
@@ -87,12 +87,12 @@ impl<'a> Training<'a> {
 
     /// One epoch, and what the callbacks do after it. Returns whether the training stops.
     fn epoch(&mut self, epoch: usize, epochs: &Epochs, compute: &mut Compute<'_, Task, PartResult>) -> Result<bool> {
-        if let Some(rate) = self.callbacks.rate(epoch) {
-            self.model.set_learning_rate(rate)?;
-        }
         let start = Instant::now();
         // Copies: the model keeps its own until the epoch has ended well.
         let (mut weights, mut adam) = (self.model.values()?, self.model.adam.clone());
+        if let Some(rate) = self.callbacks.rate(epoch) {
+            adam.learning_rate = rate as f32;
+        }
         let rate = adam.learning_rate();
         let (training, validation) = epochs.epoch(epoch, &mut weights, &mut adam, compute)?;
         self.model.set_values(&weights)?;
@@ -112,16 +112,21 @@ impl<'a> Training<'a> {
         Ok(stops)
     }
 
-    /// Ends the training: restores the best weights if a callback wants them, and looks for dead units. After an
-    /// interrupt, it does neither, and a backup stays.
+    /// Ends the training: restores the best weights if a callback wants them, looks for dead units, and removes a
+    /// backup. After an interrupt, it does none of this.
     pub fn end(mut self, executor: &Executor, train: &Data) -> Result<History> {
         if !self.history.interrupted {
-            self.callbacks.end(self.model, &mut self.history)?;
-            let dead = executor.dead_units(&self.model.values()?, train)?;
-            self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string()));
+            self.finish(executor, train).map_err(|error| with_history(error, &self.history))?;
         }
         self.print_notes();
         Ok(self.history)
+    }
+
+    fn finish(&mut self, executor: &Executor, train: &Data) -> Result<()> {
+        self.callbacks.end(self.model, &mut self.history)?;
+        let dead = executor.dead_units(&self.model.values()?, train)?;
+        self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string()));
+        self.callbacks.remove_backup()
     }
 
     /// Prints the notes that are new.
@@ -131,6 +136,14 @@ impl<'a> Training<'a> {
         }
         self.lines.notes = self.history.notes.len();
     }
+}
+
+/// An error that keeps the epochs that were complete.
+fn with_history(error: Error, history: &History) -> Error {
+    if history.is_empty() {
+        return error;
+    }
+    Error::Training { history: Box::new(history.clone()), source: Box::new(error) }
 }
 
 /// The lines about the epochs.

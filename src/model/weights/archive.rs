@@ -1,15 +1,16 @@
 //! Reads and writes Keras' `.keras` files: a zip archive of `config.json`, `metadata.json` and `model.weights.h5`.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
-use zip::result::ZipError;
+use zip::result::{ZipError, ZipResult};
 use zip::write::FileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::config::Config;
-use super::{Contents, MAX_BYTES, keras};
+use super::{Contents, MAX_BYTES, REMEDY, keras};
+use crate::{Error, Result};
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
@@ -17,48 +18,62 @@ const WEIGHTS: &str = "model.weights.h5";
 const METADATA: &str = r#"{"keras_version": "3.0.0"}"#;
 /// The largest description of a model. A layer needs about 1 kB.
 const MAX_CONFIG: u64 = 4_000_000;
+/// Bytes that are unpacked at a time.
+const BLOCK_BYTES: usize = 1 << 16;
 
-/// The contents of an archive.
-pub(super) fn read(file: File) -> Result<Contents, String> {
-    let mut archive = ZipArchive::new(file).map_err(|error| format!("it is not a zip archive: {error}"))?;
+/// The contents of an archive, which messages call `path`.
+pub(super) fn read(file: File, path: &Path) -> Result<Contents> {
+    let problem = |problem: String| Error::file(path, problem, REMEDY);
+    let mut archive = ZipArchive::new(file).map_err(|error| problem(format!("it is not a zip archive: {error}")))?;
     let mut text = Vec::new();
-    copy(&mut archive, CONFIG, MAX_CONFIG, &mut text)?;
-    let text = String::from_utf8(text).map_err(|_| format!("'{CONFIG}' is not text"))?;
-    let config = Config::parse(&text, None).map_err(|problem| format!("'{CONFIG}': {problem}"))?;
+    unpack(&mut archive, CONFIG, MAX_CONFIG, &mut |bytes| Ok(text.extend(bytes)), &problem)?;
+    let text = String::from_utf8(text).map_err(|_| problem(format!("'{CONFIG}' is not text")))?;
+    let config = Config::parse(&text, None).map_err(|error| problem(format!("'{CONFIG}': {error}")))?;
     // HDF5 reads files only.
-    let folder = tempfile::tempdir().map_err(|error| format!("cannot create a temporary directory: {error}"))?;
-    let path = folder.path().join(WEIGHTS);
-    let mut weights = File::create(&path).map_err(|error| format!("cannot create a temporary file: {error}"))?;
-    copy(&mut archive, WEIGHTS, MAX_BYTES, &mut weights)?;
-    let read = || keras::read(&hdf5::File::open(&path)?, Some(config));
-    read().map_err(|error| format!("'{WEIGHTS}': {error}"))
+    let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir(), "create a directory in it"))?;
+    let weights = folder.path().join(WEIGHTS);
+    let mut unpacked = File::create(&weights).map_err(Error::io(&weights, "create"))?;
+    let mut write = |bytes: &[u8]| unpacked.write_all(bytes).map_err(Error::io(&weights, "write"));
+    unpack(&mut archive, WEIGHTS, MAX_BYTES, &mut write, &problem)?;
+    let read = || keras::read(&hdf5::File::open(&weights)?, Some(config));
+    read().map_err(|error| problem(format!("'{WEIGHTS}': {error}")))
 }
 
 /// Unpacks a part of an archive, of which any size may be claimed.
-fn copy(archive: &mut ZipArchive<File>, name: &str, max: u64, to: &mut impl Write) -> Result<(), String> {
-    let part = archive.by_name(name).map_err(|error| match error {
-        ZipError::FileNotFound => format!("it is a zip archive without '{name}'"),
-        error => format!("'{name}': {error}"),
+fn unpack(
+    archive: &mut ZipArchive<File>,
+    name: &str,
+    max: u64,
+    to: &mut dyn FnMut(&[u8]) -> Result<()>,
+    problem: &dyn Fn(String) -> Error,
+) -> Result<()> {
+    let mut part = archive.by_name(name).map_err(|error| match error {
+        ZipError::FileNotFound => problem(format!("it is a zip archive without '{name}'")),
+        error => problem(format!("'{name}': {error}")),
     })?;
-    let copied = io::copy(&mut part.take(max + 1), to).map_err(|error| format!("'{name}': {error}"))?;
-    if copied > max {
-        return Err(format!("'{name}' has more than {max} bytes, which is too large"));
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut left = max;
+    loop {
+        let count = part.read(&mut block).map_err(|error| problem(format!("'{name}': {error}")))?;
+        if count == 0 {
+            return Ok(());
+        }
+        let too_large = || problem(format!("'{name}' has more than {max} bytes, which is too large"));
+        left = left.checked_sub(count as u64).ok_or_else(too_large)?;
+        to(&block[..count])?;
     }
-    Ok(())
 }
 
-/// Writes an archive of a description and a file of weights.
-pub(super) fn write(path: &Path, config: &str, weights: &Path) -> io::Result<()> {
-    let mut archive = ZipWriter::new(File::create(path)?);
+/// An archive of a description and of weights.
+pub(super) fn to_bytes(config: &str, weights: &[u8]) -> ZipResult<Vec<u8>> {
+    // In memory: on a full disk, the crate panics.
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     // As in Keras: not compressed.
     let options =
         FileOptions::default().compression_method(CompressionMethod::Stored).last_modified_time(DateTime::default());
-    for (name, contents) in [("metadata.json", METADATA.as_bytes()), (CONFIG, config.as_bytes())] {
+    for (name, contents) in [("metadata.json", METADATA.as_bytes()), (CONFIG, config.as_bytes()), (WEIGHTS, weights)] {
         archive.start_file(name, options)?;
         archive.write_all(contents)?;
     }
-    archive.start_file(WEIGHTS, options)?;
-    io::copy(&mut File::open(weights)?, &mut archive)?;
-    archive.finish()?;
-    fs::remove_file(weights)
+    Ok(archive.finish()?.into_inner())
 }

@@ -1,5 +1,6 @@
 //! Writes the weights to files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{CallbackState, Monitor};
@@ -25,11 +26,15 @@ pub struct ModelCheckpoint {
 }
 
 impl ModelCheckpoint {
-    pub(super) fn check(&self) -> Result<()> {
-        match file_name(&self.filepath, 1, &History::default()) {
-            Ok(_) => Ok(()),
-            Err(unknown) => Err(Error::file(&self.filepath, format!("cannot replace '{unknown}' in it"), NAMES)),
+    pub(super) fn check(&self, has_validation: bool) -> Result<()> {
+        if let Err(unknown) = file_name(&self.filepath, 1, &History::default()) {
+            return Err(Error::file(&self.filepath, format!("cannot replace '{unknown}' in it"), NAMES));
         }
+        if !has_validation && self.filepath.to_string_lossy().contains("{val_") {
+            let problem = "without validation data there is no number for its {val_...}";
+            return Err(Error::file(&self.filepath, problem, "give validation data, or use {loss} or {mse}"));
+        }
+        Ok(())
     }
 
     pub(super) fn epoch_end(
@@ -37,6 +42,7 @@ impl ModelCheckpoint {
         state: &mut CallbackState,
         model: &Model,
         history: &History,
+        written: &mut HashSet<PathBuf>,
         is_resumed: bool,
     ) -> Result<()> {
         let value = self.monitor.last(history);
@@ -46,9 +52,9 @@ impl ModelCheckpoint {
         }
         let epoch = history.len();
         let path = file_name(&self.filepath, epoch, history).unwrap_or_default();
-        // After the first epoch, a file whose name has no numbers was written by this training.
-        let is_own = is_resumed || state.best_epoch > 0 && path == self.filepath;
-        model.save(&path, self.overwrite || is_own)?;
+        // A name without numbers comes again, and one with few digits may.
+        model.save(&path, self.overwrite || is_resumed || written.contains(&path))?;
+        written.insert(path);
         (state.best, state.best_epoch) = (value, epoch);
         Ok(())
     }

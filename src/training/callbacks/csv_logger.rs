@@ -30,9 +30,10 @@ impl Default for CsvLogger {
 }
 
 impl CsvLogger {
-    /// Opens and locks the file, and writes the rows of the epochs before an interruption. Returns the file, and
+    /// Opens and locks the file, and writes the rows of the epochs before an interruption, in place of those that are
+    /// there: an epoch may have a row but no backup. `start` is where the training's rows begin. Returns the file, and
     /// whether it still needs a heading.
-    pub(super) fn begin(&self, history: &History, is_resumed: bool) -> Result<(File, bool)> {
+    pub(super) fn begin(&self, history: &History, is_resumed: bool, start: &mut u64) -> Result<(File, bool)> {
         let path = &self.filename;
         check_target(path, true)?;
         let mut file = File::options().create(true).append(true).open(path).map_err(Error::io(path, "write"))?;
@@ -40,17 +41,18 @@ impl CsvLogger {
             return Err(Error::file(path, "another training is writing to it", "use another name, or wait"));
         }
         let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
-        let appends = self.append && length > 0;
         // An empty file may be left from a training that was interrupted before its first epoch ended.
-        check_target(path, appends || self.overwrite || is_resumed || length == 0)?;
-        if appends {
-            return Ok((file, false));
+        check_target(path, self.append || self.overwrite || is_resumed || length == 0)?;
+        if !is_resumed {
+            *start = if self.append { length } else { 0 };
         }
-        file.set_len(0).map_err(Error::io(path, "write"))?;
-        if !history.is_empty() {
-            self.write(&mut file, &history.csv(0..history.len(), true, self.separator))?;
+        file.set_len(length.min(*start)).map_err(Error::io(path, "write"))?;
+        let needs_head = length.min(*start) == 0;
+        if history.is_empty() {
+            return Ok((file, needs_head));
         }
-        Ok((file, history.is_empty()))
+        self.write(&mut file, &history.csv(0..history.len(), needs_head, self.separator))?;
+        Ok((file, false))
     }
 
     pub(super) fn write(&self, file: &mut File, text: &str) -> Result<()> {

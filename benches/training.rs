@@ -1,5 +1,6 @@
 //! Seconds per epoch of the original's training, and the share of the processor's multiply-adds that this is: 9500
-//! samples of 1000 steps in batches of 100, shuffled, and 500 samples for validation. Then the time of a prediction.
+//! samples of 1000 steps in batches of 100, shuffled, and 500 samples for validation. Then the time of a prediction, and
+//! that of training with denormal numbers.
 //! Each is the fastest of several: the one that other programs disturbed least.
 //!
 //! `cargo bench --bench training` runs all; with `-- --test` it trains on 200 samples, to show that it works.
@@ -60,6 +61,27 @@ fn main() -> hhnet::Result<()> {
             seconds.push(start.elapsed().as_secs_f64());
         }
         println!("{engine:?}: predicts 10 samples of 10000 steps in {:.1} ms", 1000.0 * fastest(&seconds));
+    }
+    denormals(if is_test { 100 } else { 2000 })
+}
+
+/// Numbers so small that they have fewer digits take some processors a hundred times longer.
+fn denormals(samples: usize) -> hhnet::Result<()> {
+    let x = noise(samples);
+    let mut ordinary = 0.0;
+    for (name, input, weight) in
+        [("ordinary numbers", 1.0, 1.0), ("denormal inputs", 1e-40, 1.0), ("denormal weights", 1.0, 1e-39)]
+    {
+        let mut model = generate_model(&ModelOptions { lr: 1e-38, ..ModelOptions::default() })?;
+        let weights: Vec<_> = model.get_weights()?.iter().map(|values| values * (weight as f32)).collect();
+        model.set_weights(&weights)?;
+        let x = x.mapv(|x| x * input);
+        let options = FitOptions { batch_size: 100, epochs: 7, ..FitOptions::default() };
+        let seconds = fastest(&model.fit(&x, &x, None, &options)?.seconds);
+        if ordinary == 0.0 {
+            ordinary = seconds;
+        }
+        println!("{name}: {:.1} ms per epoch, {:.2} times the first", 1000.0 * seconds, seconds / ordinary);
     }
     Ok(())
 }

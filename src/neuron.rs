@@ -620,3 +620,41 @@ pub(crate) fn whole_steps(duration_ms: f64, step_ms: f64) -> Option<usize> {
         step_ms > 0.0 && (1.0..1e15).contains(&count) && (count * step_ms - duration_ms).abs() < 1e-9 * duration_ms;
     whole.then_some(count as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At -55 and -40 mV, rates are quotients of zeros. Reference: 4000 steps of the classical Runge-Kutta scheme and
+    /// Richardson extrapolation in decimal arithmetic with 30 digits (mpmath), from the gates' steady state.
+    #[test]
+    fn the_adaptive_scheme_passes_the_singularities() {
+        let gates = |m, h, n| [m, h, n];
+        let (at_55, at_55_driven) = (
+            (
+                -57.472_589_760_332_78,
+                gates(0.153_114_802_980_091_46, 0.263_167_114_383_546_45, 0.475_077_457_546_272_3),
+            ),
+            (-57.200_225_277_614_74, gates(0.153_656_263_618_526_64, 0.263_109_368_134_648, 0.475_121_402_444_002_53)),
+        );
+        let (at_40, at_40_driven) = (
+            (-55.015_329_304_030_73, gates(0.455_029_228_346_213_14, 0.052_314_670_714_388_4, 0.676_131_038_002_386_2)),
+            (-54.807_284_935_123_94, gates(0.455_731_970_685_249, 0.052_287_187_917_886_334, 0.676_162_595_160_262_6)),
+        );
+        for (start, current, (v, gates)) in
+            [(-55.0, 0.0, at_55), (-55.0, 300.0, at_55_driven), (-40.0, 0.0, at_40), (-40.0, 300.0, at_40_driven)]
+        {
+            for start in [start, f64::next_up(start), f64::next_down(start)] {
+                let mut step = 0.1;
+                let found = HhPscAlpha::default().advance(State::steady(start), current, 0.1, &mut step);
+                assert!((found.v - v).abs() < 1e-4, "from {start} mV with {current} pA: {} mV, not {v}", found.v);
+                for (found, expected) in [found.m, found.h, found.n].into_iter().zip(gates) {
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "from {start} mV with {current} pA: {found}, not {expected}"
+                    );
+                }
+            }
+        }
+    }
+}

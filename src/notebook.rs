@@ -462,6 +462,32 @@ pub(super) mod tests {
         }
     }
 
+    #[test]
+    fn other_output_does_not_come_in_between() {
+        use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+        const SHOWS: &str = "HHNET_TEST_SHOWS";
+        if std::env::var_os(SHOWS).is_some() {
+            let is_done = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !is_done.load(SeqCst) {
+                        writeln!(std::io::stdout(), "stray").unwrap();
+                    }
+                });
+                (0..100).for_each(|_| show(Ok(vec![(TEXT, "own\n".repeat(3000))])));
+                is_done.store(true, SeqCst);
+            });
+            return;
+        }
+        let mut shows = std::process::Command::new(std::env::current_exe().unwrap());
+        let test = ["notebook::tests::other_output_does_not_come_in_between", "--exact"];
+        let output = String::from_utf8(shows.args(test).env(SHOWS, "1").output().unwrap().stdout).unwrap();
+        let blocks: Vec<&str> = output.split("EVCXR_BEGIN_CONTENT text/plain\n").skip(1).collect();
+        assert_eq!(blocks.len(), 100);
+        assert!(blocks.iter().all(|block| block.starts_with(&("own\n".repeat(3000) + "EVCXR_END_CONTENT\n"))));
+        assert!(output.contains("stray"));
+    }
+
     /// The text of what shows itself, after a check of all its forms.
     pub(super) fn text(shown: &(impl Show + ?Sized)) -> String {
         let bundle = shown.mime_bundle().unwrap();

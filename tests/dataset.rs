@@ -469,6 +469,84 @@ fn shards_of_different_programs_are_not_joined() {
 }
 
 #[test]
+fn a_file_that_was_never_closed_is_named() {
+    const WRITES: &str = "HHNET_TEST_WRITES";
+    if let Some(path) = std::env::var_os(WRITES) {
+        let mut options = hdf5::File::with_options();
+        options.with_fapl(|access| access.libver_latest());
+        let file = options.create(path).unwrap();
+        file.new_dataset::<f64>().shape(3).create("X").unwrap().write_raw(&[1.0; 3]).unwrap();
+        file.flush().unwrap();
+        std::process::abort();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.h5");
+    let mut writer = std::process::Command::new(std::env::current_exe().unwrap());
+    let test = ["a_file_that_was_never_closed_is_named", "--exact"];
+    assert!(!writer.args(test).env(WRITES, &path).output().unwrap().status.success());
+    let message = message(describe(&path));
+    assert!(message.contains("has ended without closing it") && message.contains("h5clear -s"), "{message}");
+}
+
+#[test]
+fn files_of_another_version_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.h5");
+    generate(&path, &small()).unwrap();
+    let file = hdf5::File::open_rw(&path).unwrap();
+    let stream: hdf5::types::VarLenUnicode = "threefry".parse().unwrap();
+    file.attr("stream").unwrap().write_scalar(&stream).unwrap();
+    file.close().unwrap();
+    let message = message(GenerateOptions::read(&path));
+    assert!(message.contains("random stream is unknown to this version"), "{message}");
+    // Its samples are read all the same.
+    assert_eq!(values(&path, "X").len(), 500);
+}
+
+#[test]
+fn threads_write_and_read_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let folder = folder.path();
+            scope.spawn(move || {
+                for round in 0..5 {
+                    let path = folder.join(format!("{thread}-{round}.h5"));
+                    let values = ndarray::Array3::from_elem((50, 20, 1), f64::from(10 * thread + round));
+                    save(&path, "X", &values, "pA", false).unwrap();
+                    assert_eq!(H5Matrix::open(&path, "X").unwrap().read(..).unwrap(), values);
+                }
+            });
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn any_place_that_can_be_written_to_will_do() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let values = ndarray::Array3::zeros((2, 3, 1));
+    let write = |name: &str| save(folder.path().join(name), "X", &values, "pA", true);
+    for name in ["plain.h5", "with blanks.h5", "Größe – 膜電位.h5", "'quoted\".h5", "-dash.h5", ".hidden"] {
+        write(name).unwrap();
+        assert!(H5Matrix::open(folder.path().join(name), "X").is_ok(), "{name}");
+    }
+    symlink("plain.h5", folder.path().join("link.h5")).unwrap();
+    write("link.h5").unwrap();
+    assert!(folder.path().join("link.h5").is_symlink());
+    assert!(message(write("absent/d.h5")).contains("its directory does not exist"));
+    assert!(message(write("..")).contains("it is a directory"));
+    let closed = folder.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
+    // Nothing is closed to root.
+    if std::fs::File::create(closed.join("try")).is_err() {
+        assert!(message(write("closed/d.h5")).contains("closed/d.h5': cannot create a temporary directory next to it"));
+    }
+}
+
+#[test]
 fn attributes_that_cannot_be_written_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let x = ndarray::Array3::zeros((3, 4, 1));

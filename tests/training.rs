@@ -390,6 +390,20 @@ fn a_long_sample_is_predicted_in_pieces() {
 }
 
 #[test]
+fn a_sample_has_the_same_prediction_alone_and_among_others() {
+    let (x, _) = waves(33, 500);
+    for engine in ENGINES {
+        let model = generate_model(&ModelOptions { engine, ..ModelOptions::default() }).unwrap();
+        let together = model.predict(&x).unwrap();
+        for sample in [0, 7, 32] {
+            let alone = model.predict(&x.slice(s![sample..=sample, .., ..]).to_owned()).unwrap();
+            let error = difference(&alone, &together.slice(s![sample..=sample, .., ..]).to_owned());
+            assert!(error < 1e-5, "{engine:?}, sample {sample}: {error}");
+        }
+    }
+}
+
+#[test]
 fn an_exploding_loss_stops_the_training() {
     let (x, y) = waves(8, 30);
     let mut model = generate_model(&ModelOptions::default()).unwrap();

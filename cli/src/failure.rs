@@ -75,3 +75,25 @@ fn place(path: &Path) -> PathBuf {
     let new = || Some(directory.canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(new).unwrap_or_else(|| path.to_path_buf())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    #[test]
+    fn a_panic_is_one_line_that_says_where_to_report_it() {
+        const PANICS: &str = "HHNET_TEST_PANICS";
+        if std::env::var_os(PANICS).is_some() {
+            super::report_panics();
+            panic!("two\nlines");
+        }
+        let name = "failure::tests::a_panic_is_one_line_that_says_where_to_report_it";
+        let test = std::env::current_exe().unwrap();
+        let output = Command::new(test).args([name, "--exact", "--nocapture"]).env(PANICS, "1").output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        let line = message.lines().find(|line| line.starts_with("hhnet: ")).expect(&message);
+        assert!(line.starts_with("hhnet: this is a fault of the program: two lines (cli/src/failure.rs:"), "{message}");
+        assert!(line.ends_with("please report it, as docs/troubleshooting.md describes"), "{message}");
+        assert!(!output.status.success() && !message.contains("stack backtrace"), "{message}");
+    }
+}

@@ -142,7 +142,13 @@ fn shards_are_joined_and_info_shows_the_command_that_makes_the_whole() {
     let command = info["command"].as_str().unwrap().replace("joined", "whole");
     let arguments: Vec<&str> = command.split(' ').skip(1).collect();
     json(directory, &[&arguments[..], &["--json"]].concat());
-    assert_eq!(json(directory, &["info", "whole.h5", "--json"])["attributes"], info["attributes"]);
+    let attributes = |info: &Value| {
+        let mut attributes = info["attributes"].clone();
+        // It covers how the samples are stored.
+        attributes.as_object_mut().unwrap().remove("sha256").expect("a checksum");
+        attributes
+    };
+    assert_eq!(attributes(&json(directory, &["info", "whole.h5", "--json"])), attributes(&info));
     let values =
         |file: &str, name: &str| hhnet::dataset::H5Matrix::open(directory.join(file), name).unwrap().read(..).unwrap();
     for name in ["X", "Y", "X_test", "Y_test"] {
@@ -156,10 +162,28 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
     let directory = directory.path();
     assert!(hhnet(directory, &GENERATE).status.success());
     fails(directory, &["generate", "--out", "p.h5", "--shard", "1/3"], "give stream philox");
-    fails(directory, &["generate", "--out", "p.h5", "--C_m", "-1"], "C_m = -1: give a capacitance above 0");
+    for (option, value, message) in [
+        ("--C_m", "-1", "give a capacitance above 0"),
+        ("--theta", "-1", "give a rate of 0 or more"),
+        ("--sigma", "NaN", "give a strength of 0 or more"),
+        ("--current-dt-ms", "0", "give a time step above 0"),
+        ("--resolution-ms", "0.3", "give a time step that divides"),
+        ("--test-duration-ms", "10.5", "give a whole multiple"),
+        ("--samples", "0", "give 1 or more"),
+        ("--threads", "0", "give 1 or more"),
+    ] {
+        let arguments = ["generate", "--out", "p.h5", option, value];
+        fails(directory, &arguments, &format!("hhnet: {option} = {value}: {message}"));
+    }
     fails(directory, &["merge", "d.h5", "--out", "p.h5"], "whole data set");
     fails(directory, &["generate", "--out", "none/d.h5"], "directory does not exist");
     fails(directory, &["info", "absent.h5"], "absent.h5");
+    // With --verbose, what led to it follows.
+    let output = hhnet(directory, &["info", "absent.h5", "--verbose"]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = message.lines().collect();
+    assert!(lines[0].starts_with("hhnet: 'absent.h5': cannot open: "), "{message}");
+    assert_eq!(lines[1..], ["  because: No such file or directory (os error 2)"]);
     for wrong in [
         &["generate"][..],
         &["generate", "--out", "x.h5", "--shard", "4/3"],
@@ -179,14 +203,89 @@ fn failures_of_training_come_before_it_and_leave_nothing() {
     let directory = directory.path();
     assert!(hhnet(directory, &GENERATE).status.success());
     let train = ["train", "--data", "d.h5", "--weights", "w.weights.h5"];
-    fails(directory, &[&train[..], &["--validation", "30"]].concat(), "validation = 30: the file has 30 samples");
-    fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "epochs = 0");
+    fails(directory, &[&train[..], &["--validation", "30"]].concat(), "--validation = 30: the file has 30 samples");
+    fails(directory, &[&train[..], &["--validation", "5", "--epochs", "0"]].concat(), "--epochs = 0");
     fails(directory, &["train", "--data", "d.h5", "--weights", "w.h5", "--validation", "5"], ".weights.h5");
+    let reduce = ["--validation", "5", "--reduce-lr", "2", "--reduce-lr-factor", "3"];
+    fails(directory, &[&train[..], &reduce].concat(), "hhnet: --reduce-lr-factor = 3: give");
     let device = ["--validation", "5", "--device", "cuda:99"];
-    fails(directory, &[&train[..], &device].concat(), "device = cuda:99: this libtorch finds");
+    fails(directory, &[&train[..], &device].concat(), "--device = cuda:99: this libtorch finds");
     fails(directory, &["evaluate", "--data", "d.h5", "--weights", "d.h5"], "d.h5");
     assert_eq!(hhnet(directory, &["train", "--lr", "x"]).status.code(), Some(2));
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "nothing but the data file is left");
+}
+
+#[cfg(feature = "model")]
+#[test]
+fn no_command_replaces_what_it_reads_or_writes_twice_to_one_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    assert!(hhnet(directory, &GENERATE).status.success());
+    let train =
+        ["train", "--data", "d.h5", "--validation", "5", "--epochs", "1", "--force", "--weights", "w.weights.h5"];
+    assert!(hhnet(directory, &train).status.success());
+    let files = || ["d.h5", "w.weights.h5"].map(|name| std::fs::read(directory.join(name)).unwrap());
+    let before = files();
+    let absolute = directory.join("w.weights.h5");
+    for (option, path) in
+        [("--checkpoint", "./w.weights.h5"), ("--backup", "w.weights.h5"), ("--history", absolute.to_str().unwrap())]
+    {
+        let expected = format!("hhnet: {option} = {path}: --weights is the same file");
+        fails(directory, &[&train[..], &[option, path]].concat(), &expected);
+    }
+    let predict = ["predict", "--data", "d.h5", "--weights", "w.weights.h5", "--force", "--out"];
+    fails(directory, &[&predict[..], &["d.h5"]].concat(), "--out = d.h5: --data is the same file");
+    fails(directory, &[&predict[..], &["w.weights.h5"]].concat(), "--weights is the same file");
+    std::fs::write(directory.join("t.csv"), "I_pA,V_mV\n1,-65\n").unwrap();
+    fails(directory, &["import", "t.csv", "--out", "t.csv", "--force"], "FILE is the same file");
+    assert!(files() == before);
+}
+
+#[test]
+fn a_file_is_verified_and_info_says_whose_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    assert!(hhnet(directory, &GENERATE).status.success());
+    let program = concat!("hhnet ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(json(directory, &["info", "d.h5", "--json"])["program"], program);
+    let verified = json(directory, &["verify", "d.h5", "--json"]);
+    assert_eq!(verified["program"], program);
+    assert_eq!(verified["sha256"]["Y_test"].as_str().unwrap().len(), 64);
+    let text = String::from_utf8(hhnet(directory, &["verify", "d.h5"]).stdout).unwrap();
+    assert!(text.starts_with(&format!("'d.h5': unchanged since {program} wrote it\n  X: SHA-256 ")), "{text}");
+
+    let path = directory.join("d.h5");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    fails(directory, &["verify", "d.h5"], "changed");
+
+    let foreign = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/original_seed1234.h5");
+    assert!(json(directory, &["info", foreign, "--json"])["program"].is_null());
+    fails(directory, &["verify", foreign], "it has no checksum");
+}
+
+#[cfg(unix)]
+#[test]
+fn more_shards_are_merged_than_files_may_be_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let shards: Vec<String> = (1..=40).map(|shard| format!("{shard}.h5")).collect();
+    for (i, out) in shards.iter().enumerate() {
+        let shard = format!("{}/40", i + 1);
+        let size =
+            ["generate", "--samples", "40", "--test-samples", "40", "--duration-ms", "20", "--test-duration-ms", "20"];
+        let output = hhnet(directory, &[&size[..], &["--stream", "philox", "--shard", &shard, "--out", out]].concat());
+        assert!(output.status.success());
+    }
+    for how in ["", "--copy"] {
+        let program = env!("CARGO_BIN_EXE_hhnet");
+        let script = format!("ulimit -n 24; exec {program} merge {} --out d.h5 --force {how}", shards.join(" "));
+        let output = Command::new("sh").current_dir(directory).args(["-c", &script]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(directory, &["verify", "d.h5", "--json"]);
+    }
 }
 
 #[cfg(feature = "model")]
@@ -250,7 +349,7 @@ fn a_training_can_stop_early() {
     };
     assert_eq!(loss("w.weights.h5"), loss("best.weights.h5"));
     let train = ["train", "--data", "d.h5", "--weights", "new.weights.h5", "--validation", "5"];
-    fails(directory, &[&train[..], &["--lr-decay", "1.5"]].concat(), "lr_decay = 1.5");
+    fails(directory, &[&train[..], &["--lr-decay", "1.5"]].concat(), "--lr-decay = 1.5");
     fails(directory, &[&train[..], &["--checkpoint", "best.weights.h5"]].concat(), "exists already");
     fails(directory, &[&train[..], &["--backup", "b.h5"]].concat(), "ends in '.weights.h5'");
 }
@@ -284,4 +383,28 @@ fn memory_does_not_grow_with_the_samples() {
     // 192 MB of samples beside 48.
     let many = peak_kb("12000");
     assert!(many < few + 16 * 1024, "{few} kB for 3000 samples, {many} kB for 12000");
+}
+
+#[cfg(all(feature = "model", target_os = "linux"))]
+#[test]
+fn a_training_has_no_more_threads_than_it_is_given() {
+    use std::{process::Stdio, thread::sleep, time::Duration};
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    assert!(hhnet(directory, &GENERATE).status.success());
+    for engine in ["fused", "libtorch"] {
+        let weights = format!("{engine}.keras");
+        let train = ["train", "--data", "d.h5", "--weights", &weights, "--validation", "5", "--epochs", "60"];
+        let options = ["--threads", "2", "--batch-size", "5", "--engine", engine];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hhnet"));
+        child.current_dir(directory).args(train).args(options).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        let mut most = 0;
+        while child.try_wait().unwrap().is_none() {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", child.id()));
+            most = most.max(threads.map_or(0, Iterator::count));
+            sleep(Duration::from_millis(1));
+        }
+        assert!((2..=4).contains(&most), "{engine}: {most} threads");
+    }
 }

@@ -109,9 +109,9 @@ fn arrays_of_numpy_become_data_files() {
     fails(directory, &[&npz, "--x", "names", "--y", "Y"], "array 'names' is of type ");
     fails(directory, &[&data("import_x.npy")], "give two: --x CURRENTS.npy --y POTENTIALS.npy");
     fails(directory, &["--x", &data("import_x.npy"), "--y", &npz], "the array cannot be read");
-    fails(directory, &[&npz, "--x-unit", "mV"], "x_unit = mV: give a unit of current");
-    fails(directory, &[&npz, "--rate-hz", "0"], "rate_hz = 0: give a rate above 0");
-    fails(directory, &[&npz, "--test", "4"], "test = 4: there are 4 samples");
+    fails(directory, &[&npz, "--x-unit", "mV"], "--x-unit = mV: give a unit of current");
+    fails(directory, &[&npz, "--rate-hz", "0"], "--rate-hz = 0: give a rate above 0");
+    fails(directory, &[&npz, "--test", "4"], "--test = 4: there are 4 samples");
     // A file that claims more values than it has.
     let mut bytes = std::fs::read(data("import_y.npy")).unwrap();
     let place = bytes.windows(10).position(|window| window == b"(4, 100, 1").unwrap();

@@ -4,7 +4,7 @@ mod processes;
 
 use hhnet::dataset::H5Matrix;
 use hhnet::ndarray::Array3;
-use processes::{Writer, run, unfinished};
+use processes::{Writer, rounds, run, unfinished};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -33,12 +33,12 @@ fn of_two_programs_that_write_one_file_each_is_whole_or_fails() {
     });
     let path = directory.join("data.h5");
     let mut overlapped = 0;
-    for round in 0..8 {
+    for round in 0..2 * rounds() as u64 {
         let is_forced = round % 2 == 0;
         let mut writers = ["1", "2"].map(|seed| {
             let arguments = [arguments("data.h5", seed), if is_forced { vec!["--force"] } else { vec![] }].concat();
             // The later rounds give the first one a start.
-            sleep(Duration::from_millis(20 * round * u64::from(seed == "2")));
+            sleep(Duration::from_millis(20 * (round % 8) * u64::from(seed == "2")));
             Writer::start(directory, &arguments)
         });
         loop {

@@ -55,10 +55,25 @@ pub fn run() -> Result<()> {
             checks.summary.push(format!("NOT RUN             notebooks in a browser: {}", browser::NO_BROWSER));
         }
     }
-    let count = |word: &str| checks.summary.iter().filter(|line| line.starts_with(word)).count();
-    println!("\n{}\n{} passed, {} failed", checks.summary.join("\n"), count("passed"), count("FAILED"));
-    ensure!(count("FAILED") == 0, "not every check passed");
-    Ok(())
+    checks.end()
+}
+
+/// `cargo xtask faults`: what `test` tries a few times, many times.
+pub fn faults() -> Result<()> {
+    let paths = setup::run()?;
+    let mut checks = Checks { paths: &paths, summary: Vec::new() };
+    let long = |name: &'static str, arguments: &'static [&'static str], variable: &'static str, value: &'static str| {
+        move |paths: &Paths| {
+            let mut cargo = Command::new("cargo");
+            cargo.args(["test", "--locked", "--package", "hhnet-cli", "--test", name, "--"]).args(arguments);
+            cargo.current_dir(&paths.root).stdin(Stdio::null()).env(variable, value);
+            process::run(paths.with_libraries(&mut cargo)).with_context(|| format!("the tests in cli/tests/{name}.rs"))
+        }
+    };
+    checks.run("50 kills of each command", long("kills", &["--test-threads", "2"], "HHNET_ROUNDS", "50"));
+    checks.run("every call fails", long("disk", &["--test-threads", "2"], "HHNET_ROUNDS", "50"));
+    checks.run("50 rounds of two writers", long("writers", &["--test-threads", "1"], "HHNET_ROUNDS", "50"));
+    checks.end()
 }
 
 /// The checks made so far.
@@ -75,6 +90,14 @@ impl Checks<'_> {
         let result = check(self.paths).inspect_err(|error| println!("FAILED: {error:#}"));
         let word = if result.is_ok() { "passed" } else { "FAILED" };
         self.summary.push(format!("{word}  {:>7.1} s  {name}", begin.elapsed().as_secs_f64()));
+    }
+
+    /// Prints the summary. Fails if a check did.
+    fn end(self) -> Result<()> {
+        let count = |word: &str| self.summary.iter().filter(|line| line.starts_with(word)).count();
+        println!("\n{}\n{} passed, {} failed", self.summary.join("\n"), count("passed"), count("FAILED"));
+        ensure!(count("FAILED") == 0, "not every check passed");
+        Ok(())
     }
 }
 

@@ -40,6 +40,7 @@ Usage: cargo xtask TASK
   course      `--out DIR` writes both notebooks without solutions and outputs into DIR. With --nbgrader, DIR becomes the
               folder of an nbgrader course. docs/teaching.md says how to use them.
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
+  faults      Try for half an hour what `test` tries for seconds: programs that are killed, full disks, damaged files.
   browser     Run only the last of these checks: work with both notebooks in JupyterLab in Chromium.
   doctor      Report what is installed, whether it is in order, and how to mend it; start a kernel.
   hub FOLDER  Check a shared installation: three users, made for this, run both notebooks in JupyterHub (as root on Linux).
@@ -66,6 +67,7 @@ fn main() {
         ["notebooks"] => check::notebooks::run(),
         ["notebooks", "--keep"] => check::notebooks::keep(),
         ["test"] => check::run(),
+        ["faults"] => check::faults(),
         ["browser"] => check::browser::run(),
         ["doctor"] => doctor::run(),
         ["hub", folder] => check::hub::run_in(folder),

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
-use serde_json::{Value, json};
 
 use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
@@ -100,32 +99,33 @@ pub(super) fn to_bytes(model: &Model, values: &[f32]) -> Result<Vec<u8>, safeten
     serialize(views, &Some(HashMap::from([(MODEL.to_string(), model)])))
 }
 
-/// The description of a model, with the program and a checksum of it and of all arrays. These are no entries of the
-/// metadata of their own, because the crate writes several entries in any order.
+/// The description of a model, with the program and a checksum of it and of all arrays at its end. These are no entries
+/// of the metadata of their own, because the crate writes several entries in any order.
 fn sealed<'a>(model: &str, arrays: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> String {
-    let mut model: Value = serde_json::from_str(model).unwrap_or_default();
-    model[PROGRAM_ATTRIBUTE] = json!(PROGRAM);
-    model[CHECKSUM] = json!(checksum(&model, arrays));
-    model.to_string()
+    let with = |object: &str, key: &str, text: &str| {
+        let open = object.strip_suffix('}').unwrap_or(object);
+        format!("{open},\"{key}\":\"{text}\"}}")
+    };
+    let model = with(model, PROGRAM_ATTRIBUTE, PROGRAM);
+    with(&model, CHECKSUM, &checksum(&model, arrays))
 }
 
 /// Compares a description and arrays with the checksum in it.
 fn check<'a>(model: &str, arrays: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> Seal {
-    let mut model: Value = serde_json::from_str(model).unwrap_or_default();
-    let recorded = model.as_object_mut().and_then(|model| model.remove(CHECKSUM));
-    let program = model[PROGRAM_ATTRIBUTE].as_str().map(str::to_owned);
-    match (recorded, program) {
-        (Some(recorded), Some(program)) if recorded == json!(checksum(&model, arrays)) => Seal::Whole(program),
-        (Some(_), Some(_)) => Seal::Broken,
-        _ => Seal::Missing,
-    }
+    let last = |object: &str, key: &str| -> Option<(String, String)> {
+        let (open, text) = object.strip_suffix("\"}")?.rsplit_once(&format!(",\"{key}\":\""))?;
+        Some((format!("{open}}}"), text.to_owned()))
+    };
+    let Some((model, recorded)) = last(model, CHECKSUM) else { return Seal::Missing };
+    let Some((_, program)) = last(&model, PROGRAM_ATTRIBUTE) else { return Seal::Missing };
+    if checksum(&model, arrays) == recorded { Seal::Whole(program) } else { Seal::Broken }
 }
 
-fn checksum<'a>(model: &Value, arrays: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> String {
+fn checksum<'a>(model: &str, arrays: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>) -> String {
     let mut arrays: Vec<_> = arrays.collect();
     arrays.sort_by_key(|(name, _)| *name);
     let mut checksum = Checksum::default();
-    checksum.text(&model.to_string());
+    checksum.text(model);
     for (name, view) in arrays {
         checksum.text(&format!("{name}: {:?} {:?}", view.dtype(), view.shape()));
         checksum.bytes(view.data());

@@ -1,5 +1,5 @@
-//! Finds what leads nowhere in texts: tasks of `cargo xtask` that do not exist, paths and relative links to what is not
-//! there.
+//! Finds what leads nowhere in texts: tasks of `cargo xtask` that do not exist, paths, functions and relative links to
+//! what is not there.
 //!
 //! Texts are Markdown files, the notebooks' Markdown cells and comments in Rust code. rustdoc checks the links in
 //! comments.
@@ -86,6 +86,9 @@ fn faults(root: &Path, text: &Text) -> Vec<String> {
             Event::Code(code) if is_path(root, &code) && !root.join(&*code).exists() => {
                 note(range.start, format!("there is no `{code}`"));
             }
+            Event::Code(code) if !is_comment && names_missing_function(root, &code) => {
+                note(range.start, format!("there is no `{code}`"));
+            }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) if !is_comment => {
                 if let Err(reason) = follow(root, &text.file, &dest_url) {
                     note(range.start, format!("the link `{dest_url}` leads nowhere: {reason}"));
@@ -120,6 +123,13 @@ fn is_path(root: &Path, code: &str) -> bool {
     let is_sound = code.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) && !code.contains("NAME");
     let folder = code.split_once('/').map(|(folder, _)| folder).unwrap_or_default();
     is_sound && !["", ".", "..", ".hhnet", "target"].contains(&folder) && root.join(folder).is_dir()
+}
+
+/// Whether a piece of code such as `tests/model.rs::the_seed_alone_decides` names a function that is not there.
+fn names_missing_function(root: &Path, code: &str) -> bool {
+    let Some((file, function)) = code.split_once(".rs::") else { return false };
+    let source = fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
+    !source.contains(&format!("fn {function}("))
 }
 
 /// Follows a link from a file of the checkout.

@@ -37,6 +37,7 @@ pub mod figure;
 mod files;
 mod interrupt;
 pub mod math;
+mod memory;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod neuron;

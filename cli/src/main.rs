@@ -3,7 +3,6 @@
 #[cfg(feature = "model")]
 mod evaluate;
 mod generate;
-mod import;
 mod info;
 #[cfg(feature = "model")]
 mod train;
@@ -12,9 +11,9 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "model")]
 use evaluate::{Evaluate, Predict};
 use generate::{Generate, Merge};
-use hhnet::{Error, Result};
-use import::Import;
-use serde_json::Value;
+use hhnet::Error;
+use hhnet_cli::Output;
+use hhnet_cli::import::Import;
 use std::path::PathBuf;
 use std::process::ExitCode;
 #[cfg(feature = "model")]
@@ -91,6 +90,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// The result of a command, as text for people and as JSON for programs.
-type Output = Result<(String, Value)>;

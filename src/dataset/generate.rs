@@ -82,6 +82,7 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     let interrupts = Interrupts::receive();
     let path = path.as_ref();
     options.validate()?;
+    options.check_memory(options.shapes()?)?;
     let new = NewFile::create(path, options.overwrite)?;
     if new.replaces_leftover() {
         options.progress.line(format_args!("'{}': removed an unfinished file of an earlier run", path.display()));
@@ -162,8 +163,9 @@ impl<'a> Generator<'a> {
     fn new(options: &'a GenerateOptions, interrupts: &'a Interrupts, training_steps: usize, disk: &'a File) -> Self {
         let mut random = NumpyRandom::seed(options.seed);
         if options.stream == Stream::Numpy {
-            for _ in 0..2 {
-                options.current.trace(training_steps, &mut random);
+            // As many deviates as two traces take.
+            for _ in 0..2 * (training_steps - 1) {
+                random.standard_normal();
             }
         }
         Generator {

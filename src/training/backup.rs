@@ -15,7 +15,9 @@ use hdf5::types::VarLenUnicode;
 use super::callbacks::{Callback, CallbackState};
 use super::samples::Data;
 use super::{FitOptions, History};
+use crate::dataset::description::attribute;
 use crate::files::{hdf5_error, hdf5_text, open_hdf5};
+use crate::memory;
 use crate::model::{Model, TRAINING};
 use crate::{Error, Result};
 
@@ -80,8 +82,8 @@ impl<'a> Backup<'a> {
         let Ok(group) = file.group(TRAINING) else {
             return Err(Error::file(path, "it holds weights, but no state of a training", "use another name"));
         };
-        let found = group.attr("run").and_then(|attribute| attribute.read_scalar::<VarLenUnicode>());
-        let found = found.map_err(cannot_read())?;
+        let found = attribute(&group, "run");
+        let found = found.text().ok_or("its options are not text".into()).map_err(cannot_read())?;
         if let Some((then, now)) = found.lines().zip(self.run.lines()).find(|(then, now)| then != now) {
             let problem = format!("it is the backup of another run: '{then}', now '{now}'");
             return Err(Error::file(path, problem, REMEDY));
@@ -124,10 +126,9 @@ fn write_history(group: &hdf5::Group, history: &History) -> hdf5::Result<()> {
 fn read_history(group: &hdf5::Group) -> hdf5::Result<History> {
     let mut history = History::default();
     for (name, values) in history.columns_mut() {
-        *values = group.dataset(name)?.read_raw()?;
+        *values = memory::read_dataset(&group.dataset(name)?)?;
     }
-    let notes = group.dataset("notes")?.read_raw::<VarLenUnicode>()?;
-    history.notes = notes.iter().map(ToString::to_string).collect();
+    history.notes = memory::read_texts(&group.dataset("notes")?)?;
     Ok(history)
 }
 
@@ -139,11 +140,14 @@ fn write_state(group: &hdf5::Group, state: &CallbackState) -> hdf5::Result<()> {
 }
 
 fn read_state(group: &hdf5::Group) -> hdf5::Result<CallbackState> {
-    let numbers = group.attr("state")?.read_raw::<f64>()?;
-    let [best, best_epoch, wait, cooldown] = numbers[..] else {
+    let state = group.attr("state")?;
+    if state.shape() != [4] {
         return Err("a callback's state needs four numbers".into());
-    };
-    let best_weights = group.dataset("weights")?.read_raw()?;
+    }
+    let mut numbers = [0.0; 4];
+    state.read_into_raw::<f64>(&mut numbers)?;
+    let [best, best_epoch, wait, cooldown] = numbers;
+    let best_weights = memory::read_dataset(&group.dataset("weights")?)?;
     let (best_epoch, wait, cooldown) = (best_epoch as usize, wait as usize, cooldown as usize);
     Ok(CallbackState { best, best_epoch, wait, cooldown, best_weights })
 }

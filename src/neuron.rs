@@ -139,9 +139,10 @@ const LARGEST_RATE: f64 = 2.0;
 /// Fixed steps are valid where the potential moves by less than this in a step, mV.
 const LARGEST_MOVE_MV: f64 = 0.3;
 
-/// The most steps of a grid within a value of the current, and of the adaptive scheme within a step of the grid. What
-/// needs more would take days.
+/// The most steps of the grid within a value of the current, or within the delay.
 const MOST_STEPS: usize = 100_000;
+/// The most steps of the adaptive scheme within a step of the grid: a spike takes a few. What needs more would take days.
+const MOST_ADAPTIVE_STEPS: usize = 10_000;
 
 /// A membrane potential further from 0 mV than this has run away.
 const POTENTIAL_LIMIT_MV: f64 = 1e3;
@@ -214,7 +215,7 @@ impl HhPscAlpha {
             let mut length = *step;
             (y, t) = loop {
                 steps += 1;
-                if steps > MOST_STEPS {
+                if steps > MOST_ADAPTIVE_STEPS {
                     return None;
                 }
                 let last = length > resolution - t;

@@ -13,6 +13,7 @@
 //! leaves its directory behind. The next writer of the same target finds the lock free and removes the directory. The
 //! lock is a separate file: HDF5 locks what it opens, and would take our lock on the same file for another program's.
 
+use crate::heaps;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
 use std::ffi::{OsStr, OsString};
@@ -32,6 +33,9 @@ const CHUNK_BYTES: usize = 256 << 20;
 const CHUNK_SLOTS: usize = 10_007;
 /// HDF5's default.
 const CHUNK_PREEMPTION: f64 = 0.75;
+
+/// Larger files are opened without a look at their heaps, which would take longer than opening them.
+const CHECKED_BYTES: u64 = 16 << 20;
 
 /// A file that is being written. If it is dropped before it is finished, it is removed.
 pub(crate) struct NewFile {
@@ -217,10 +221,14 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
     if !metadata.is_file() {
         return Err(Error::file(path, "it is not a regular file", "give the name of an HDF5 file"));
     }
-    let file = File::open(path).map_err(Error::io(path, "open"))?;
-    if !has_signature(file, metadata.len()).map_err(Error::io(path, "read"))? {
+    let mut file = File::open(path).map_err(Error::io(path, "open"))?;
+    let Some(start) = signature(&mut file, metadata.len()).map_err(Error::io(path, "read"))? else {
         let problem = format!("it is not an HDF5 file ({} bytes, without HDF5's signature)", metadata.len());
         return Err(Error::file(path, problem, "give an HDF5 file, or make one with `hhnet generate`"));
+    };
+    if metadata.len() <= CHECKED_BYTES && is_endless(&mut file, start).map_err(Error::io(path, "read"))? {
+        let problem = "it is damaged: HDF5 would never end to read one of its global heaps";
+        return Err(Error::file(path, problem, "make or copy it again"));
     }
     // Samples are read a few at a time: a chunk that holds more of them should not be decompressed for each.
     let mut options = hdf5::File::with_options();
@@ -235,9 +243,9 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
     })
 }
 
-/// Whether HDF5's signature is where HDF5 looks for it: at the start of a file, or after another program's header,
+/// Where HDF5's signature is, if HDF5 finds it: at the start of a file, or after another program's header,
 /// which takes 512, 1024, 2048, ... bytes. MATLAB's files have one.
-fn has_signature(mut file: File, length: u64) -> std::io::Result<bool> {
+fn signature(file: &mut File, length: u64) -> std::io::Result<Option<u64>> {
     const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
     let mut place = 0;
     while place + SIGNATURE.len() as u64 <= length {
@@ -245,11 +253,24 @@ fn has_signature(mut file: File, length: u64) -> std::io::Result<bool> {
         file.seek(SeekFrom::Start(place))?;
         file.read_exact(&mut found)?;
         if found == *SIGNATURE {
-            return Ok(true);
+            return Ok(Some(place));
         }
         place = (2 * place).max(512);
     }
-    Ok(false)
+    Ok(None)
+}
+
+/// Whether HDF5 would work on the file for ever. `start` is the place of the signature.
+fn is_endless(file: &mut File, start: u64) -> std::io::Result<bool> {
+    let mut contents = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.read_to_end(&mut contents)?;
+    // After the signature: the version, and where it is below 2, four more before the sizes of addresses and lengths.
+    let lengths = match contents.get(8) {
+        Some(0 | 1) => contents.get(14),
+        _ => contents.get(10),
+    };
+    Ok(lengths.is_some_and(|&lengths| heaps::is_endless(&contents, lengths.into())))
 }
 
 /// A text in the form that HDF5 stores.

@@ -35,6 +35,7 @@ pub mod dataset;
 pub mod error;
 pub mod figure;
 mod files;
+mod heaps;
 mod interrupt;
 pub mod math;
 mod memory;

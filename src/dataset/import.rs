@@ -3,6 +3,7 @@
 use super::write::{TestSamples, WriteOptions, Written, write};
 use crate::interrupt::Interrupts;
 use crate::math::{HALF_FILTER, LARGEST_STEP, resample};
+use crate::memory;
 use crate::neuron::whole_steps;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -257,10 +258,17 @@ impl<'a> Cutter<'a> {
         }
         let values_per_sample = duration_ms / shortest_ms;
         let at_a_time = (BLOCK_VALUES / values_per_sample).max(1.0) as usize;
+        // The current and the potential, as they are and as samples.
+        let at_once = 4.0 * values_per_sample * at_a_time as f64;
+        memory::check::<f64>(at_once as u128, |shortage| Error::parameter("duration_ms", duration_ms, shortage))?;
         let kept_before = self.y.len();
         for first in (0..samples).step_by(at_a_time) {
             self.interrupts.check("import", || "no file was written".to_string())?;
             let count = at_a_time.min(samples - first) * self.steps;
+            // Growing memory is copied.
+            memory::check::<f64>(4 * (self.x.len() + count) as u128, |shortage| {
+                Error::parameter("recording", name, format!("{shortage}: import fewer sweeps at a time"))
+            })?;
             let block_ms = first_ms + (first * self.steps) as f64 * step_ms;
             let (x, _) = current.read(block_ms, step_ms, count)?;
             let (y, recorded) = potential.read(block_ms, step_ms, count)?;

@@ -5,6 +5,7 @@ use super::options::{GenerateOptions, Shard, read_list};
 use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
 use crate::files::{NewFile, hdf5_error, hdf5_text, open_hdf5};
 use crate::interrupt::Interrupts;
+use crate::memory;
 use crate::progress::Progress;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -246,6 +247,9 @@ impl Merger<'_> {
             let samples = source.dataset(name)?;
             let rows = source.samples(shape);
             let at_a_time = (BLOCK_VALUES / steps).max(1);
+            memory::check::<f64>(at_a_time as u128 * steps as u128, |shortage| {
+                Error::file(source.path, format!("a block of '{name}' {shortage}"), "use a machine with more memory")
+            })?;
             for first in (0..rows.len()).step_by(at_a_time) {
                 let last = (first + at_a_time).min(rows.len());
                 let values: Array3<f64> = samples

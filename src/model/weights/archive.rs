@@ -10,6 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::config::Config;
 use super::{Contents, MAX_BYTES, keras};
+use crate::files::open_hdf5;
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
@@ -30,8 +31,8 @@ pub(super) fn read(file: File) -> Result<Contents, String> {
     let path = folder.path().join(WEIGHTS);
     let mut weights = File::create(&path).map_err(|error| format!("cannot create a temporary file: {error}"))?;
     copy(&mut archive, WEIGHTS, MAX_BYTES, &mut weights)?;
-    let read = || keras::read(&hdf5::File::open(&path)?, Some(config));
-    read().map_err(|error| format!("'{WEIGHTS}': {error}"))
+    let file = open_hdf5(&path).map_err(|error| format!("'{WEIGHTS}': {error}"))?;
+    keras::read(&file, Some(config)).map_err(|error| format!("'{WEIGHTS}': {error}"))
 }
 
 /// Unpacks a part of an archive, of which any size may be claimed.

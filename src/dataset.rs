@@ -42,8 +42,8 @@ pub use write::{TestSamples, WriteOptions, Written, write};
 pub(crate) use appender::SampleWriter;
 pub(crate) use merge::shards_of;
 
-use crate::Result;
 use crate::files::hdf5_text;
+use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::path::Path;
@@ -65,9 +65,17 @@ pub fn trace(samples: &Array3<f64>, i: usize) -> Vec<f64> {
 /// an attribute.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File) or [`Error::Io`](crate::Error::Io) if the file exists and `overwrite` is not
-/// set, or cannot be written.
+/// [`Error::Shape`] for an empty array; [`Error::File`] or [`Error::Io`] if the file exists and `overwrite` is not set,
+/// or cannot be written.
 pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &str, overwrite: bool) -> Result<()> {
+    if values.is_empty() {
+        return Err(Error::Shape {
+            what: name.to_owned(),
+            expected: "(1 or more, 1 or more, 1 or more)".to_owned(),
+            found: format!("{:?}", values.dim()),
+            remedy: "give at least one value".to_owned(),
+        });
+    }
     let mut file = SampleWriter::create(path.as_ref(), name, values.dim().into(), units, overwrite)?;
     file.append(values.as_standard_layout().as_slice().unwrap_or_default())?;
     file.finish()

@@ -15,6 +15,7 @@
 
 use crate::error::hdf5_reason;
 use crate::{Error, Result};
+use crate::{heaps, memory};
 use hdf5::types::VarLenUnicode;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
@@ -33,6 +34,9 @@ const CHUNK_BYTES: usize = 256 << 20;
 const CHUNK_SLOTS: usize = 10_007;
 /// HDF5's default.
 const CHUNK_PREEMPTION: f64 = 0.75;
+
+/// Larger files are opened without a look at their heaps, which would take longer than opening them.
+const CHECKED_BYTES: u64 = 16 << 20;
 
 /// A file that is being written. If it is dropped before it is finished, it is removed.
 pub(crate) struct NewFile {
@@ -145,27 +149,22 @@ fn refuse_existing(target: &Path) -> Result<()> {
 fn check_space(target: &Path, bytes: u64) -> Result<()> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     if let Some(limit) = limit.filter(|&limit| limit < bytes) {
-        let problem = format!("it needs {}, and files may have {} (ulimit -f)", size(bytes), size(limit));
+        let problem = format!(
+            "it needs {}, and files may have {} (ulimit -f)",
+            memory::size(bytes.into()),
+            memory::size(limit.into())
+        );
         return Err(Error::file(target, problem, "raise the limit, or ask for less"));
     }
     // Not every file system tells.
     let Ok(disk) = rustix::fs::statvfs(directory_of(target)) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free < bytes && disk.f_blocks > 0 {
-        let problem = format!("it needs {}, and {} are free on its disk", size(bytes), size(free));
+        let problem =
+            format!("it needs {}, and {} are free on its disk", memory::size(bytes.into()), memory::size(free.into()));
         return Err(Error::file(target, problem, "make room, give another place, or ask for less"));
     }
     Ok(())
-}
-
-/// A number of bytes, as people write it.
-fn size(bytes: u64) -> String {
-    let units = ["kB", "MB", "GB", "TB", "PB"];
-    let power = (bytes.max(1).ilog10() / 3) as usize;
-    match power.checked_sub(1).and_then(|i| Some((i, units.get(i)?))) {
-        None => format!("{bytes} bytes"),
-        Some((_, unit)) => format!("{:.1} {unit}", bytes as f64 / 1000_f64.powi(power as i32)),
-    }
 }
 
 fn directory_of(target: &Path) -> &Path {
@@ -253,17 +252,26 @@ pub(crate) fn is_hdf5(path: &Path) -> Result<bool> {
     if !metadata.is_file() {
         return Err(Error::file(path, "it is not a regular file", "give the name of a file"));
     }
-    let file = File::open(path).map_err(Error::io(path, "open"))?;
-    has_signature(file, metadata.len()).map_err(Error::io(path, "read"))
+    let mut file = File::open(path).map_err(Error::io(path, "open"))?;
+    let start = signature(&mut file, metadata.len()).map_err(Error::io(path, "read"))?;
+    Ok(start.is_some())
 }
 
 /// Opens an HDF5 file for reading.
 pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
-    let is_hdf5 = is_hdf5(path)?;
-    let bytes = fs::metadata(path).map_err(Error::io(path, "open"))?.len();
-    if !is_hdf5 {
+    let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
+    if !metadata.is_file() {
+        return Err(Error::file(path, "it is not a regular file", "give the name of a file"));
+    }
+    let bytes = metadata.len();
+    let mut file = File::open(path).map_err(Error::io(path, "open"))?;
+    let Some(start) = signature(&mut file, bytes).map_err(Error::io(path, "read"))? else {
         let problem = format!("it is not an HDF5 file ({bytes} bytes, without HDF5's signature)");
         return Err(Error::file(path, problem, "give an HDF5 file, or make one with `hhnet generate`"));
+    };
+    if bytes <= CHECKED_BYTES && is_endless(&mut file, start).map_err(Error::io(path, "read"))? {
+        let problem = "it is damaged: HDF5 would never end to read one of its global heaps";
+        return Err(Error::file(path, problem, "make or copy it again"));
     }
     // Samples are read a few at a time: a chunk that holds more of them should not be decompressed for each.
     let mut options = hdf5::File::with_options();
@@ -302,9 +310,9 @@ fn lock_holder(path: &Path) -> Option<String> {
     Some(format!("{process} ({})", name.trim()))
 }
 
-/// Whether HDF5's signature is where HDF5 looks for it: at the start of a file, or after another program's header,
+/// Where HDF5's signature is, if HDF5 finds it: at the start of a file, or after another program's header,
 /// which takes 512, 1024, 2048, ... bytes. MATLAB's files have one.
-fn has_signature(mut file: File, length: u64) -> std::io::Result<bool> {
+fn signature(file: &mut File, length: u64) -> std::io::Result<Option<u64>> {
     const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
     let mut place = 0;
     while place + SIGNATURE.len() as u64 <= length {
@@ -312,11 +320,24 @@ fn has_signature(mut file: File, length: u64) -> std::io::Result<bool> {
         file.seek(SeekFrom::Start(place))?;
         file.read_exact(&mut found)?;
         if found == *SIGNATURE {
-            return Ok(true);
+            return Ok(Some(place));
         }
         place = (2 * place).max(512);
     }
-    Ok(false)
+    Ok(None)
+}
+
+/// Whether HDF5 would work on the file for ever. `start` is the place of the signature.
+fn is_endless(file: &mut File, start: u64) -> std::io::Result<bool> {
+    let mut contents = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.read_to_end(&mut contents)?;
+    // After the signature: the version, and where it is below 2, four more before the sizes of addresses and lengths.
+    let lengths = match contents.get(8) {
+        Some(0 | 1) => contents.get(14),
+        _ => contents.get(10),
+    };
+    Ok(lengths.is_some_and(|&lengths| heaps::is_endless(&contents, lengths.into())))
 }
 
 /// A text in the form that HDF5 stores.

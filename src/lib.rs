@@ -35,8 +35,10 @@ pub mod dataset;
 pub mod error;
 pub mod figure;
 mod files;
+mod heaps;
 mod interrupt;
 pub mod math;
+mod memory;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod neuron;

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::memory;
 use crate::{Error, Result};
 
 /// Rows that are folded into the triangle at a time: few enough for the processor's cache.
@@ -21,6 +22,9 @@ const DEPENDENT: f64 = 1e-10;
 /// assert_eq!(linspace(-50.0, -70.0, 3), [-50.0, -60.0, -70.0]);
 /// assert_eq!(linspace(0.0, 1.0, 1), [0.0]);
 /// ```
+///
+/// # Panics
+/// If there is not enough memory for so many values.
 pub fn linspace(start: f64, stop: f64, num: usize) -> Vec<f64> {
     let span = stop - start;
     let intervals = num.saturating_sub(1) as f64;
@@ -34,7 +38,8 @@ pub fn linspace(start: f64, stop: f64, num: usize) -> Vec<f64> {
         };
         offset + start
     };
-    let mut values: Vec<f64> = (0..num).map(value).collect();
+    let mut values: Vec<f64> = memory::with_capacity("num", num);
+    values.extend((0..num).map(value));
     if let [_, .., last] = &mut values[..] {
         *last = stop;
     }
@@ -43,6 +48,8 @@ pub fn linspace(start: f64, stop: f64, num: usize) -> Vec<f64> {
 
 /// Half the length of the filter of [`resample`], in new steps.
 pub(crate) const HALF_FILTER: f64 = 22.0;
+/// The largest step of [`resample`]. Its filter has 44 times as many values.
+pub(crate) const LARGEST_STEP: f64 = 1e5;
 /// The frequency that the filter halves, relative to half the new sampling rate.
 const CUTOFF: f64 = 0.9;
 /// The parameter of the filter's Kaiser window: outside its pass band it damps by 70 dB.
@@ -64,7 +71,7 @@ const FILTER_POINTS: f64 = 1024.0;
 /// Source: J. F. Kaiser, Proc. IEEE Int. Symp. Circuits and Systems, 20 (1974).
 ///
 /// # Errors
-/// [`Error::Parameter`] if `step` is below 1, or if a place is before the first value or after the last.
+/// [`Error::Parameter`] if `step` is below 1 or above 100 000, or if a place is before the first value or after the last.
 ///
 /// ```
 /// use hhnet::math::resample;
@@ -75,14 +82,18 @@ const FILTER_POINTS: f64 = 1024.0;
 /// # Ok::<(), hhnet::Error>(())
 /// ```
 pub fn resample(values: &[f64], first: f64, step: f64, count: usize) -> Result<Vec<f64>> {
-    if !(step >= 1.0 && step.is_finite()) {
-        return Err(Error::parameter("step", step, "give 1 or more: values in between cannot be invented"));
+    if !(1.0..=LARGEST_STEP).contains(&step) {
+        let remedy = format!("give 1 to {LARGEST_STEP}: values in between cannot be invented");
+        return Err(Error::parameter("step", step, remedy));
     }
     // Half a value more, for places that are rounded.
     let end = values.len() as f64 - 0.5;
     if count > 0 && !(first >= 0.0 && first + (count - 1) as f64 * step < end) {
         let remedy = format!("give at most as many as {} values have room for, from place {first} on", values.len());
         return Err(Error::parameter("count", count, remedy));
+    }
+    if count == 0 {
+        return Ok(Vec::new());
     }
     if step == 1.0 && first.fract() == 0.0 {
         return Ok(values[first as usize..][..count].to_vec());

@@ -139,6 +139,11 @@ const LARGEST_RATE: f64 = 2.0;
 /// Fixed steps are valid where the potential moves by less than this in a step, mV.
 const LARGEST_MOVE_MV: f64 = 0.3;
 
+/// The most steps of the grid within a value of the current, or within the delay.
+const MOST_STEPS: usize = 100_000;
+/// The most steps of the adaptive scheme within a step of the grid: a spike takes a few. What needs more would take days.
+const MOST_ADAPTIVE_STEPS: usize = 10_000;
+
 /// A membrane potential further from 0 mV than this has run away.
 const POTENTIAL_LIMIT_MV: f64 = 1e3;
 
@@ -202,11 +207,17 @@ impl HhPscAlpha {
     /// The step size control is that of the GNU Scientific Library's `odeiv_evolve` with `control_y`, which NEST uses.
     /// If the error estimate exceeds the tolerance by more than a tenth, the step is repeated with a smaller size. If
     /// the estimate is below half the tolerance, the next step is larger.
-    fn advance(&self, mut y: State, i: f64, resolution: f64, step: &mut f64) -> State {
-        let mut t = 0.0;
+    ///
+    /// Returns `None` if this takes too many steps: the equations are too fast for the resolution.
+    fn advance(&self, mut y: State, i: f64, resolution: f64, step: &mut f64) -> Option<State> {
+        let (mut t, mut steps) = (0.0, 0);
         while t < resolution {
             let mut length = *step;
             (y, t) = loop {
+                steps += 1;
+                if steps > MOST_ADAPTIVE_STEPS {
+                    return None;
+                }
                 let last = length > resolution - t;
                 if last {
                     length = resolution - t;
@@ -228,7 +239,7 @@ impl HhPscAlpha {
                 break (next, t_next);
             };
         }
-        y
+        Some(y)
     }
 
     /// One step of the Runge-Kutta-Fehlberg scheme: the solution of order 5, and its largest difference from the
@@ -478,12 +489,21 @@ impl HhPscAlpha {
         for step in value * steps_per_value..(value + 1) * steps_per_value {
             let i = timing.current_in_step(step, current_pa);
             let before = y.v;
-            y = self.advance(y, i, resolution_ms, &mut adaptive.step_ms);
+            let place = || format!("t = {} ms", time_ms(step + 1, resolution_ms));
+            let Some(next) = self.advance(y, i, resolution_ms, &mut adaptive.step_ms) else {
+                let remedy = format!(
+                    "the potential changes too fast to be followed at {}: give a larger capacitance or smaller \
+                     conductances, or a resolution_ms below {resolution_ms} ms",
+                    place()
+                );
+                return Err(Error::parameter("HhPscAlpha::C_m", self.C_m, remedy));
+            };
+            y = next;
             if y.v.is_nan() || y.v.abs() > POTENTIAL_LIMIT_MV {
                 return Err(Error::NotFinite {
                     what: "membrane potential (mV)".into(),
                     value: y.v,
-                    place: format!("t = {} ms", time_ms(step + 1, resolution_ms)),
+                    place: place(),
                     remedy: format!(
                         "the current there is {i} pA: inject less, or give a resolution_ms below {resolution_ms} ms"
                     ),
@@ -491,7 +511,7 @@ impl HhPscAlpha {
             }
             if step >= adaptive.ready_at && y.v >= 0.0 && before > y.v {
                 adaptive.spike_times_ms.push(time_ms(step + 1, resolution_ms));
-                adaptive.ready_at = step + 1 + (self.t_ref / resolution_ms).round() as usize;
+                adaptive.ready_at = (step + 1).saturating_add((self.t_ref / resolution_ms).round() as usize);
             }
         }
         Ok(y)
@@ -546,6 +566,15 @@ impl Timing {
             );
             return Err(Error::parameter("resolution_ms", resolution_ms, remedy));
         };
+        if delay_steps > MOST_STEPS {
+            let shortest_ms = DELAY_MS / MOST_STEPS as f64;
+            return Err(Error::parameter("resolution_ms", resolution_ms, format!("give {shortest_ms} ms or more")));
+        }
+        if steps_per_value > MOST_STEPS {
+            let longest_ms = MOST_STEPS as f64 * resolution_ms;
+            let remedy = format!("with a resolution_ms of {resolution_ms} ms, give {longest_ms} ms or less");
+            return Err(Error::parameter("dt_current_ms", dt_current_ms, remedy));
+        }
         Ok(Timing { resolution_ms, steps_per_value, onset_steps: steps_per_value + delay_steps })
     }
 
@@ -646,7 +675,7 @@ mod tests {
         {
             for start in [start, f64::next_up(start), f64::next_down(start)] {
                 let mut step = 0.1;
-                let found = HhPscAlpha::default().advance(State::steady(start), current, 0.1, &mut step);
+                let found = HhPscAlpha::default().advance(State::steady(start), current, 0.1, &mut step).unwrap();
                 assert!((found.v - v).abs() < 1e-4, "from {start} mV with {current} pA: {} mV, not {v}", found.v);
                 for (found, expected) in [found.m, found.h, found.n].into_iter().zip(gates) {
                     assert!(

@@ -7,6 +7,7 @@ pub use philox::{PhiloxRandom, philox4x32};
 
 use std::ops::Range;
 
+use crate::memory;
 use crate::{Error, Result};
 use rand_mt::Mt;
 
@@ -57,8 +58,13 @@ impl std::str::FromStr for Stream {
 /// assert!(response.potential_mv[119] > response.potential_mv[19]);
 /// # Ok::<(), hhnet::Error>(())
 /// ```
+///
+/// # Panics
+/// If there is not enough memory for so many values.
 pub fn step_current(amplitude_pa: f64, on: Range<usize>, steps: usize) -> Vec<f64> {
-    (0..steps).map(|step| if on.contains(&step) { amplitude_pa } else { 0.0 }).collect()
+    let mut values = memory::with_capacity("steps", steps);
+    values.extend((0..steps).map(|step| if on.contains(&step) { amplitude_pa } else { 0.0 }));
+    values
 }
 
 /// A source of numbers from the standard normal distribution.
@@ -161,8 +167,12 @@ impl OrnsteinUhlenbeck {
     /// assert_eq!(current_pa.len(), 1000);
     /// assert_eq!(current_pa[..2], [0.0, 25.0 * 0.47143516373249306]);
     /// ```
+    ///
+    /// # Panics
+    /// If there is not enough memory for so many values.
     pub fn trace(&self, n: usize, random: &mut dyn StandardNormal) -> Vec<f64> {
-        let mut trace = vec![0.0; n];
+        let mut trace = memory::with_capacity("n", n);
+        trace.resize(n, 0.0);
         self.fill(&mut trace, random);
         trace
     }

@@ -46,6 +46,7 @@ use workers::with_workers;
 
 use crate::dataset::{SampleWriter, Source};
 use crate::interrupt::Interrupts;
+use crate::memory;
 use crate::model::Model;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -184,6 +185,7 @@ impl Model {
 
         let threads = self.threads();
         let executor = Executor::new(self);
+        self.check_memory(&executor, &train, options.batch_size, true)?;
         let epochs = Epochs::new(&executor, &train, validation.as_ref(), options);
         let mut training = Training::begin(self, &train, validation.as_ref(), options)?;
         let portions = epochs.portions(training.first_epoch(), training.iterations());
@@ -235,7 +237,12 @@ impl Model {
     /// ```
     pub fn predict(&self, x: &dyn Source) -> Result<Array3<f64>> {
         let (samples, steps, _) = x.shape();
-        let mut y = Vec::with_capacity(samples * steps * self.network.outputs());
+        let values = samples as u128 * steps as u128 * self.network.outputs() as u128;
+        memory::check::<f64>(values, |shortage| {
+            let found = format!("{:?}", x.shape());
+            Error::parameter("x", found, format!("the prediction {shortage}: predict fewer samples, or use predict_to"))
+        })?;
+        let mut y = Vec::with_capacity(values as usize);
         self.predict_portions(x, &mut |portion| {
             y.extend(portion);
             Ok(())
@@ -298,6 +305,7 @@ impl Model {
     ) -> Result<()> {
         let portions = executor.portions(data);
         let count = portions.len();
+        self.check_memory(executor, data, executor.group(data.steps), false)?;
         let interrupts = Interrupts::receive();
         let work = |(): &(), part: &Part| {
             interrupts.check(what, || "there is no result, and no file has changed".to_string())?;
@@ -366,7 +374,28 @@ impl Model {
     /// ```
     pub fn dead_units(&self, x: &dyn Source) -> Result<Vec<DeadUnits>> {
         let data = Data::new(self, x, None, ["x", ""])?;
-        Executor::new(self).dead_units(&self.values()?, &data)
+        let executor = Executor::new(self);
+        self.check_memory(&executor, &data, executor.group(data.steps), false)?;
+        executor.dead_units(&self.values()?, &data)
+    }
+
+    /// Checks that there is memory for what all threads compute at a time, and for portions of `rows` samples that are
+    /// read.
+    fn check_memory(&self, executor: &Executor, data: &Data, rows: usize, with_gradient: bool) -> Result<()> {
+        let (threads, reach) = (self.threads(), executor.network.reach());
+        let stretch = executor.micro_batch_steps().saturating_add(reach.0 + reach.1);
+        let stretch = data.steps.min(stretch);
+        let steps = if with_gradient { data.steps } else { stretch };
+        let bytes = threads as u128 * executor.thread_bytes(steps, with_gradient);
+        let bytes = bytes.max(executor.dead_units_bytes(stretch)) + data.portion_bytes(rows);
+        memory::check::<u8>(bytes, |shortage| {
+            let value = format!("samples of {} steps", data.steps);
+            let remedy = format!(
+                "with {} and {threads} threads this {shortage}: give shorter samples, a smaller model or fewer threads",
+                self.sequential()
+            );
+            Error::parameter("x", value, remedy)
+        })
     }
 
     /// The number of threads to use.

@@ -1,11 +1,11 @@
 //! `evaluate` and `predict`: a trained network at work.
 
 use crate::Output;
-use crate::failure::check_different;
 use clap::{Args, ValueEnum};
 use hhnet::dataset::H5Matrix;
 use hhnet::model::{Model, device};
 use hhnet::{Error, Result};
+use hhnet_cli::failure::check_different;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// The arguments of `hhnet import`.
 #[derive(Args)]
 pub struct Import {
     /// The recording: an NWB 2 file, NumPy's arrays (.npz), or a table (.csv) whose first line names the columns
@@ -76,6 +77,10 @@ enum Source {
 }
 
 impl Import {
+    /// Reads a recording, and writes a data file.
+    ///
+    /// # Errors
+    /// If the recording cannot be read or yields no samples, or the data file cannot be written.
     pub fn run(&self) -> Output {
         if self.out.exists() && !self.force {
             return Err(Error::file(&self.out, "it exists already", "give another name, or --force to replace it"));

@@ -2,9 +2,7 @@
 
 #[cfg(feature = "model")]
 mod evaluate;
-mod failure;
 mod generate;
-mod import;
 mod info;
 #[cfg(feature = "model")]
 mod train;
@@ -13,9 +11,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(feature = "model")]
 use evaluate::{Evaluate, Predict};
 use generate::{Generate, Merge};
-use hhnet::{Error, Result};
-use import::Import;
-use serde_json::Value;
+use hhnet::Error;
+use hhnet_cli::import::Import;
+use hhnet_cli::{Output, failure};
 use std::path::PathBuf;
 use std::process::ExitCode;
 #[cfg(feature = "model")]
@@ -107,6 +105,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// The result of a command, as text for people and as JSON for programs.
-type Output = Result<(String, Value)>;

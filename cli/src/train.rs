@@ -2,7 +2,6 @@
 
 use crate::Output;
 use crate::evaluate::validation_rows;
-use crate::failure::check_different;
 use clap::{Args, ValueEnum};
 use hhnet::dataset::H5Matrix;
 use hhnet::model::{self, Model, ModelOptions, device, generate_model};
@@ -12,8 +11,12 @@ use hhnet::training::{
     ReduceLrOnPlateau,
 };
 use hhnet::{Error, Result};
+use hhnet_cli::failure::check_different;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+
+/// The most learning rates of a schedule.
+const MOST_RATES: usize = 1_000_000;
 
 #[derive(Args)]
 pub struct Train {
@@ -231,6 +234,13 @@ impl Train {
         if let Some(decay) = self.lr_decay {
             if !(decay > 0.0 && decay <= 1.0) {
                 return Err(Error::parameter("lr_decay", decay, "give a factor above 0 and at most 1, such as 0.98"));
+            }
+            if self.epochs > MOST_RATES {
+                return Err(Error::parameter(
+                    "epochs",
+                    self.epochs,
+                    format!("give at most {MOST_RATES} with --lr-decay"),
+                ));
             }
             let schedule = (0..self.epochs).map(|epoch| self.lr * decay.powi(epoch as i32)).collect();
             callbacks.push(Callback::LearningRateScheduler(LearningRateScheduler { schedule }));

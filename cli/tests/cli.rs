@@ -28,6 +28,24 @@ const GENERATE: [&str; 11] = [
     "--test-duration-ms", "400",
 ];
 
+#[test]
+fn sizes_that_no_machine_has_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let generate = |more: &[&'static str]| [&["generate", "--out", "d.h5"], more].concat();
+    fails(directory, &generate(&["--duration-ms", "1e12"]), "samples = 10000: give 1 or more, but not more than 2^50");
+    let needs = "duration_ms = 1000000000000: needs 32.0 TB of memory, have ";
+    fails(directory, &generate(&["--duration-ms", "1e12", "--samples", "1"]), needs);
+    fails(directory, &generate(&["--samples", "1000000000000000"]), "samples = 1000000000000000: ");
+    fails(
+        directory,
+        &generate(&["--threads", "18446744073709551615"]),
+        "threads = 18446744073709551615: give 1 to 1024",
+    );
+    assert_eq!(hhnet(directory, &generate(&["--samples", "1e15"])).status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0);
+}
+
 #[cfg(feature = "model")]
 #[test]
 fn from_data_to_predictions() {
@@ -74,6 +92,10 @@ fn from_data_to_predictions() {
     let weights = json(directory, &["info", "w.weights.h5", "--json"]);
     assert_eq!(weights["layer_sizes"], serde_json::json!([3, 4]));
     assert_eq!(weights["kernel_sizes"], serde_json::json!([4, 1]));
+
+    let rates = ["train", "--data", "d.h5", "--weights", "v.weights.h5", "--validation", "5", "--lr-decay", "0.9"];
+    let rates = [&rates[..], &["--epochs", "1000000000000000"]].concat();
+    fails(directory, &rates, "epochs = 1000000000000000: give at most 1000000 with --lr-decay");
 
     // Nothing existing is replaced without being asked.
     fails(directory, &train, "it exists already");

@@ -67,13 +67,21 @@ impl Block {
             }
             Some(task)
         };
+        let run = || {
+            while let Some(task) = next_task() {
+                simulator.run(task);
+            }
+        };
         std::thread::scope(|scope| {
-            for _ in 0..threads.min(count.div_ceil(task_trials)) {
-                scope.spawn(|| {
-                    while let Some(task) = next_task() {
-                        simulator.run(task);
+            for nth in 0..threads.min(count.div_ceil(task_trials)) {
+                let started = std::thread::Builder::new().spawn_scoped(scope, run);
+                if let Err(reason) = started {
+                    // Those that have started do all the work.
+                    if nth == 0 {
+                        return Err(Error::parameter("threads", threads, format!("cannot start one: {reason}")));
                     }
-                });
+                    break;
+                }
             }
             meanwhile()
         })

@@ -8,8 +8,9 @@
 use super::description::{attribute, list_datasets, type_name};
 use super::text_attribute;
 use crate::files::NewFile;
+use crate::memory;
 use hdf5::plist::dataset_create::Layout;
-use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use hdf5::types::TypeDescriptor;
 use hdf5::{Dataset, File, Group, Hyperslab, IndexType, IterationOrder, LinkType, LocationToken, LocationType, Result};
 use hdf5::{H5Type, Location, SliceOrIndex};
 use ndarray::ArrayD;
@@ -176,7 +177,7 @@ impl Walk {
             }
             TypeDescriptor::Float(_) => self.numbers(dataset, path, Checksum::numbers),
             TypeDescriptor::VarLenUnicode if dataset.size() <= MAX_VALUES => {
-                dataset.read_raw::<VarLenUnicode>()?.iter().for_each(|text| self.checksum.text(text));
+                memory::read_texts(dataset)?.iter().for_each(|text| self.checksum.text(text));
                 Ok(())
             }
             other => Err(format!("'{path}' has values of type {other}, of which no checksum is made").into()),

@@ -217,7 +217,8 @@ fn read_attribute(attribute: &hdf5::Attribute) -> hdf5::Result<AttributeValue> {
     }
     let text = |bytes: &[u8]| V::Text(String::from_utf8_lossy(bytes).into_owned());
     let values = match attribute.dtype()?.to_descriptor()? {
-        T::Boolean => values::<bool>(attribute, |&value| V::Boolean(value))?,
+        // Not as bool: a damaged file may hold other numbers than 0 and 1.
+        T::Boolean => values::<i8>(attribute, |&value| V::Boolean(value != 0))?,
         T::Integer(_) => values::<i64>(attribute, |&value| V::Integer(value.into()))?,
         T::Unsigned(_) => values::<u64>(attribute, |&value| V::Integer(value.into()))?,
         T::Float(_) => values::<f64>(attribute, |&value| V::Float(value))?,

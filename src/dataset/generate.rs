@@ -84,6 +84,7 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     let interrupts = Interrupts::receive();
     let path = path.as_ref();
     options.validate()?;
+    options.check_memory(options.shapes()?)?;
     let splits = Split::both(path, options)?;
     let [shape, test_shape] = splits.each_ref().map(Split::shape);
     let new = NewFile::create(path, options.overwrite, sample_bytes(&[shape, shape, test_shape, test_shape]))?;
@@ -169,8 +170,9 @@ impl<'a> Generator<'a> {
     ) -> Self {
         let mut random = NumpyRandom::seed(options.seed);
         if options.stream == Stream::Numpy {
-            for _ in 0..2 {
-                options.current.trace(training_steps, &mut random);
+            // As many deviates as two traces take.
+            for _ in 0..2 * (training_steps - 1) {
+                random.standard_normal();
             }
         }
         Generator {

@@ -2,7 +2,8 @@
 
 use super::write::{TestSamples, WriteOptions, Written, write};
 use crate::interrupt::Interrupts;
-use crate::math::{HALF_FILTER, resample};
+use crate::math::{HALF_FILTER, LARGEST_STEP, resample};
+use crate::memory;
 use crate::neuron::whole_steps;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -181,11 +182,12 @@ impl Trace<'_> {
         // One step more than the filter reaches, for rounding.
         let reach = HALF_FILTER + 1.0;
         let start = (first - reach * step).max(0.0) as usize;
-        let end = length.min((first + (count as f64 + reach) * step) as usize + 1);
+        let until = |place: f64| length.min((place as usize).saturating_add(1));
+        let end = until(first + (count as f64 + reach) * step);
         let recorded = self.values.read(start..end)?;
         let values = resample(&recorded, first - start as f64, step, count)?;
-        let until = length.min((first + count as f64 * step - 1e-6) as usize + 1);
-        Ok((values, recorded[first as usize - start..until - start].to_vec()))
+        let end_of_steps = until(first + count as f64 * step - 1e-6);
+        Ok((values, recorded[first as usize - start..end_of_steps - start].to_vec()))
     }
 }
 
@@ -239,6 +241,12 @@ impl<'a> Cutter<'a> {
             self.leave_out(name, reason);
             return Ok(());
         }
+        let shortest_ms = current.interval_ms.min(potential.interval_ms);
+        if step_ms > shortest_ms * LARGEST_STEP {
+            let longest_ms = shortest_ms * LARGEST_STEP;
+            self.leave_out(name, format!("values {shortest_ms} ms apart; give a step of {longest_ms} ms or less"));
+            return Ok(());
+        }
         let first_ms = current.start_ms.max(potential.start_ms);
         let span_ms = current.end_ms().min(potential.end_ms()) - first_ms;
         // The last value of a sample is one step before its end.
@@ -248,12 +256,19 @@ impl<'a> Cutter<'a> {
             self.leave_out(name, format!("shorter than a sample, {duration_ms} ms"));
             return Ok(());
         }
-        let values_per_sample = duration_ms / current.interval_ms.min(potential.interval_ms);
+        let values_per_sample = duration_ms / shortest_ms;
         let at_a_time = (BLOCK_VALUES / values_per_sample).max(1.0) as usize;
+        // The current and the potential, as they are and as samples.
+        let at_once = 4.0 * values_per_sample * at_a_time as f64;
+        memory::check::<f64>(at_once as u128, |shortage| Error::parameter("duration_ms", duration_ms, shortage))?;
         let kept_before = self.y.len();
         for first in (0..samples).step_by(at_a_time) {
             self.interrupts.check("import", || "no file was written".to_string())?;
             let count = at_a_time.min(samples - first) * self.steps;
+            // Growing memory is copied.
+            memory::check::<f64>(4 * (self.x.len() + count) as u128, |shortage| {
+                Error::parameter("recording", name, format!("{shortage}: import fewer sweeps at a time"))
+            })?;
             let block_ms = first_ms + (first * self.steps) as f64 * step_ms;
             let (x, _) = current.read(block_ms, step_ms, count)?;
             let (y, recorded) = potential.read(block_ms, step_ms, count)?;

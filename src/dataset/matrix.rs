@@ -1,12 +1,13 @@
 //! Datasets, read a range of samples at a time.
 
 use super::description::{broken_link, list_datasets, type_name, units};
-use super::reader::{Reader, memory};
+use super::reader::{Reader, zeros};
 use crate::files::open_hdf5;
+use crate::memory;
 use crate::{Error, Result};
 use hdf5::H5Type;
 use hdf5::plist::dataset_create::Layout;
-use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use hdf5::types::TypeDescriptor;
 use ndarray::Array3;
 use std::ops::{Bound, Range, RangeBounds};
 use std::path::{Path, PathBuf};
@@ -165,11 +166,12 @@ impl H5Matrix {
     pub(super) fn read_all<T: Number>(&self) -> Result<Array3<T>> {
         let reader = Reader::open(self.clone())?;
         let shape = self.shape();
-        let count = shape.0.checked_mul(shape.1).and_then(|values| values.checked_mul(shape.2));
-        let mut values: Vec<T> = count.and_then(memory).ok_or_else(|| {
-            let problem = format!("{} samples of dataset '{}' do not fit into memory", shape.0, self.name);
+        let count = shape.0 as u128 * shape.1 as u128 * shape.2 as u128;
+        memory::check::<T>(count, |shortage| {
+            let problem = format!("dataset '{}': a range of {} samples {shortage}", self.name, shape.0);
             Error::file(&self.path, problem, "read a smaller range of samples at a time")
         })?;
+        let mut values: Vec<T> = zeros(count as usize);
         reader.read_range(self.samples.clone(), &mut values)?;
         let action = format!("arrange the samples of '{}'", self.name);
         Array3::from_shape_vec(shape, values).map_err(|error| Error::hdf5(&self.path, action)(error.into()))
@@ -298,6 +300,9 @@ fn samples_shape(dataset: &hdf5::Dataset, path: &Path, name: &str) -> Result<[us
         .and_then(|dtype| dtype.to_descriptor())
         .is_ok_and(|dtype| matches!(dtype, T::Float(_) | T::Integer(_) | T::Unsigned(_)));
     let shape = dataset.shape();
+    // What a slice in memory may hold.
+    let values = shape.iter().try_fold(8_usize, |bytes, &length| bytes.checked_mul(length));
+    let is_number = is_number && values.is_some_and(|bytes| isize::try_from(bytes).is_ok());
     match shape[..] {
         [steps] if is_number && steps > 0 => Ok([1, steps, 1]),
         [samples, steps] if is_number && !shape.contains(&0) => Ok([samples, steps, 1]),
@@ -348,7 +353,7 @@ fn check_shards(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path, name: &
         return Ok(());
     }
     // Another program's virtual datasets come without a list.
-    let shards = file.dataset("shards").and_then(|shards| shards.read_raw::<VarLenUnicode>()).unwrap_or_default();
+    let shards = file.dataset("shards").and_then(|shards| memory::read_texts(&shards)).unwrap_or_default();
     let beside = path.parent().unwrap_or(Path::new(""));
     match shards.iter().find(|shard| !beside.join(shard.as_str()).exists()) {
         None => Ok(()),

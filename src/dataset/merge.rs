@@ -7,6 +7,7 @@ use super::options::{GenerateOptions, Shard, read_list};
 use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
 use crate::files::{NewFile, hdf5_text, is_hdf5, open_hdf5};
 use crate::interrupt::Interrupts;
+use crate::memory;
 use crate::progress::{Lines, Progress};
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -263,6 +264,9 @@ impl Merger<'_> {
             let samples = source.dataset(&file, name)?;
             let count = source.samples(shape).len();
             let at_a_time = (BLOCK_VALUES / steps).max(1);
+            memory::check::<f64>(at_a_time as u128 * steps as u128, |shortage| {
+                Error::file(source.path, format!("a block of '{name}' {shortage}"), "use a machine with more memory")
+            })?;
             for first in (0..count).step_by(at_a_time) {
                 let last = (first + at_a_time).min(count);
                 let values: Array3<f64> = samples
@@ -326,10 +330,13 @@ pub(crate) fn shards_of(path: &Path) -> Result<Vec<(PathBuf, String)>> {
     if !file.link_exists(SHARDS) {
         return Ok(Vec::new());
     }
-    let (names, checksums) =
-        (read_list::<VarLenUnicode>(&file, SHARDS, path)?, read_list::<VarLenUnicode>(&file, SHARD_CHECKSUMS, path)?);
+    let texts = |name: &str| {
+        let list = file.dataset(name).and_then(|list| memory::read_texts(&list));
+        list.map_err(Error::hdf5(path, format!("read '{name}'")))
+    };
     let directory = path.parent().unwrap_or(Path::new(""));
-    Ok(names.iter().zip(checksums).map(|(name, digits)| (directory.join(name.as_str()), digits.to_string())).collect())
+    let names = texts(SHARDS)?.into_iter().map(|name| directory.join(name));
+    Ok(names.zip(texts(SHARD_CHECKSUMS)?).collect())
 }
 
 /// The name by which `target` refers to `path`: relative if `path` is in its directory or below, otherwise absolute.

@@ -8,6 +8,7 @@ use super::description::attribute;
 use super::import::{Cutter, ImportOptions, Imported, Trace, Values};
 use super::text_attribute;
 use crate::files::{NewFile, hdf5_text, open_hdf5};
+use crate::memory;
 use crate::neuron::Response;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
@@ -215,7 +216,7 @@ impl Reference {
 fn sweeps_of_table(file: &hdf5::File, path: &Path, cutter: &mut Cutter) -> Result<Option<Vec<Sweep>>> {
     let Ok(table) = file.group(TABLE) else { return Ok(None) };
     let column = |name: &str| -> Result<Vec<Reference>> {
-        let column = table.dataset(name).and_then(|column| column.read_raw());
+        let column = table.dataset(name).and_then(|column| memory::read_dataset(&column));
         column.map_err(Error::hdf5(path, format!("read '{TABLE}/{name}'")))
     };
     let (currents, potentials) = (column("stimuli/stimulus")?, column("responses/response")?);

@@ -1,7 +1,10 @@
 //! The parameters of a data set. They are stored in its file, and can be read from it.
 
+use super::block::block_trials;
+use super::description::{AttributeValue, attribute};
 use super::text_attribute;
 use crate::files::open_hdf5;
+use crate::memory;
 use crate::neuron::{HhPscAlpha, whole_steps};
 use crate::progress::Progress;
 use crate::stimulus::{OrnsteinUhlenbeck, Stream};
@@ -10,6 +13,9 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
+
+/// More threads would work, but each costs memory.
+const MAX_THREADS: usize = 1024;
 
 /// The data set to generate. The default is that of the original study.
 ///
@@ -157,8 +163,8 @@ impl GenerateOptions {
         self.current.validate()?;
         self.neuron.check(self.current.dt_ms, self.resolution_ms)?;
         self.shapes()?;
-        if self.threads == Some(0) {
-            return Err(Error::parameter("threads", 0, "give 1 or more"));
+        if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
+            return Err(Error::parameter("threads", threads, format!("give 1 to {MAX_THREADS}")));
         }
         if let Some(shard) = self.shard {
             shard.validate()?;
@@ -196,6 +202,17 @@ impl GenerateOptions {
             shape("samples", self.samples, "duration_ms", self.duration_ms)?,
             shape("test_samples", self.test_samples, "test_duration_ms", self.test_duration_ms)?,
         ])
+    }
+
+    /// Checks that two blocks of trials fit in memory: one is simulated while the other is written.
+    pub(super) fn check_memory(&self, [training, test]: [[usize; 3]; 2]) -> Result<()> {
+        let durations = [("duration_ms", self.duration_ms), ("test_duration_ms", self.test_duration_ms)];
+        for ((name, duration_ms), [samples, steps, _]) in durations.into_iter().zip([training, test]) {
+            let samples = self.shard.map_or(samples, |shard| shard.samples(samples).len());
+            let values = 4 * samples.min(block_trials(steps)) as u128 * steps as u128;
+            memory::check::<f64>(values, |shortage| Error::parameter(name, duration_ms, shortage))?;
+        }
+        Ok(())
     }
 
     /// The options of `hhnet generate` for the same data: those that differ from the defaults.
@@ -257,7 +274,6 @@ impl GenerateOptions {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        use hdf5::types::VarLenUnicode;
         let path = path.as_ref();
         let file = open_hdf5(path)?;
         let mut options = GenerateOptions::default();
@@ -265,16 +281,20 @@ impl GenerateOptions {
             options.seed = file.attr("seed")?.read_scalar()?;
             options.samples = file.attr("samples")?.read_scalar()?;
             options.test_samples = file.attr("test_samples")?.read_scalar()?;
-            options.keep_spiking = file.attr("keep_spiking")?.read_scalar()?;
+            options.keep_spiking = match attribute(&file, "keep_spiking") {
+                AttributeValue::Boolean(keep_spiking) => keep_spiking,
+                _ => return Err("keep_spiking is no truth value".into()),
+            };
             for (name, _, value) in options.numbers() {
                 *value = file.attr(name)?.read_scalar()?;
             }
-            options.stream = match file.attr("stream")?.read_scalar::<VarLenUnicode>()?.parse() {
+            let text = |name| attribute(&file, name).text().map(str::to_owned);
+            options.stream = match text("stream").unwrap_or_default().parse() {
                 Ok(stream) => stream,
                 Err(_) => return Err("its random stream is unknown to this version".into()),
             };
             let has_shard = file.attr_names()?.iter().any(|name| name == "shard");
-            has_shard.then(|| Ok(file.attr("shard")?.read_scalar::<VarLenUnicode>()?.to_string())).transpose()
+            Ok(has_shard.then(|| text("shard").unwrap_or_default()))
         };
         let shard = read().map_err(|reason| {
             let problem = format!("its parameters cannot be read: {reason}");
@@ -288,5 +308,5 @@ impl GenerateOptions {
 
 /// Reads a list of whole numbers.
 pub(super) fn read_list<T: hdf5::H5Type>(file: &hdf5::File, name: &str, path: &Path) -> Result<Vec<T>> {
-    file.dataset(name).and_then(|list| list.read_raw()).map_err(Error::hdf5(path, format!("read '{name}'")))
+    file.dataset(name).and_then(|list| memory::read_dataset(&list)).map_err(Error::hdf5(path, format!("read '{name}'")))
 }

@@ -72,12 +72,16 @@ impl Reader {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts);
         let part = values.len().div_ceil(threads);
         std::thread::scope(|scope| {
-            let readers: Vec<_> = (first..)
-                .step_by(part)
-                .zip(values.chunks_mut(part))
-                .map(|part| scope.spawn(move || self.read_contiguous(contiguous, [part])))
-                .collect();
-            let results = readers.into_iter().map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            let start = |part| {
+                let read = move || self.read_contiguous(contiguous, [part]);
+                std::thread::Builder::new().spawn_scoped(scope, read)
+            };
+            let parts = (first..).step_by(part).zip(values.chunks_mut(part));
+            let readers: Vec<_> = parts.map(start).collect();
+            let results = readers.into_iter().map(|reader| {
+                let reader = reader.map_err(Error::io(&contiguous.path, "start a thread that reads it"))?;
+                reader.join().unwrap_or_else(|panic| resume_unwind(panic))
+            });
             results.collect()
         })
     }
@@ -126,10 +130,11 @@ impl Reader {
         let length = values.len() / samples.len().max(1);
         // A chunk is read once: HDF5 may have forgotten it when the next block comes.
         let chunk_samples = self.dataset.chunk().and_then(|chunk| chunk.first().copied()).unwrap_or(1).max(1);
-        let block_samples = (BLOCK_VALUES / length.max(1)).max(1).next_multiple_of(chunk_samples);
+        let block_samples = (BLOCK_VALUES / length.max(1)).max(1);
+        let block_samples = block_samples.checked_next_multiple_of(chunk_samples).unwrap_or(samples.end);
         let mut first = samples.start;
         while first < samples.end {
-            let last = ((first / block_samples + 1) * block_samples).min(samples.end);
+            let last = (first / block_samples + 1).saturating_mul(block_samples).min(samples.end);
             let mut selection = vec![SliceOrIndex::from(..); dimensions];
             // The only dimension of a single sample are its steps.
             if dimensions > 1 {
@@ -203,13 +208,11 @@ impl Contiguous {
     }
 }
 
-/// Memory for `count` values. `None` if there is not so much.
-pub(super) fn memory<T: Clone + Default>(count: usize) -> Option<Vec<T>> {
-    // `vec!` would end the program.
-    Vec::<T>::new().try_reserve_exact(count).ok()?;
+/// As many zeros as there is memory for.
+pub(super) fn zeros<T: Clone + Default>(count: usize) -> Vec<T> {
     let mut values = vec![T::default(); count];
     prefer_huge_pages(&mut values);
-    Some(values)
+    values
 }
 
 /// Asks the system for huge pages, as NumPy does for its arrays. Filling new memory then takes a third of the time.

@@ -18,7 +18,9 @@ use super::callbacks::{Callback, CallbackState};
 use super::samples::Data;
 use super::{FitOptions, History};
 use crate::dataset::checksum::PROGRAM;
+use crate::dataset::description::attribute;
 use crate::files::{hdf5_text, open_hdf5};
+use crate::memory;
 use crate::model::{Model, TRAINING};
 use crate::simd::SimdLevel;
 use crate::{Error, Result};
@@ -93,8 +95,11 @@ impl<'a> Backup<'a> {
         let Ok(group) = file.group(TRAINING) else {
             return Err(Error::file(path, "it holds weights, but no state of a training", "use another name"));
         };
-        let lines = |name| group.attr(name).and_then(|attribute| attribute.read_scalar::<VarLenUnicode>());
-        let (run, start) = (lines("run").map_err(cannot_read())?, lines("start").map_err(cannot_read())?);
+        let lines = |name| -> Result<String> {
+            let text = attribute(&group, name).text().map(str::to_owned);
+            text.ok_or_else(|| format!("'{name}' is not text").into()).map_err(cannot_read())
+        };
+        let (run, start) = (lines("run")?, lines("start")?);
         self.compare(&run, &self.run)?;
         let history = group.group("history").and_then(|group| read_history(&group)).map_err(cannot_read())?;
         let states = (0..callbacks).map(|i| read_state(&group.group(&format!("callbacks/{i}"))?));
@@ -187,10 +192,9 @@ fn write_history(group: &hdf5::Group, history: &History) -> hdf5::Result<()> {
 fn read_history(group: &hdf5::Group) -> hdf5::Result<History> {
     let mut history = History::default();
     for (name, values) in history.columns_mut() {
-        *values = group.dataset(name)?.read_raw()?;
+        *values = memory::read_dataset(&group.dataset(name)?)?;
     }
-    let notes = group.dataset("notes")?.read_raw::<VarLenUnicode>()?;
-    history.notes = notes.iter().map(ToString::to_string).collect();
+    history.notes = memory::read_texts(&group.dataset("notes")?)?;
     Ok(history)
 }
 
@@ -203,11 +207,14 @@ fn write_state(group: &hdf5::Group, state: &CallbackState) -> hdf5::Result<()> {
 }
 
 fn read_state(group: &hdf5::Group) -> hdf5::Result<CallbackState> {
-    let numbers = group.attr("state")?.read_raw::<f64>()?;
-    let [best, best_epoch, wait, cooldown, log_start] = numbers[..] else {
+    let state = group.attr("state")?;
+    let mut numbers = [0.0; 5];
+    if state.shape() != [numbers.len()] {
         return Err("a callback's state needs five numbers".into());
-    };
-    let best_weights = group.dataset("weights")?.read_raw()?;
+    }
+    state.read_into_raw::<f64>(&mut numbers)?;
+    let [best, best_epoch, wait, cooldown, log_start] = numbers;
+    let best_weights = memory::read_dataset(&group.dataset("weights")?)?;
     let (best_epoch, wait, cooldown) = (best_epoch as usize, wait as usize, cooldown as usize);
     Ok(CallbackState { best, best_epoch, wait, cooldown, log_start: log_start as u64, best_weights })
 }

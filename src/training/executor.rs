@@ -85,6 +85,25 @@ impl Executor {
         Ok(dead.filter(|dead| !dead.units.is_empty()).collect())
     }
 
+    /// Memory that one thread takes for a part with so many time steps, bytes.
+    pub fn thread_bytes(&self, steps: usize, with_gradient: bool) -> u128 {
+        let times = if with_gradient { 2 } else { 1 };
+        let numbers =
+            self.fused.as_ref().map_or_else(|| self.libtorch_numbers(steps), |fused| fused.activations(steps));
+        times * numbers * size_of::<f32>() as u128
+    }
+
+    /// The same for the search for dead units, which libtorch does.
+    pub fn dead_units_bytes(&self, steps: usize) -> u128 {
+        self.libtorch_numbers(steps) * size_of::<f32>() as u128
+    }
+
+    /// Numbers that libtorch needs: for each step, what the kernels of all layers cover, and what the layers put out.
+    fn libtorch_numbers(&self, steps: usize) -> u128 {
+        let numbers = |layer: &NetworkLayer| (layer.kernel_size * layer.inputs + layer.outputs) as u128;
+        steps as u128 * self.network.layers.iter().map(numbers).sum::<u128>()
+    }
+
     /// Samples of a micro-batch. On an accelerator it is the whole batch.
     pub fn micro_batch_samples(&self, steps: usize, batch_size: usize) -> usize {
         if self.device == Device::Cpu { self.group(steps) } else { batch_size }
@@ -96,12 +115,12 @@ impl Executor {
     }
 
     /// Samples of a part.
-    fn group(&self, steps: usize) -> usize {
+    pub fn group(&self, steps: usize) -> usize {
         (self.micro_batch_steps() / steps).max(1)
     }
 
     /// Time steps of a micro-batch.
-    fn micro_batch_steps(&self) -> usize {
+    pub fn micro_batch_steps(&self) -> usize {
         let numbers = |layer: &NetworkLayer| layer.kernel_size.saturating_mul(layer.inputs);
         let numbers_per_step: usize = self.network.layers.iter().map(numbers).sum();
         let steps = if self.fused.is_some() { FUSED_MICRO_BATCH_STEPS } else { MICRO_BATCH_STEPS };

@@ -91,6 +91,15 @@ impl Fused {
         output
     }
 
+    /// Numbers that the activations of all layers take, for a sample of so many steps.
+    pub(super) fn activations(&self, steps: usize) -> u128 {
+        let (layers, reach) = (&self.network.layers, self.network.reach());
+        let channels: u128 =
+            layers.iter().map(|layer| layer.inputs as u128).sum::<u128>() + self.network.outputs() as u128;
+        // At most: see `Layout`.
+        channels * (steps as u128 + 2 * reach.0.max(reach.1) as u128 + 8 * ALIGNMENT as u128)
+    }
+
     fn take_memory(&self) -> Memory {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::workers::AHEAD;
 use crate::dataset::{Opened, Source};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -99,6 +100,11 @@ impl<'a> Data<'a> {
             let remedy = format!("it needs as many samples and steps as {}, and {values} per step", names[0]);
             return Err(shape_error(names[1], format!("({count}, {steps}, {outputs})"), y, &remedy));
         }
+        // Also with the values of other layers or 64 bits, their number is one that a slice may have.
+        let values = [count, steps, channels.max(outputs), 8].into_iter().try_fold(1_usize, usize::checked_mul);
+        if values.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
+            return Err(shape_error(names[0], "a smaller one".to_string(), x, "no memory has room for it"));
+        }
         let x = x.open(names[0])?;
         let y = y.map(|y| y.open(names[1])).transpose()?;
         let content = match (x, y) {
@@ -116,12 +122,24 @@ impl<'a> Data<'a> {
 
     /// All samples in order. A part is `group` of them, or `steps` steps of one that is longer.
     pub fn portions(&self, group: usize, steps: usize) -> impl ExactSizeIterator<Item = Portion<'_>> {
-        let groups = (PORTION_VALUES / (group * self.steps * self.channels)).max(1);
-        let size = (groups * group).min(self.count);
+        let groups = (PORTION_VALUES / group.saturating_mul(self.steps * self.channels)).max(1);
+        let size = groups.saturating_mul(group).min(self.count);
         (0..self.count.div_ceil(size)).map(move |i| {
             let rows = (i * size..self.count.min((i + 1) * size)).collect();
             Portion { data: self, rows, group, steps }
         })
+    }
+
+    /// Memory that portions of `rows` samples take, bytes: those that are read ahead, and the order of all samples.
+    pub fn portion_bytes(&self, rows: usize) -> u128 {
+        let values = match self.content {
+            Content::Memory(_) => 0,
+            Content::Files { .. } => {
+                rows.min(self.count) as u128 * self.steps as u128 * (self.channels + self.outputs) as u128
+            }
+        };
+        let portions = AHEAD as u128 + 1;
+        portions * (values * size_of::<f32>() as u128 + self.count as u128 * size_of::<usize>() as u128)
     }
 
     /// Number of values of `y`.

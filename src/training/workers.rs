@@ -15,7 +15,7 @@ use crate::model::Device;
 use crate::{Error, Result};
 
 /// Portions that are read or wait for their computation.
-const AHEAD: usize = 2;
+pub const AHEAD: usize = 2;
 
 /// Does a task with each part of the next portion, and returns the results in the order of the parts.
 pub type Compute<'a, T, R> = dyn FnMut(T) -> Result<Vec<R>> + 'a;

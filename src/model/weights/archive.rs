@@ -10,6 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::config::Config;
 use super::{Contents, MAX_BYTES, REMEDY, keras};
+use crate::files::open_hdf5;
 use crate::{Error, Result};
 
 const CONFIG: &str = "config.json";
@@ -35,8 +36,8 @@ pub(super) fn read(file: File, path: &Path) -> Result<Contents> {
     let mut unpacked = File::create(&weights).map_err(Error::io(&weights, "create"))?;
     let mut write = |bytes: &[u8]| unpacked.write_all(bytes).map_err(Error::io(&weights, "write"));
     unpack(&mut archive, WEIGHTS, MAX_BYTES, &mut write, &problem)?;
-    let read = || keras::read(&hdf5::File::open(&weights)?, Some(config));
-    read().map_err(|error| problem(format!("'{WEIGHTS}': {error}")))
+    let read = keras::read(&open_hdf5(&weights)?, Some(config));
+    read.map_err(|error| problem(format!("'{WEIGHTS}': {error}")))
 }
 
 /// Unpacks a part of an archive, of which any size may be claimed.

@@ -40,6 +40,7 @@ use super::contents::{Array, Contents, StoredLayer, natural, ordered};
 use crate::dataset::checksum;
 use crate::dataset::description::attribute;
 use crate::files::hdf5_text;
+use crate::memory;
 use crate::model::{MAX_PARAMS, Model, NetworkLayer, Variable};
 
 /// The attribute with the description of a model.
@@ -169,7 +170,7 @@ impl Reader {
         let dataset = group.dataset(name).map_err(|error| problem(&error))?;
         let left = self.budget.checked_sub(dataset.size() as u64);
         self.budget = left.ok_or_else(|| problem(&format!("an array of shape {:?} is too large", dataset.shape())))?;
-        let values = dataset.read_raw().map_err(|error| problem(&error))?;
+        let values = memory::read_dataset(&dataset).map_err(|error| problem(&error))?;
         Ok(Array { shape: dataset.shape(), values, name: path })
     }
 }

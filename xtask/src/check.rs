@@ -5,6 +5,7 @@
 //! | [`texts`] | tasks, paths and links that texts name |
 //! | [`results`] | what cells print: do committed and fresh notebooks agree, and does a cell show what the text quotes |
 //! | [`audit`] | advisories, licences and sources of all packages |
+//! | [`downloads`] | set-up's downloads from a server that fails |
 //! | [`course`] | the course version of the notebooks |
 //! | [`examine`] | an executed notebook: is it complete, did every cell succeed |
 //! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
@@ -15,6 +16,7 @@
 pub mod audit;
 pub mod browser;
 pub mod course;
+pub mod downloads;
 pub mod examine;
 pub mod hub;
 pub mod isolation;
@@ -42,6 +44,7 @@ pub fn run() -> Result<()> {
         not_run = audit::check(paths)?;
         Ok(())
     });
+    checks.run("downloads from a server that fails", downloads::check);
     checks.run("lints", |paths| {
         let clippy = ["clippy", "--locked", "--workspace", "--all-targets"];
         cargo(paths, &[&clippy[..], &["--", "-D", "warnings"]].concat())?;

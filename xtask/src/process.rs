@@ -96,7 +96,8 @@ pub fn name_by_path(paths: &Paths, library: &Path) -> Result<()> {
     };
     let mut rename = Command::new(program);
     rename.arg(option).args([&library, &library]);
-    run_logged(paths, "name", &mut rename, None)
+    let name = library.file_name().unwrap_or_default().to_string_lossy();
+    run_logged(paths, &format!("name-{name}"), &mut rename, None)
 }
 
 /// The first line that a command prints, or None if it cannot run or fails.

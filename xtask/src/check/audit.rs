@@ -43,7 +43,10 @@ pub fn check(paths: &Paths) -> Result<Vec<String>> {
     let (mut faults, mut not_run) = (Vec::new(), Vec::new());
     crates(paths, &program("cargo-deny"), &mut faults, &mut not_run)?;
     python_packages(paths, &program("pip-audit"), &mut faults, &mut not_run)?;
-    report(&faults, "update the package, or name an exception and its reason in deny.toml or xtask/src/check/audit.rs")?;
+    report(
+        &faults,
+        "update the package, or name an exception and its reason in deny.toml or xtask/src/check/audit.rs",
+    )?;
     Ok(not_run)
 }
 

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
 use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{name_by_path, run_logged};
+use crate::setup::python;
 use crate::setup::step::Step;
 
 /// The version that the crate tch is made for.
@@ -65,7 +66,13 @@ fn link(paths: &Paths, directory: &Path) -> Result<()> {
 fn download(paths: &Paths) -> Result<()> {
     let wheels = paths.home.join("libtorch-wheels.part");
     let part = paths.home.join("libtorch.part");
-    remove(&wheels)?;
+    // Those of an earlier try are kept, which pip checks again; those of another list are not.
+    let list = wheels.join("list");
+    if fs::read_to_string(&list).ok().as_deref() != Some(WHEELS) {
+        remove(&wheels)?;
+        fs::create_dir_all(&wheels)?;
+        fs::write(&list, WHEELS)?;
+    }
     remove(&part)?;
     fs::create_dir_all(part.join("lib"))?;
     download_wheels(paths, &wheels)?;
@@ -94,14 +101,24 @@ pub fn name(paths: &Paths) -> Result<()> {
 fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
     let temporary = paths.home.join("tmp");
     fs::create_dir_all(&temporary)?;
-    let mut pip = Command::new(paths.python_program("python"));
-    pip.args(["-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--only-binary", ":all:"]);
-    pip.args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]);
+    let mut pip = python::pip(&paths.python_program("python"), "download");
+    pip.args([
+        "--no-deps",
+        "--no-cache-dir",
+        "--python-version",
+        "3.11",
+        "--implementation",
+        "cp",
+        "--abi",
+        "cp311",
+        "--abi",
+        "none",
+    ]);
     for platform in platforms() {
         pip.args(["--platform", platform]);
     }
     pip.arg("--dest").arg(target).arg("-r").arg(paths.script("libtorch.txt")).env("TMPDIR", &temporary);
-    run_logged(paths, "libtorch-download", &mut pip, Some(&temporary))?;
+    run_logged(paths, "libtorch-download", &mut pip, Some(&temporary)).context(python::NO_INDEX)?;
     remove(&temporary)
 }
 

@@ -1,7 +1,7 @@
 """Downloads a wheel from an index on this machine that fails in several ways: `downloads.py FOLDER PIP...`.
 
-PIP is set-up's command for downloads. Prints a line for each way. If pip does not do what set-up relies on, the exit status
-is 1, and the reason is on standard error.
+PIP is set-up's command for downloads. Prints a line for each way. If pip does not do what set-up relies on, the exit
+status is 1, and the reason is on standard error.
 """
 
 import hashlib
@@ -84,7 +84,8 @@ def main():
         Thread(target=server.serve_forever, daemon=True).start()
         packages = folder / "packages.txt"
         packages.write_text(LIST.format(port=server.server_port, hash=hashes[0]))
-        options = ["--no-deps", "--no-cache-dir", "--retries", str(requests - 1), "--dest", folder / "out", "-r", packages]
+        options = ["--no-deps", "--no-cache-dir", "--retries", str(requests - 1)]
+        options += ["--dest", folder / "out", "-r", packages]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         result = subprocess.run([*pip, *options], **output, check=False)
         server.shutdown()

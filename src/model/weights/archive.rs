@@ -34,6 +34,12 @@ pub(super) fn read(file: File) -> Result<Contents, String> {
     read().map_err(|error| format!("'{WEIGHTS}': {error}"))
 }
 
+/// Whether a file is an archive with a pickle in it.
+pub(super) fn holds_pickle(path: &Path) -> bool {
+    let archive = File::open(path).ok().and_then(|file| ZipArchive::new(file).ok());
+    archive.is_some_and(|archive| archive.file_names().any(|name| name.ends_with(".pkl")))
+}
+
 /// Unpacks a part of an archive, of which any size may be claimed.
 fn copy(archive: &mut ZipArchive<File>, name: &str, max: u64, to: &mut impl Write) -> Result<(), String> {
     let part = archive.by_name(name).map_err(|error| match error {

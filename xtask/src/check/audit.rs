@@ -1,5 +1,5 @@
-//! Advisories on the packages of all lock files; licences, sources and double versions of crates. cargo-deny checks crates,
-//! as `deny.toml` says, pip-audit the Python packages.
+//! Advisories on the packages of all lock files; licences, sources and double versions of crates. cargo-deny checks
+//! crates, as `deny.toml` says, pip-audit the Python packages.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -15,6 +15,8 @@ use crate::setup::step::Step;
 
 /// The version that the crate tch is made for.
 pub const VERSION: &str = "2.13.0";
+/// The library that holds everything.
+const LIBRARY: &str = if cfg!(target_os = "macos") { "libtorch_cpu.dylib" } else { "libtorch_cpu.so" };
 const WHEELS: &str = include_str!("../../python/libtorch.txt");
 const UNPACK: &str = include_str!("../../python/unpack_libtorch.py");
 
@@ -29,7 +31,7 @@ pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
             Some(_) => "libtorch: a link to the one that LIBTORCH names",
             None => "libtorch 2.13.0, the tensor library, from its Python wheel (download up to 540 MB)",
         },
-        product: paths.libtorch.join("lib"),
+        product: paths.libtorch.join("lib").join(LIBRARY),
         inputs: vec![
             WHEELS.to_string(),
             UNPACK.to_string(),
@@ -139,5 +141,31 @@ fn platforms() -> &'static [&'static str] {
         ("macos", _) => &["macosx_14_0_arm64"],
         (_, "aarch64") => &["manylinux_2_28_aarch64", "manylinux_2_25_aarch64", "manylinux2014_aarch64"],
         _ => &["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux2014_x86_64"],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_libtorch_of_another_version_is_refused_and_a_missing_one_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (paths, own) = (Paths::of(directory.path().join("checkout")), directory.path().join("own"));
+        let problem = || link(&paths, &own).unwrap_err().to_string();
+        fs::create_dir_all(&paths.home).unwrap();
+        assert!(problem().contains("no `include` and `lib`"));
+        for folder in ["include", "lib"] {
+            fs::create_dir_all(own.join(folder)).unwrap();
+        }
+        fs::write(own.join("build-version"), "2.9.1+cpu\n").unwrap();
+        let words = ["2.9.1+cpu", VERSION, "LIBTORCH"];
+        assert!(words.iter().all(|word| problem().contains(word)) && !paths.libtorch.exists(), "{}", problem());
+        fs::write(own.join("build-version"), format!("{VERSION}+cu130\n")).unwrap();
+        fs::write(own.join("lib").join(LIBRARY), "").unwrap();
+        step(&paths).0.ensure(|| link(&paths, &own)).unwrap();
+        assert!(step(&paths).0.is_done());
+        fs::remove_file(own.join("lib").join(LIBRARY)).unwrap();
+        assert!(!step(&paths).0.is_done());
     }
 }

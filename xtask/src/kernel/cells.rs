@@ -333,6 +333,7 @@ fn is_only_replaced(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::os::unix::fs::MetadataExt;
 
     /// Files, and whether copies share them.
@@ -372,6 +373,13 @@ mod tests {
         for (file, shared) in FILES {
             assert_eq!(same(file), shared, "{file}");
         }
+    }
+
+    #[test]
+    fn the_lock_of_all_kernels_can_be_shared_and_exclusive_on_nfs() {
+        let directory = tempfile::tempdir().unwrap();
+        let all = lock_all(directory.path()).unwrap();
+        assert!((&all).write(b" ").is_ok() && (&all).read(&mut [0]).is_ok());
     }
 
     #[test]

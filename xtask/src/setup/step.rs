@@ -72,7 +72,6 @@ impl Step<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::replace;
 
     fn step<'a>(paths: &'a Paths, input: &str) -> Step<'a> {
         let product = paths.home.join("product");
@@ -97,15 +96,15 @@ mod tests {
             let step = Step { paths, name, title: name, product: folder(number).join("1"), inputs: vec![name.into()] };
             marker(first);
             step.ensure(|| {
-                let part = paths.home.join("part");
-                remove(&part)?;
-                fs::create_dir_all(&part)?;
+                // In place, as a Python environment is made.
+                remove(&folder(number))?;
+                fs::create_dir_all(folder(number))?;
                 for half in ["1", "2"] {
                     let before = number.checked_sub(1).map(|before| fs::read_to_string(folder(before).join(half)));
-                    fs::write(part.join(half), before.transpose()?.unwrap_or_default() + name)?;
+                    fs::write(folder(number).join(half), before.transpose()?.unwrap_or_default() + name)?;
                     marker(first + if half == "1" { 1 } else { 2 });
                 }
-                replace(&folder(number), &part)
+                Ok(())
             })?;
             marker(first + 3);
         }

@@ -52,7 +52,6 @@ members = ["cells", "anchor"]
 /// the checks of arithmetic that cells have.
 const SETTINGS: &str = r#"[build]
 incremental = true
-rustc-workspace-wrapper = ""
 
 [profile.dev]
 opt-level = 0

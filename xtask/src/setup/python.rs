@@ -8,7 +8,7 @@ use fs_err as fs;
 
 use crate::files::remove;
 use crate::paths::Paths;
-use crate::process::run_logged;
+use crate::process::{run_logged, wait_for_work};
 use crate::setup::prerequisites::{self, Found};
 use crate::setup::step::Step;
 
@@ -57,6 +57,7 @@ impl<'a> Environment<'a> {
 
     /// Makes it unless it is there, for a task that needs an environment of its own.
     pub fn ensure(&self) -> Result<()> {
+        wait_for_work(self.paths)?;
         let found = prerequisites::check(self.paths)?;
         self.step()?.ensure(|| self.make(&found))?;
         Ok(())

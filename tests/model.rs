@@ -288,9 +288,33 @@ fn malformed_safetensors_are_refused_and_the_model_stays() {
         let _ = model.load_weights(&path);
     }
     assert!(Model::load(folder.path()).is_err());
-    let pickle = folder.path().join("model.pt");
-    fs::write(&pickle, b"PK").unwrap();
-    assert!(Model::load(&pickle).unwrap_err().to_string().contains("'.safetensors'"));
+}
+
+#[test]
+fn no_pickle_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("marker");
+    // Python would create the file.
+    let pickle = format!("\u{2}cposix\nsystem\n(S'touch {}'\ntR.", marker.display());
+    let pickle = [&[0x80], pickle.as_bytes()].concat();
+    let old = folder.path().join("model.pkl");
+    fs::write(&old, &pickle).unwrap();
+    // As torch.save writes it.
+    let new = folder.path().join("model.pt");
+    let mut archive = zip::ZipWriter::new(fs::File::create(&new).unwrap());
+    archive.start_file("model/data.pkl", zip::write::FileOptions::default()).unwrap();
+    archive.write_all(&pickle).unwrap();
+    archive.finish().unwrap();
+    let renamed = folder.path().join("model.keras");
+    fs::copy(&new, &renamed).unwrap();
+    for path in [old, new, renamed] {
+        let mut model = build(&[2], &[3]);
+        for error in [Model::load(&path).unwrap_err(), model.load_weights(&path).unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("a pickle") && error.contains("safetensors.torch.save_file"), "{error}");
+        }
+        assert!(!marker.exists());
+    }
 }
 
 #[test]

@@ -250,6 +250,18 @@ impl Format {
 const REMEDY: &str = "use a file with a model of layers that Sequential has; for Keras' files of weights only, build \
                       the layers with Sequential and call load_weights";
 
+/// What is wrong with a file of PyTorch, and what to do about it.
+const PICKLE: (&str, &str) = (
+    "it is a pickle, as PyTorch writes them: whoever reads one runs the programs that it names",
+    "if you trust its origin, read it in Python by torch.load(path, weights_only=True), and write the weights by \
+     safetensors.torch.save_file, with the names and shapes of a '.safetensors' file of Model::save",
+);
+
+/// Whether a file begins as a pickle does. A safetensors file may do so too.
+fn is_pickle(start: &[u8]) -> bool {
+    matches!(start, [0x80, 2..=5, ..])
+}
+
 /// The contents of a file, whose format is told by its beginning.
 fn read(path: &Path) -> Result<Contents> {
     let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
@@ -267,6 +279,9 @@ fn read(path: &Path) -> Result<Contents> {
         b"\x89HDF" => keras::read(&open_hdf5(path)?, None).map_err(|error| error.to_string()),
         _ => safetensors::parse(&fs::read(path).map_err(Error::io(path, "read"))?),
     };
+    if contents.is_err() && (is_pickle(&start) || archive::holds_pickle(path)) {
+        return Err(Error::file(path, PICKLE.0, PICKLE.1));
+    }
     let contents = contents.and_then(|contents| contents.check().map(|()| contents));
     let contents = contents.map_err(|problem| Error::file(path, problem, REMEDY))?;
     if contents.seal == Seal::Broken {

@@ -94,6 +94,8 @@ def run(path, directory):
                     failed = failure(cell)
                     if failed and "raises-exception" not in cell.metadata.get("tags", []):
                         stop(place, *failed)
+                    if failed:
+                        print(f"      failed, as it may: {failed[0]}: {ANSI.sub('', failed[1]).strip()}", flush=True)
         except CellTimeoutError:
             stop(place, f"no end after {CELL_SECONDS} s")
         except RuntimeError as error:

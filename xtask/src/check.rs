@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`texts`] | tasks, paths and links that texts name |
 //! | [`results`] | what cells print: do committed and fresh notebooks agree, and does a cell show what the text quotes |
+//! | [`audit`] | advisories, licences and sources of all packages |
+//! | [`downloads`] | set-up's downloads from a server that fails |
 //! | [`course`] | the course version of the notebooks |
 //! | [`examine`] | an executed notebook: is it complete, did every cell succeed |
 //! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
@@ -11,8 +13,10 @@
 //! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
 //! | [`hub`] | a shared installation, by three users of JupyterHub |
 
+pub mod audit;
 pub mod browser;
 pub mod course;
+pub mod downloads;
 pub mod examine;
 pub mod hub;
 pub mod isolation;
@@ -35,6 +39,12 @@ pub fn run() -> Result<()> {
     checks.run("formatting", |paths| cargo(paths, &["fmt", "--all", "--check"]));
     checks.run("tasks, paths and links in texts", texts::check);
     checks.run("committed notebooks", notebooks::check_committed);
+    let mut not_run = Vec::new();
+    checks.run("advisories, licences and sources of packages", |paths| {
+        not_run = audit::check(paths)?;
+        Ok(())
+    });
+    checks.run("downloads from a server that fails", downloads::check);
     checks.run("lints", |paths| {
         let clippy = ["clippy", "--locked", "--workspace", "--all-targets"];
         cargo(paths, &[&clippy[..], &["--", "-D", "warnings"]].concat())?;
@@ -52,9 +62,10 @@ pub fn run() -> Result<()> {
         Some(chromium) => checks.run("notebooks in a browser", |paths| browser::check(paths, &chromium)),
         None => {
             checks.run("notebooks from a clean kernel", notebooks::check_fresh);
-            checks.summary.push(format!("NOT RUN             notebooks in a browser: {}", browser::NO_BROWSER));
+            not_run.push(format!("notebooks in a browser: {}", browser::NO_BROWSER));
         }
     }
+    checks.summary.extend(not_run.iter().map(|what| format!("NOT RUN             {what}")));
     checks.end()
 }
 

@@ -18,11 +18,25 @@ pub fn remove(path: &Path) -> Result<()> {
 
 /// Replaces `target` by a finished `part`.
 pub fn replace(target: &Path, part: &Path) -> Result<()> {
-    // A folder cannot be renamed over another one.
+    // A folder cannot be renamed over another one, and one that is being removed must not be taken for a whole one.
     if target.is_dir() || target.is_symlink() {
-        remove(target)?;
+        let old = target.with_extension("old");
+        remove(&old)?;
+        fs::rename(target, &old)?;
+        fs::rename(part, target)?;
+        return remove(&old);
     }
     Ok(fs::rename(part, target)?)
+}
+
+/// Writes a file whole: if this is interrupted, the file is as before. Its permissions stay.
+pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    let part = path.with_extension("part");
+    if path.exists() {
+        fs::copy(path, &part)?;
+    }
+    fs::write(&part, content)?;
+    Ok(fs::rename(part, path)?)
 }
 
 /// The size in MB of the files in a folder, or of one file. Links are not followed.

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use fs_err as fs;
 
 use crate::check::notebooks::NOTEBOOKS;
+use crate::files::write;
 use crate::paths::Paths;
 use crate::{process, setup};
 
@@ -41,7 +42,7 @@ fn copy_missing(paths: &Paths) -> Result<()> {
         if copy.exists() {
             println!("lab/{name}: yours, left as it is (`cargo xtask lab --reset {name}` makes a new copy)");
         } else {
-            fs::copy(paths.notebooks.join(name), &copy)?;
+            write(&copy, fs::read(paths.notebooks.join(name))?)?;
             println!("lab/{name}: a new copy of notebooks/{name}");
         }
     }
@@ -74,14 +75,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let paths = Paths::of(directory.path().into());
         fs::create_dir_all(&paths.notebooks).unwrap();
-        let write = |text: &str| NOTEBOOKS.iter().for_each(|name| fs::write(paths.notebooks.join(name), text).unwrap());
+        let commit =
+            |text: &str| NOTEBOOKS.iter().for_each(|name| fs::write(paths.notebooks.join(name), text).unwrap());
         let read = |name: &str| fs::read_to_string(paths.lab.join(name)).unwrap();
-        write("committed");
+        commit("committed");
         assert!(put_aside(&paths, NOTEBOOKS[1]).is_err());
         copy_missing(&paths).unwrap();
         for mine in ["first", "second"] {
             fs::write(paths.lab.join(NOTEBOOKS[1]), mine).unwrap();
-            write("committed later");
+            commit("committed later");
             copy_missing(&paths).unwrap();
             assert_eq!((read(NOTEBOOKS[0]), read(NOTEBOOKS[1])), ("committed".into(), mine.into()));
             put_aside(&paths, NOTEBOOKS[1]).unwrap();

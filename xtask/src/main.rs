@@ -41,7 +41,8 @@ Usage: cargo xtask TASK
               folder of an nbgrader course. docs/teaching.md says how to use them.
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
   faults      Try for half an hour what `test` tries for seconds: programs that are killed, full disks, damaged files.
-  browser     Run only the last of these checks: work with both notebooks in JupyterLab in Chromium.
+  audit       Run only one check: look for advisories on all pinned packages, and for licences and sources of crates.
+  browser     Run only another: work with both notebooks in JupyterLab in Chromium.
   doctor      Report what is installed, whether it is in order, and how to mend it; start a kernel.
   hub FOLDER  Check a shared installation: three users, made for this, run both notebooks in JupyterHub (as root on Linux).
   bench NAME  Measure `generator` or `training`; with --peers, time other programs on the same work.
@@ -68,6 +69,7 @@ fn main() {
         ["notebooks", "--keep"] => check::notebooks::keep(),
         ["test"] => check::run(),
         ["faults"] => check::faults(),
+        ["audit"] => check::audit::run_alone(),
         ["browser"] => check::browser::run(),
         ["doctor"] => doctor::run(),
         ["hub", folder] => check::hub::run_in(folder),

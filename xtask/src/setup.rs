@@ -82,10 +82,13 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
         &evcxr,
         || evcxr::install(paths, installed_evcxr.as_deref()),
         || {
-            let mut worked = python.ensure(|| jupyter.make(found))?;
-            worked |= libtorch.ensure(|| libtorch::install(paths, own_libtorch.as_deref()))?;
-            worked |= hdf5.ensure(|| hdf5::install(paths, &hdf5_source))?;
-            Ok(worked)
+            let worked = python.ensure(|| jupyter.make(found))?;
+            let libraries = beside(
+                &libtorch,
+                || libtorch::install(paths, own_libtorch.as_deref()),
+                || hdf5.ensure(|| hdf5::install(paths, &hdf5_source)),
+            )?;
+            Ok(worked | libraries)
         },
     )?;
     worked |= kernelspec::install_launcher(paths)?;
@@ -98,7 +101,7 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
     Ok(worked)
 }
 
-/// Does a long step, which cannot keep all cores busy, while others run that need nothing of it.
+/// Does a step that cannot keep all cores busy, or waits for the network, while others run that need nothing of it.
 fn beside(
     long: &Step,
     work: impl FnOnce() -> Result<()> + Send,

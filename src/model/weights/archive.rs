@@ -40,6 +40,12 @@ pub(super) fn read(file: File, path: &Path) -> Result<Contents> {
     read.map_err(|error| problem(format!("'{WEIGHTS}': {error}")))
 }
 
+/// Whether a file is an archive with a pickle in it.
+pub(super) fn holds_pickle(path: &Path) -> bool {
+    let archive = File::open(path).ok().and_then(|file| ZipArchive::new(file).ok());
+    archive.is_some_and(|archive| archive.file_names().any(|name| name.ends_with(".pkl")))
+}
+
 /// Unpacks a part of an archive, of which any size may be claimed.
 fn unpack(
     archive: &mut ZipArchive<File>,

@@ -1,20 +1,22 @@
 //! A kernel in an environment that would have cargo build otherwise, with settings for another evcxr: does it use what
-//! set-up has compiled, and leave that alone?
+//! set-up has compiled, and leave that alone? In the same kernel, cells fail in all ways: are others left unharmed, and
+//! does the program that runs notebooks notice?
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
+use serde_json::json;
 use walkdir::WalkDir;
 
 use crate::check::report;
 use crate::files::remove;
 use crate::kernel::cells;
 use crate::paths::Paths;
-use crate::process::run;
 
 /// As conda, `module load` or a shell's profile set them.
 const VARIABLES: [(&str, &str); 16] = [
@@ -35,11 +37,49 @@ const VARIABLES: [(&str, &str); 16] = [
     ("CARGO_PROFILE_DEV_DEBUG", "2"),
     ("CONDA_PREFIX", "/spoiled"),
 ];
+/// Cargo's settings of the user, in a folder above the kernel's.
+const CARGO_SETTINGS: &str = r#"[build]
+rustflags = ["--cfg", "spoiled"]
+rustc-wrapper = "/spoiled"
+rustc-workspace-wrapper = "/spoiled"
+target-dir = "/spoiled"
+incremental = false
+
+[profile.dev]
+opt-level = 3
+debug = 2
+strip = false
+codegen-units = 1
+
+[profile.dev.package."*"]
+opt-level = 3
+"#;
 /// How an evcxr that set-up has not installed loads the crate. With ours, it is the same crate.
 const BY_PATH: &str = r#":dep hhnet = { path = ".." }"#;
 /// A user's settings of evcxr: both would fail.
 const SETTINGS: [(&str, &str); 2] =
     [("evcxr.toml", "tmpdir = \"/spoiled\"\n"), ("init.evcxr", ":dep spoiled = { path = \"/spoiled\" }\n")];
+
+/// The cells after the one that loads the crate, with what must be printed when each of them runs.
+const CELLS: [(&str, &str); 9] = [
+    (
+        "use hhnet::prelude::*;\nfn deep(n: u64) -> u64 { if n == 0 { 0 } else { 1 + deep(std::hint::black_box(n - 1)) } }",
+        "",
+    ),
+    ("std::process::abort();", "Subprocess terminated"),
+    ("let nowhere: fn() = unsafe { std::mem::transmute(8_usize) };\nnowhere();", "Subprocess terminated"),
+    ("println!(\"{}\", deep(u64::MAX));", "Subprocess terminated"),
+    ("let memory = vec![1_u8; 1 << 60];", "Subprocess terminated"),
+    // One cell restores the model.
+    ("let model = trained_model()?;\nprintln!(\"{} weights\", model.count_params());", "219 weights"),
+    ("H5Matrix::open(\"nowhere.h5\", \"X\")?;", "failed, as it may: text on standard error: 'nowhere.h5'"),
+    ("println!(\"still {} weights\", model.count_params());", "still 219 weights"),
+    // evcxr itself.
+    (
+        "std::process::Command::new(\"kill\").args([\"-KILL\", &std::os::unix::process::parent_id().to_string()]).status();",
+        "",
+    ),
+];
 
 pub fn check(paths: &Paths) -> Result<()> {
     let settings = paths.scratch.join("isolation");
@@ -49,14 +89,31 @@ pub fn check(paths: &Paths) -> Result<()> {
         fs::write(settings.join(name), content)?;
     }
     let notebook = settings.join("isolation.ipynb");
-    fs::write(&notebook, cells::notebook(&[BY_PATH, "use hhnet::prelude::*;"]).to_string())?;
+    let sources: Vec<&str> = iter::once(BY_PATH).chain(CELLS.map(|(source, _)| source)).collect();
+    let mut content = cells::notebook(&sources);
+    for cell in content["cells"].as_array_mut().into_iter().flatten() {
+        cell["metadata"] = json!({"tags": ["raises-exception"]});
+    }
+    fs::write(&notebook, content.to_string())?;
+    let cargo_settings = paths.cells.join(".cargo");
+    fs::create_dir_all(&cargo_settings)?;
+    fs::write(cargo_settings.join("config.toml"), CARGO_SETTINGS)?;
 
     let (before, directories) = (compiled(&cells::prepared(paths)), kernel_directories(paths)?);
     let mut python = Command::new(paths.python_program("python"));
     python.arg(paths.script("run_notebook.py")).arg(&notebook).arg(settings.join("executed.ipynb"));
     python.arg(&paths.scratch).current_dir(&paths.scratch).envs(VARIABLES);
     python.env("EVCXR_CONFIG_DIR", &settings).env("EVCXR_TMPDIR", "/spoiled");
-    run(paths.with_jupyter(&mut python))?;
+    let output = paths.with_jupyter(&mut python).output()?;
+    remove(&cargo_settings)?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    println!("{printed}");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    println!("{messages}");
+    let mut faults = cell_faults(&printed);
+    if output.status.success() || !messages.contains("the kernel died") {
+        faults.push("evcxr was killed in the last cell, but the runner does not say so".to_string());
+    }
 
     // A kernel's directory is there until the next one starts.
     let new: Vec<PathBuf> = kernel_directories(paths)?.difference(&directories).cloned().collect();
@@ -65,9 +122,20 @@ pub fn check(paths: &Paths) -> Result<()> {
         let is_new = |(path, time): &(&PathBuf, &SystemTime)| before.get(*path) != Some(time);
         found.iter().filter(is_new).map(|(path, _)| format!("{what}: {}", path.display())).collect()
     };
-    let mut faults = changed(&compiled(directory), "compiled again");
+    faults.extend(changed(&compiled(directory), "compiled again"));
     faults.extend(changed(&compiled(&cells::prepared(paths)), "written in the prepared directory"));
-    report(&faults, "a variable, or a setting of evcxr, reached the kernel")
+    report(&faults, "a variable or a setting reached the kernel, or a cell's failure did harm")
+}
+
+/// What the runner of notebooks has not printed for a cell.
+fn cell_faults(printed: &str) -> Vec<String> {
+    // It prints `  [ 2/10] SOURCE` for each cell, and below it what the cell prints.
+    let cells: Vec<&str> = printed.split("\n  [").collect();
+    let is_missing = |(index, (_, expected)): &(usize, (&str, &str))| {
+        cells.get(index + 1).is_none_or(|cell| !cell.contains(expected))
+    };
+    let missing = CELLS.into_iter().enumerate().filter(is_missing);
+    missing.map(|(_, (source, expected))| format!("the cell `{source}` does not print '{expected}'")).collect()
 }
 
 /// What cargo has compiled of dependencies, with its time.

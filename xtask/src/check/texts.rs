@@ -31,7 +31,7 @@ pub fn check(paths: &Paths) -> Result<()> {
 
 /// All texts of the checkout, without the folders that git ignores.
 fn texts(root: &Path) -> Result<Vec<Text>> {
-    let is_ours = |name: &str| !name.starts_with('.') && name != "target";
+    let is_ours = |name: &str| !(name.starts_with('.') || ["target", "lab"].contains(&name));
     let entries = WalkDir::new(root).sort_by_file_name().into_iter();
     let mut texts = Vec::new();
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || is_ours(&entry.file_name().to_string_lossy())) {
@@ -177,6 +177,7 @@ mod tests {
             ("docs/n.ipynb", notebook),
             ("src/lib.rs", ""),
             ("target/built.html", ""),
+            ("lab/mine.md", "`cargo xtask nothing`"),
         ];
         for (file, content) in files {
             let path = root.join(file);

@@ -10,6 +10,7 @@
 //! prepared/Cargo.toml, Cargo.lock    the workspace, which says where the crate is, so that
 //!                                    `:dep hhnet = { workspace = true }` loads it in any folder; the lock file starts as
 //!                                    a copy of the checkout's
+//! prepared/.cargo/config.toml        how all is compiled; it has precedence over settings of the user's own
 //! prepared/anchor/                   keeps the crate's dependencies in the lock file; as the crate is an optional
 //!                                    dependency here, nothing is built
 //! prepared/cells/                    evcxr's package, with its target directory
@@ -18,6 +19,7 @@
 //! A kernel starts with a package without dependencies. Without the anchor, cargo would drop all versions from the lock
 //! file, and choose them again, over the network, once the notebook's first cell names the crate.
 
+use std::env;
 use std::fs::FileTimes;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -41,12 +43,15 @@ const CELLS: &str = "cells";
 pub const PREPARED: &str = "HHNET_PREPARED_CELLS";
 /// How the notebooks load the crate. By a version, cargo would look for it in the registry, over the network.
 pub const DEPENDENCY: &str = ":dep hhnet = { workspace = true }";
-/// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
-/// take. The crate is optimised fully, its dependencies as little as does no harm; torch-sys only forwards calls. None has
-/// the checks of arithmetic that cells have.
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "anchor"]
+"#;
+/// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
+/// take. The crate is optimised fully, its dependencies as little as does no harm; torch-sys only forwards calls. None has
+/// the checks of arithmetic that cells have.
+const SETTINGS: &str = r#"[build]
+incremental = true
 
 [profile.dev]
 opt-level = 0
@@ -83,7 +88,8 @@ const REPLACED: [&str; 5] = ["a", "dylib", "rlib", "rmeta", "so"];
 
 pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     let root = paths.root.display().to_string();
-    let mut inputs = [rustc, &root, WORKSPACE, ANCHOR, DEPENDENCY].map(str::to_string).to_vec();
+    let mut inputs = [rustc, &root, WORKSPACE, SETTINGS, ANCHOR, DEPENDENCY].map(str::to_string).to_vec();
+    inputs.extend(users_settings(paths).map(|file| fs::read_to_string(file).unwrap_or_default()));
     inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
         let files = WalkDir::new(paths.root.join(name)).sort_by_file_name().into_iter().flatten();
@@ -97,6 +103,15 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
         product: prepared(paths),
         inputs,
     }
+}
+
+/// Where cargo's settings of the user may be: above the checkout, and in cargo's own folder.
+fn users_settings(paths: &Paths) -> impl Iterator<Item = PathBuf> {
+    let above = paths.root.ancestors().skip(1).map(|folder| folder.join(".cargo"));
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let own = cargo_home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let folders: Vec<PathBuf> = above.chain(own).collect();
+    folders.into_iter().flat_map(|folder| ["config", "config.toml"].map(|name| folder.join(name)))
 }
 
 /// A file's path, its content, and its time, by which cargo decides whether to compile it again.
@@ -158,7 +173,10 @@ pub fn notebook(sources: &[&str]) -> Value {
 fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
     let anchor = directory.join("anchor");
     fs::create_dir_all(anchor.join("src"))?;
-    fs::create_dir_all(directory.join(CELLS))?;
+    for folder in [CELLS, ".cargo"] {
+        fs::create_dir_all(directory.join(folder))?;
+    }
+    fs::write(directory.join(".cargo/config.toml"), SETTINGS)?;
     let crate_at = format!("\n[workspace.dependencies]\nhhnet = {{ path = {:?} }}\n", paths.root.display().to_string());
     fs::write(directory.join("Cargo.toml"), WORKSPACE.to_string() + &crate_at)?;
     // The versions of the checkout's own lock file: cells use what the tests have tested.
@@ -214,7 +232,8 @@ pub fn prepared(paths: &Paths) -> PathBuf {
 fn lock_all(kernels: &Path) -> Result<File> {
     fs::create_dir_all(kernels)?;
     let path = kernels.join("lock");
-    let all = File::create(&path)?;
+    // Both ways: on NFS a shared lock needs a file that can be read, an exclusive one a file that can be written to.
+    let all = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
     all.lock().with_context(|| {
         format!(
             "cannot lock {}: if its file system has no locks, as some network file systems, move the checkout to \
@@ -313,6 +332,7 @@ fn is_only_replaced(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::os::unix::fs::MetadataExt;
 
     /// Files, and whether copies share them.
@@ -352,6 +372,13 @@ mod tests {
         for (file, shared) in FILES {
             assert_eq!(same(file), shared, "{file}");
         }
+    }
+
+    #[test]
+    fn the_lock_of_all_kernels_can_be_shared_and_exclusive_on_nfs() {
+        let directory = tempfile::tempdir().unwrap();
+        let all = lock_all(directory.path()).unwrap();
+        assert!((&all).write(b" ").is_ok() && (&all).read(&mut [0]).is_ok());
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub fn run(connection_file: &str) -> Result<()> {
     for (name, _) in env::vars_os().filter(|(name, _)| environment::shapes_builds(&name.to_string_lossy())) {
         evcxr.env_remove(name);
     }
+    // Empty, so that a user's settings of cargo do not count.
+    evcxr.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
     // Its allocator, mimalloc, would take memory in advance, a quarter more than is used.
     evcxr.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
     // evcxr replaces a kernelspec `rust` that it finds here, or else in the user's home, by one of its own.

@@ -67,7 +67,7 @@ pub fn step(paths: &Paths) -> (Step<'_>, Source) {
             Source::System { .. } => "HDF5: links to the system's",
             Source::Crate => "HDF5 2.2, the file library, built from the source that cargo downloads (a minute or two)",
         },
-        product: paths.hdf5.join("lib"),
+        product: paths.hdf5.join("lib").join(LIBRARY),
         inputs: vec![
             format!("{source:?} {OPTIONS:?} {ZLIB:?}"),
             locked(&lock, "hdf5-metno-src").to_string(),

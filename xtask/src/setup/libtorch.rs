@@ -3,17 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
 use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{name_by_path, run_logged};
+use crate::setup::python;
 use crate::setup::step::Step;
 
 /// The version that the crate tch is made for.
 pub const VERSION: &str = "2.13.0";
+/// The library that holds everything.
+const LIBRARY: &str = if cfg!(target_os = "macos") { "libtorch_cpu.dylib" } else { "libtorch_cpu.so" };
 const WHEELS: &str = include_str!("../../python/libtorch.txt");
 const UNPACK: &str = include_str!("../../python/unpack_libtorch.py");
 
@@ -28,7 +31,7 @@ pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
             Some(_) => "libtorch: a link to the one that LIBTORCH names",
             None => "libtorch 2.13.0, the tensor library, from its Python wheel (download up to 540 MB)",
         },
-        product: paths.libtorch.join("lib"),
+        product: paths.libtorch.join("lib").join(LIBRARY),
         inputs: vec![
             WHEELS.to_string(),
             UNPACK.to_string(),
@@ -65,7 +68,13 @@ fn link(paths: &Paths, directory: &Path) -> Result<()> {
 fn download(paths: &Paths) -> Result<()> {
     let wheels = paths.home.join("libtorch-wheels.part");
     let part = paths.home.join("libtorch.part");
-    remove(&wheels)?;
+    // Those of an earlier try are kept, which pip checks again; those of another list are not.
+    let list = wheels.join("list");
+    if fs::read_to_string(&list).ok().as_deref() != Some(WHEELS) {
+        remove(&wheels)?;
+        fs::create_dir_all(&wheels)?;
+        fs::write(&list, WHEELS)?;
+    }
     remove(&part)?;
     fs::create_dir_all(part.join("lib"))?;
     download_wheels(paths, &wheels)?;
@@ -94,14 +103,24 @@ pub fn name(paths: &Paths) -> Result<()> {
 fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
     let temporary = paths.home.join("tmp");
     fs::create_dir_all(&temporary)?;
-    let mut pip = Command::new(paths.python_program("python"));
-    pip.args(["-m", "pip", "download", "--no-deps", "--require-hashes", "--no-cache-dir", "--only-binary", ":all:"]);
-    pip.args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]);
+    let mut pip = python::pip(&paths.python_program("python"), "download");
+    pip.args([
+        "--no-deps",
+        "--no-cache-dir",
+        "--python-version",
+        "3.11",
+        "--implementation",
+        "cp",
+        "--abi",
+        "cp311",
+        "--abi",
+        "none",
+    ]);
     for platform in platforms() {
         pip.args(["--platform", platform]);
     }
     pip.arg("--dest").arg(target).arg("-r").arg(paths.script("libtorch.txt")).env("TMPDIR", &temporary);
-    run_logged(paths, "libtorch-download", &mut pip, Some(&temporary))?;
+    run_logged(paths, "libtorch-download", &mut pip, Some(&temporary)).context(python::NO_INDEX)?;
     remove(&temporary)
 }
 
@@ -122,5 +141,31 @@ fn platforms() -> &'static [&'static str] {
         ("macos", _) => &["macosx_14_0_arm64"],
         (_, "aarch64") => &["manylinux_2_28_aarch64", "manylinux_2_25_aarch64", "manylinux2014_aarch64"],
         _ => &["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux2014_x86_64"],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_libtorch_of_another_version_is_refused_and_a_missing_one_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (paths, own) = (Paths::of(directory.path().join("checkout")), directory.path().join("own"));
+        let problem = || link(&paths, &own).unwrap_err().to_string();
+        fs::create_dir_all(&paths.home).unwrap();
+        assert!(problem().contains("no `include` and `lib`"));
+        for folder in ["include", "lib"] {
+            fs::create_dir_all(own.join(folder)).unwrap();
+        }
+        fs::write(own.join("build-version"), "2.9.1+cpu\n").unwrap();
+        let words = ["2.9.1+cpu", VERSION, "LIBTORCH"];
+        assert!(words.iter().all(|word| problem().contains(word)) && !paths.libtorch.exists(), "{}", problem());
+        fs::write(own.join("build-version"), format!("{VERSION}+cu130\n")).unwrap();
+        fs::write(own.join("lib").join(LIBRARY), "").unwrap();
+        step(&paths).0.ensure(|| link(&paths, &own)).unwrap();
+        assert!(step(&paths).0.is_done());
+        fs::remove_file(own.join("lib").join(LIBRARY)).unwrap();
+        assert!(!step(&paths).0.is_done());
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use fs_err as fs;
 
+use crate::files::write;
 use crate::paths::Paths;
 use crate::setup::{hdf5, libtorch};
 
@@ -13,7 +14,8 @@ use crate::setup::{hdf5, libtorch};
 pub fn ensure(paths: &Paths) -> Result<bool> {
     let record = paths.home.join("place");
     let here = paths.root.display().to_string();
-    let before = fs::read_to_string(&record).unwrap_or_else(|_| here.clone());
+    let recorded = fs::read_to_string(&record).ok();
+    let before = recorded.clone().unwrap_or_else(|| here.clone());
     let was_moved = before != here;
     if was_moved {
         println!("* the checkout was in {before}: its libraries and Python programs are told the new place");
@@ -26,7 +28,9 @@ pub fn ensure(paths: &Paths) -> Result<bool> {
         hdf5::name(paths)?;
     }
     // Last, so that all is done again if it was interrupted.
-    fs::write(record, here)?;
+    if recorded.as_ref() != Some(&here) {
+        write(&record, here)?;
+    }
     Ok(was_moved)
 }
 
@@ -41,7 +45,7 @@ fn rename(environment: &Path, before: &str, here: &str) -> Result<()> {
         let Ok(text) = String::from_utf8(fs::read(&file)?) else { continue };
         let renamed = with_place(&text, before, here);
         if renamed != text {
-            fs::write(&file, renamed)?;
+            write(&file, renamed)?;
         }
     }
     Ok(())

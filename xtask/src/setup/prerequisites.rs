@@ -38,8 +38,13 @@ pub struct Found {
 
 /// Looks for everything.
 pub fn check(paths: &Paths) -> Result<Found> {
-    let mut missing = Vec::new();
-    platform()?;
+    let free = fs4::available_space(&paths.root).ok();
+    check_machine(paths, (env::consts::OS, env::consts::ARCH), free)
+}
+
+/// Looks for everything on a machine with this system and processor, and so many bytes of free disk space.
+fn check_machine(paths: &Paths, platform: (&str, &str), free: Option<u64>) -> Result<Found> {
+    let mut missing: Vec<String> = check_platform(platform).into_iter().collect();
     let rustc = check_rust(&mut missing);
     if which("cargo").is_none() {
         missing.push("cargo is not on the search path: install Rust with rustup (https://rustup.rs)".to_string());
@@ -47,37 +52,37 @@ pub fn check(paths: &Paths) -> Result<Found> {
     check_compiler("C", &["cc", "gcc", "clang"], &mut missing);
     check_compiler("C++", &["c++", "g++", "clang++"], &mut missing);
     let python = check_python(paths, &mut missing);
-    check_disk(paths, &mut missing);
+    missing.extend(check_disk(paths, free));
     match (missing.is_empty(), rustc, python) {
         (true, Some(rustc), Some(python)) => Ok(Found { python, rustc }),
         _ => bail!("something that set-up needs is missing:\n  - {}", missing.join("\n  - ")),
     }
 }
 
-fn platform() -> Result<()> {
-    match (env::consts::OS, env::consts::ARCH) {
-        ("linux", "x86_64" | "aarch64") => check_glibc(),
-        ("macos", "aarch64") => Ok(()),
-        ("windows", _) => bail!("on Windows, use WSL2: install a Linux distribution in it and run this command there"),
-        (system, processor) => {
-            bail!("there is no libtorch for {system} on {processor}; use Linux, or macOS on Apple silicon")
-        }
-    }
+fn check_platform((system, processor): (&str, &str)) -> Vec<String> {
+    let has_libtorch = matches!((system, processor), ("linux", "x86_64" | "aarch64") | ("macos", "aarch64"));
+    let platform = match system {
+        _ if has_libtorch => None,
+        "windows" => Some("on Windows, use WSL2: install a Linux distribution in it and run this command there".into()),
+        _ => Some(format!(
+            "there is no libtorch for {system} on {processor}: use Linux on x86-64 or ARM64, or macOS on Apple silicon"
+        )),
+    };
+    let library = if system == "linux" { check_glibc() } else { None };
+    platform.into_iter().chain(library).collect()
 }
 
-fn check_glibc() -> Result<()> {
+fn check_glibc() -> Option<String> {
     let found = first_line(Command::new("getconf").arg("GNU_LIBC_VERSION"));
-    let Some((major, minor)) = found.as_deref().and_then(version) else {
-        bail!("the C library is not glibc, which libtorch needs: use another distribution");
-    };
-    if (major, minor) < GLIBC {
-        let (least_major, least_minor) = GLIBC;
-        bail!(
+    let (least_major, least_minor) = GLIBC;
+    match found.as_deref().and_then(version) {
+        None => Some("the C library is not glibc, which libtorch needs: use another distribution".to_string()),
+        Some((major, minor)) if (major, minor) < GLIBC => Some(format!(
             "the C library is glibc {major}.{minor}, but libtorch needs {least_major}.{least_minor}: \
              use a newer distribution"
-        );
+        )),
+        Some(_) => None,
     }
-    Ok(())
 }
 
 fn check_rust(missing: &mut Vec<String>) -> Option<String> {
@@ -150,17 +155,14 @@ impl Interpreter {
     }
 }
 
-fn check_disk(paths: &Paths, missing: &mut Vec<String>) {
-    let Ok(free) = fs4::available_space(&paths.root) else { return };
-    let free = free as f64 / 1e9;
+fn check_disk(paths: &Paths, free: Option<u64>) -> Option<String> {
+    let free = free? as f64 / 1e9;
     let needed = disk_gb(paths);
-    if free < needed {
-        missing.push(format!(
-            "{free:.1} GB of disk space are free in {}, but set-up needs {needed:.1} GB: \
-             make room or move the checkout",
-            paths.root.display()
-        ));
-    }
+    let problem = format!(
+        "{free:.1} GB of disk space are free in {}, but set-up needs {needed:.1} GB: make room or move the checkout",
+        paths.root.display()
+    );
+    (free < needed).then_some(problem)
 }
 
 /// What the steps need whose product is not there yet, GB.
@@ -211,6 +213,40 @@ mod tests {
         assert_eq!(disk_gb(&paths), CELLS_GB);
         fs::create_dir_all(cells::prepared(&paths)).unwrap();
         assert_eq!(disk_gb(&paths), 0.0);
+    }
+
+    /// Has a child of the test find only old programs, and no compiler.
+    #[test]
+    fn all_that_is_missing_is_listed_at_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::of(directory.path().join("checkout"));
+        if env::var_os("HHNET_TEST_OLD").is_some() {
+            let error = check_machine(&paths, ("linux", "riscv64"), Some(100_000_000)).err().unwrap();
+            println!("{error}");
+            return;
+        }
+        for (name, answer) in [("rustc", "rustc 1.80.0"), ("getconf", "glibc 2.17"), ("python3", "3.8 /python3")] {
+            let program = directory.path().join(name);
+            fs::write(&program, format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
+            fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+        }
+        let mut child = Command::new(env::current_exe().unwrap());
+        child.args(["--exact", "setup::prerequisites::tests::all_that_is_missing_is_listed_at_once", "--nocapture"]);
+        let output = child.env("HHNET_TEST_OLD", "1").env("PATH", directory.path()).output().unwrap();
+        let list = String::from_utf8(output.stdout).unwrap();
+        for words in [
+            "no libtorch for linux on riscv64",
+            "glibc 2.17, but libtorch needs 2.28",
+            "rustc is 1.80",
+            "cargo is not on the search path",
+            "no C compiler",
+            "no C++ compiler",
+            "Python is 3.8",
+            "0.1 GB of disk space are free",
+        ] {
+            assert!(list.contains(words), "'{words}' is not in {list}");
+        }
     }
 
     #[test]

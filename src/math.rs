@@ -1,5 +1,9 @@
 //! Evenly spaced numbers, linear least squares, and changes of a sampling rate.
 
+mod logarithm;
+
+pub(crate) use logarithm::ln;
+
 use ndarray::Array2;
 
 use crate::{Error, Result};

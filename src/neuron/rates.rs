@@ -9,12 +9,12 @@ fn exp_linear(x: f64) -> f64 {
 
 /// exp(x), limited so that it does not overflow: rates are finite at every finite potential.
 fn exp(x: f64) -> f64 {
-    x.min(700.0).exp()
+    libm::exp(x.min(700.0))
 }
 
 /// exp(x) - 1, limited like [`exp`].
 fn exp_m1(x: f64) -> f64 {
-    x.min(700.0).exp_m1()
+    libm::expm1(x.min(700.0))
 }
 
 /// Opening rate of the sodium activation gate m at potential `v` (mV), 1/ms: 0.1 (V + 40) / (1 - exp(-(V + 40) / 10)).

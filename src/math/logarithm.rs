@@ -1,8 +1,8 @@
 //! The natural logarithm with the bits of glibc, on every platform.
 //!
 //! NumPy's legacy stream takes the logarithm of the C library. The original study was computed with glibc's; other
-//! libraries round some logarithms, and with them currents, differently (that of the crate `libm`: 7 in 100). So this is
-//! glibc's algorithm with its constants, and with the fused multiply-adds of its builds for x86-64 and ARM64.
+//! libraries round some logarithms, and with them currents, differently (the crate `libm`: 7 in 100). So this is glibc's
+//! algorithm with its constants, and with the fused multiply-adds of its builds for x86-64 and ARM64.
 //!
 //! Source: Arm Optimized Routines, `math/log.c` and `math/log_data.c`, which are part of glibc since version 2.28.
 
@@ -119,7 +119,8 @@ const fn rounded_ln(x: f64) -> f64 {
     2.0 * sum + ROUND - ROUND
 }
 
-/// The bits of 1 / c. Arm searched for each c near the middle of its interval, for one that makes the rounding of ln(c) almost exact.
+/// The bits of 1 / c. Arm searched around the middle of each interval for a c whose logarithm is almost a multiple of
+/// 2^-43.
 const INVERSE_C: [u64; 128] = [
     0x3ff7_34f0_c3e0_de9f,
     0x3ff7_1378_6a2c_e91f,

@@ -96,7 +96,12 @@ pub fn name_by_path(paths: &Paths, library: &Path) -> Result<()> {
     };
     let mut rename = Command::new(program);
     rename.arg(option).args([&library, &library]);
-    run_logged(paths, "name", &mut rename, None)
+    run_logged(paths, "name", &mut rename, None)?;
+    if cfg!(target_os = "macos") {
+        // Apple silicon loads nothing whose signature does not match. `-` signs in nobody's name.
+        run_logged(paths, "name", Command::new("codesign").args(["--force", "--sign", "-"]).arg(&library), None)?;
+    }
+    Ok(())
 }
 
 /// The first line that a command prints, or None if it cannot run or fails.

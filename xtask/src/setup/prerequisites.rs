@@ -22,6 +22,8 @@ const PYTHON: (u32, u32) = (3, 10);
 const NEWEST_PYTHON: (u32, u32) = (3, 14);
 /// The wheels of libtorch need it (Linux).
 const GLIBC: (u32, u32) = (2, 28);
+/// The wheel of libtorch for macOS needs it.
+const MACOS: (u32, u32) = (14, 0);
 /// What the steps take while they run, with wheels and builds that are removed at their end.
 const EVCXR_GB: f64 = 2.8;
 const LIBTORCH_GB: f64 = 1.4;
@@ -57,7 +59,7 @@ pub fn check(paths: &Paths) -> Result<Found> {
 fn platform() -> Result<()> {
     match (env::consts::OS, env::consts::ARCH) {
         ("linux", "x86_64" | "aarch64") => check_glibc(),
-        ("macos", "aarch64") => Ok(()),
+        ("macos", "aarch64") => check_macos(),
         ("windows", _) => bail!("on Windows, use WSL2: install a Linux distribution in it and run this command there"),
         (system, processor) => {
             bail!("there is no libtorch for {system} on {processor}; use Linux, or macOS on Apple silicon")
@@ -78,6 +80,14 @@ fn check_glibc() -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn check_macos() -> Result<()> {
+    let found = first_line(Command::new("sw_vers").arg("-productVersion"));
+    match found.as_deref().and_then(version) {
+        Some(found) if found < MACOS => bail!("this is macOS {}.{}, but libtorch needs {}", found.0, found.1, MACOS.0),
+        _ => Ok(()),
+    }
 }
 
 fn check_rust(missing: &mut Vec<String>) -> Option<String> {

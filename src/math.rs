@@ -1,5 +1,9 @@
 //! Evenly spaced numbers, linear least squares, and changes of a sampling rate.
 
+mod logarithm;
+
+pub(crate) use logarithm::ln;
+
 use ndarray::Array2;
 
 use crate::memory;
@@ -143,7 +147,7 @@ fn filter_table() -> Vec<f64> {
     let value = |point: usize| {
         let time = point as f64 / FILTER_POINTS;
         let angle = std::f64::consts::PI * CUTOFF * time;
-        let sinc = if angle == 0.0 { 1.0 } else { angle.sin() / angle };
+        let sinc = if angle == 0.0 { 1.0 } else { libm::sin(angle) / angle };
         sinc * bessel_i0(KAISER_BETA * (1.0 - (time / HALF_FILTER).powi(2)).sqrt()) / middle
     };
     (0..=(HALF_FILTER * FILTER_POINTS) as usize).map(value).collect()

@@ -14,6 +14,7 @@
 mod batch;
 mod rates;
 
+use crate::math::ln;
 use crate::simd::{self, SimdLevel};
 use crate::{Error, Result};
 use batch::Batch;
@@ -227,13 +228,13 @@ impl HhPscAlpha {
                 let tried = length;
                 let excess = error / ERROR_TOLERANCE;
                 if excess > 1.1 {
-                    length *= (0.9 / excess.powf(1.0 / 5.0)).max(0.2);
+                    length *= (0.9 / libm::exp(ln(excess) / 5.0)).max(0.2);
                     if t + length != t {
                         continue;
                     }
                     length = tried;
                 } else if excess < 0.5 {
-                    length *= (0.9 / excess.max(f64::MIN_POSITIVE).powf(1.0 / 6.0)).clamp(1.0, 5.0);
+                    length *= (0.9 / libm::exp(ln(excess.max(f64::MIN_POSITIVE)) / 6.0)).clamp(1.0, 5.0);
                 }
                 *step = length;
                 break (next, t_next);
@@ -595,7 +596,7 @@ impl Timing {
     /// The lowest and the highest potential between which fixed steps are valid, mV.
     fn fixed_range_mv(self) -> (f64, f64) {
         // Here the closing rate of m, 4 exp(-(V + 65) / 18), times the step is LARGEST_RATE.
-        let lowest = -65.0 - 18.0 * (LARGEST_RATE / (4.0 * self.fixed_step_ms())).ln();
+        let lowest = -65.0 - 18.0 * ln(LARGEST_RATE / (4.0 * self.fixed_step_ms()));
         (lowest.max(LOWEST_MV), HIGHEST_MV)
     }
 }

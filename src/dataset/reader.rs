@@ -112,7 +112,7 @@ impl Reader {
         for (first, block) in blocks {
             memory.resize(BLOCK_VALUES, 0);
             let numbers: &mut [S] = &mut bytemuck::cast_slice_mut(&mut memory)[..block.len()];
-            file.read_exact_at(bytemuck::cast_slice_mut(numbers), start + (first * size_of::<S>()) as u64)
+            file.read_exact_at(bytemuck::cast_slice_mut(numbers), start + first as u64 * size_of::<S>() as u64)
                 .map_err(Error::io(path, "read samples from it"))?;
             for (value, &number) in block.iter_mut().zip(&*numbers) {
                 *value = T::from_f64(number.into());
@@ -216,23 +216,25 @@ pub(super) fn zeros<T: Clone + Default>(count: usize) -> Vec<T> {
 }
 
 /// Asks the system for huge pages, as NumPy does for its arrays. Filling new memory then takes a third of the time.
+#[cfg(target_os = "linux")]
 fn prefer_huge_pages<T>(values: &mut [T]) {
-    #[cfg(target_os = "linux")]
-    {
-        /// From this size on they pay.
-        const LARGE: usize = 4 << 20;
-        /// A multiple of the size of a normal page on every processor.
-        const PAGE: usize = 64 << 10;
-        let bytes = values.as_mut_ptr().cast::<u8>();
-        let skipped = bytes.align_offset(PAGE);
-        let length = size_of_val(values).saturating_sub(skipped);
-        if length >= LARGE {
-            // SAFETY: the range is within `values`, and the advice does not change what it holds. A system without huge
-            // pages refuses, which does not matter.
-            unsafe { libc::madvise(bytes.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
-        }
+    /// From this size on they pay.
+    const LARGE: usize = 4 << 20;
+    /// A multiple of the size of a normal page on every processor.
+    const PAGE: usize = 64 << 10;
+    let bytes = values.as_mut_ptr().cast::<u8>();
+    let skipped = bytes.align_offset(PAGE);
+    let length = size_of_val(values).saturating_sub(skipped);
+    if length >= LARGE {
+        // SAFETY: the range is within `values`, and the advice does not change what it holds. A system without huge
+        // pages refuses, which does not matter.
+        unsafe { libc::madvise(bytes.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
     }
 }
+
+/// Other systems choose by themselves.
+#[cfg(not(target_os = "linux"))]
+fn prefer_huge_pages<T>(_: &mut [T]) {}
 
 #[cfg(test)]
 mod tests {

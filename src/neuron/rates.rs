@@ -5,15 +5,15 @@ const LARGEST: f64 = 700.0;
 
 /// x / (1 - exp(-x)). Its limit at x = 0 is 1, where the plain quotient is 0 / 0.
 ///
-/// `exp_m1` keeps the quotient accurate to the last bits for every other x, however small.
+/// `expm1` keeps the quotient accurate to the last bits for every other x, however small.
 fn exp_linear(x: f64) -> f64 {
     let x = if x < -LARGEST { -LARGEST } else { x };
-    if x == 0.0 { 1.0 } else { -x / (-x).exp_m1() }
+    if x == 0.0 { 1.0 } else { -x / libm::expm1(-x) }
 }
 
 /// exp(x), limited so that it does not overflow: rates are finite at every finite potential. NaN remains NaN.
 fn exp(x: f64) -> f64 {
-    if x > LARGEST { LARGEST.exp() } else { x.exp() }
+    libm::exp(if x > LARGEST { LARGEST } else { x })
 }
 
 /// Opening rate of the sodium activation gate m at potential `v` (mV), 1/ms: 0.1 (V + 40) / (1 - exp(-(V + 40) / 10)).

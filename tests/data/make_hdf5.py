@@ -113,6 +113,19 @@ def containers(file):
     file.create_dataset("growing", data=VALUES, chunks=(2, 3, 1), maxshape=(None, 10, 1))
 
 
+def in_big_endian(source, file):
+    """The weights and the optimiser's state of a model, as a program on a big-endian machine would write them."""
+    def copy(name, item):
+        if isinstance(item, h5py.Dataset):
+            file.create_dataset(name, data=item[()], dtype=item.dtype.newbyteorder(">"))
+        else:
+            file.require_group(name)
+        for attribute, value in item.attrs.items():
+            file[name].attrs[attribute] = value
+
+    source.visititems(copy)
+
+
 with h5py.File(FOLDER / "hdf5_types.h5", "w", libver=("v110", "v110")) as file:
     types(file)
 with h5py.File(FOLDER / "hdf5_links.h5", "w", libver=("earliest", "v110")) as file:
@@ -123,5 +136,7 @@ with h5py.File(FOLDER / "hdf5_latest.h5", "w", libver="latest") as file:
     containers(file)
 with h5py.File(FOLDER / "hdf5_userblock.h5", "w", userblock_size=2048) as file:
     containers(file)
+with h5py.File(FOLDER / "keras_2_15.weights.h5") as source, h5py.File(FOLDER / "hdf5_be.weights.h5", "w") as file:
+    in_big_endian(source, file)
 with open(FOLDER / "hdf5_userblock.h5", "r+b") as file:
     file.write(b"MATLAB 7.3 MAT-file".ljust(126) + b"\x00\x02IM")

@@ -1,4 +1,4 @@
-//! All checks of `cargo xtask test`, the cheapest first, and one of a shared installation.
+//! All checks of `cargo xtask test`, the cheapest first, one of a shared installation, and those of other machines.
 //!
 //! | module | what it checks |
 //! |---|---|
@@ -12,10 +12,12 @@
 //! | [`isolation`] | a kernel in a hostile environment |
 //! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
 //! | [`hub`] | a shared installation, by three users of JupyterHub |
+//! | [`cross`] | ARM64 in an emulator, and macOS as far as the compiler knows it |
 
 pub mod audit;
 pub mod browser;
 pub mod course;
+pub mod cross;
 pub mod downloads;
 pub mod examine;
 pub mod hub;
@@ -113,9 +115,14 @@ impl Checks<'_> {
 }
 
 fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
+    let mut cargo = cargo_in(paths, arguments);
+    process::run(paths.with_libraries(&mut cargo)).with_context(|| format!("`cargo {}`", arguments.join(" ")))
+}
+
+fn cargo_in(paths: &Paths, arguments: &[&str]) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.args(arguments).current_dir(&paths.root).stdin(Stdio::null()).env("RUSTDOCFLAGS", "-D warnings");
-    process::run(paths.with_libraries(&mut cargo)).with_context(|| format!("`cargo {}`", arguments.join(" ")))
+    cargo
 }
 
 /// An error that lists all faults, if there are any.

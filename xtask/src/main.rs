@@ -45,6 +45,7 @@ Usage: cargo xtask TASK
   browser     Run only another: work with both notebooks in JupyterLab in Chromium.
   doctor      Report what is installed, whether it is in order, and how to mend it; start a kernel.
   hub FOLDER  Check a shared installation: three users, made for this, run both notebooks in JupyterHub (as root on Linux).
+  cross       Run the tests on ARM64 in an emulator, and the lints for macOS (on Linux on x86-64; ARCHITECTURE.md).
   bench NAME  Measure `generator` or `training`; with --peers, time other programs on the same work.
               `bench hdf5` measures reading, `bench large [--million]` training on data larger than memory.
               `bench notebooks [5]` times every cell of both notebooks in that many fresh kernels.
@@ -72,6 +73,7 @@ fn main() {
         ["audit"] => check::audit::run_alone(),
         ["browser"] => check::browser::run(),
         ["doctor"] => doctor::run(),
+        ["cross"] => check::cross::run_all(),
         ["hub", folder] => check::hub::run_in(folder),
         ["lab", "--reset", notebook] => lab::reset(notebook),
         ["lab", options @ ..] => lab::run(options),

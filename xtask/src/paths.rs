@@ -73,6 +73,12 @@ impl Paths {
         }
     }
 
+    /// The same checkout, with the libraries of another machine in a folder below `.hhnet`, see `check::cross`.
+    pub fn with_libraries_in(&self, folder: &str) -> Self {
+        let home = self.home.join(folder);
+        Self { libtorch: home.join("libtorch"), hdf5: home.join("hdf5"), home, ..self.clone() }
+    }
+
     /// Whether other users start kernels from here. Then kernels write nothing here.
     pub fn is_shared(&self) -> bool {
         self.shared_cargo.exists()

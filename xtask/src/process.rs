@@ -101,6 +101,10 @@ pub fn name_by_path(paths: &Paths, library: &Path) -> Result<()> {
     rename.arg(option).args([&library, &part]);
     let name = library.file_name().unwrap_or_default().to_string_lossy();
     run_logged(paths, &format!("name-{name}"), &mut rename, None)?;
+    if cfg!(target_os = "macos") {
+        // Apple silicon loads nothing whose signature does not match. `-` signs in nobody's name.
+        run_logged(paths, "name", Command::new("codesign").args(["--force", "--sign", "-"]).arg(&part), None)?;
+    }
     Ok(fs::rename(part, library)?)
 }
 

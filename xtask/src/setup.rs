@@ -36,6 +36,25 @@ use crate::process::wait_for_work;
 use prerequisites::Found;
 use step::Step;
 
+/// The machine that a library is for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Target {
+    /// This one.
+    Host,
+    /// One with Linux on ARM64, by Debian's cross compiler, for `check::cross`.
+    Arm64,
+}
+
+impl Target {
+    pub fn compiler(self) -> &'static str {
+        if self == Target::Host { "cc" } else { "aarch64-linux-gnu-gcc" }
+    }
+
+    pub fn archiver(self) -> &'static str {
+        if self == Target::Host { "ar" } else { "aarch64-linux-gnu-ar" }
+    }
+}
+
 /// Does what is missing. Returns where everything is.
 pub fn run() -> Result<Paths> {
     let begin = Instant::now();
@@ -49,6 +68,20 @@ pub fn run() -> Result<Paths> {
     let state = if all_steps(&paths, &found)? | was_moved { "everything is there now" } else { "everything is there" };
     println!("set-up: {state} ({:.1} s)", begin.elapsed().as_secs_f64());
     Ok(paths)
+}
+
+/// Does what is missing of the two shared libraries, and of the tools that install them.
+pub fn libraries() -> Result<()> {
+    let paths = Paths::find()?;
+    fs::create_dir_all(&paths.home)?;
+    let _lock = lock(&paths)?;
+    wait_for_work(&paths)?;
+    python::jupyter(&paths).ensure()?;
+    let (libtorch, own_libtorch) = libtorch::step(&paths);
+    libtorch.ensure(|| libtorch::install(&paths, own_libtorch.as_deref()))?;
+    let (hdf5, hdf5_source) = hdf5::step(&paths);
+    hdf5.ensure(|| hdf5::install(&paths, &hdf5_source))?;
+    Ok(())
 }
 
 /// Two set-ups at once would overwrite each other's work.

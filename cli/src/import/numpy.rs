@@ -93,7 +93,7 @@ fn read_array(reader: impl Read, path: &Path, what: &str) -> Result<Array3<f64>>
             ));
         }
     }
-    .map(|length| length as usize);
+    .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     // The order in memory is that of the shape in the file; an axis of length 1 does not change it.
     let array = ArrayD::from_shape_vec(vec![samples, steps, channels].set_f(order == Order::Fortran), values);
     let array = array.ok().and_then(|array| array.into_dimensionality().ok());

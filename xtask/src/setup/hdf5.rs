@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{first_line, name_by_path, run_logged};
+use crate::setup::Target;
 use crate::setup::step::Step;
 
 /// The parts of zlib that HDF5 calls; zlib's functions for files are not among them.
@@ -58,8 +59,12 @@ pub fn step(paths: &Paths) -> (Step<'_>, Source) {
         // What works is kept: in a terminal with conda, pkg-config finds another HDF5.
         None => present(paths).or_else(system).unwrap_or(Source::Crate),
     };
+    (step_from(paths, &source), source)
+}
+
+fn step_from<'a>(paths: &'a Paths, source: &Source) -> Step<'a> {
     let lock = fs::read_to_string(paths.root.join("Cargo.lock")).unwrap_or_default();
-    let step = Step {
+    Step {
         paths,
         name: "hdf5",
         title: match source {
@@ -73,8 +78,13 @@ pub fn step(paths: &Paths) -> (Step<'_>, Source) {
             locked(&lock, "hdf5-metno-src").to_string(),
             locked(&lock, "libz-sys").to_string(),
         ],
-    };
-    (step, source)
+    }
+}
+
+/// Builds HDF5 for another machine, unless it is there.
+pub fn ensure_for(paths: &Paths, target: Target) -> Result<()> {
+    step_from(paths, &Source::Crate).ensure(|| build(paths, target))?;
+    Ok(())
 }
 
 pub fn install(paths: &Paths, source: &Source) -> Result<()> {
@@ -91,7 +101,7 @@ pub fn install(paths: &Paths, source: &Source) -> Result<()> {
             Ok(())
         }
         Source::System { include, lib } => link_system(paths, include, lib),
-        Source::Crate => build(paths),
+        Source::Crate => build(paths, Target::Host),
     }
 }
 
@@ -167,19 +177,23 @@ fn link_system(paths: &Paths, include: &Path, lib: &Path) -> Result<()> {
     replace(&paths.hdf5, &part)
 }
 
-fn build(paths: &Paths) -> Result<()> {
+fn build(paths: &Paths, target: Target) -> Result<()> {
     let (hdf5, zlib) = sources(paths)?;
     let work = paths.home.join("hdf5-build");
     let part = paths.home.join("hdf5.part");
     remove(&work)?;
     remove(&part)?;
     fs::create_dir_all(&work)?;
-    build_zlib(paths, &zlib, &work)?;
+    build_zlib(paths, target, &zlib, &work)?;
 
     let define = |name: &str, value: &Path| format!("-D{name}={}", value.display());
     let rpath = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
     let mut configure = Command::new(paths.python_program("cmake"));
     configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
+    if target == Target::Arm64 {
+        configure.args(["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"]);
+        configure.arg(format!("-DCMAKE_C_COMPILER={}", target.compiler()));
+    }
     configure.arg(define("CMAKE_MAKE_PROGRAM", &paths.python_program("ninja")));
     configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
     configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
@@ -204,12 +218,12 @@ pub fn name(paths: &Paths) -> Result<()> {
 
 /// Compiles zlib to `libz.a`. It becomes part of libhdf5, so that compressed data can be read whatever the system has
 /// installed.
-fn build_zlib(paths: &Paths, sources: &Path, work: &Path) -> Result<()> {
-    let mut archive = Command::new("ar");
+fn build_zlib(paths: &Paths, target: Target, sources: &Path, work: &Path) -> Result<()> {
+    let mut archive = Command::new(target.archiver());
     archive.arg("rcs").arg(work.join("libz.a"));
     for name in ZLIB {
         let object = work.join(format!("{name}.o"));
-        let mut compiler = Command::new("cc");
+        let mut compiler = Command::new(target.compiler());
         compiler.args(["-O2", "-fPIC", "-fvisibility=hidden", "-c"]).arg(sources.join(format!("{name}.c")));
         run_logged(paths, "zlib", compiler.arg("-o").arg(&object), None)?;
         archive.arg(object);

@@ -10,8 +10,8 @@ use fs_err::os::unix::fs::symlink;
 use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{name_by_path, run_logged};
-use crate::setup::python;
 use crate::setup::step::Step;
+use crate::setup::{Target, python};
 
 /// The version that the crate tch is made for.
 pub const VERSION: &str = "2.13.0";
@@ -24,7 +24,11 @@ pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
     // A link that works is kept, also where the variable is not set.
     let link = || fs::read_link(&paths.libtorch).ok().filter(|target| target.exists());
     let own = own_directory("LIBTORCH", &paths.libtorch).or_else(link);
-    let step = Step {
+    (step_from(paths, own.as_deref()), own)
+}
+
+fn step_from<'a>(paths: &'a Paths, own: Option<&Path>) -> Step<'a> {
+    Step {
         paths,
         name: "libtorch",
         title: match own {
@@ -35,16 +39,21 @@ pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
         inputs: vec![
             WHEELS.to_string(),
             UNPACK.to_string(),
-            own.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            own.map(|path| path.display().to_string()).unwrap_or_default(),
         ],
-    };
-    (step, own)
+    }
+}
+
+/// Downloads libtorch for another machine, unless it is there.
+pub fn ensure_for(paths: &Paths, target: Target) -> Result<()> {
+    step_from(paths, None).ensure(|| download(paths, target))?;
+    Ok(())
 }
 
 pub fn install(paths: &Paths, own: Option<&Path>) -> Result<()> {
     match own {
         Some(directory) => link(paths, directory),
-        None => download(paths),
+        None => download(paths, Target::Host),
     }
 }
 
@@ -65,7 +74,7 @@ fn link(paths: &Paths, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-fn download(paths: &Paths) -> Result<()> {
+fn download(paths: &Paths, target: Target) -> Result<()> {
     let wheels = paths.home.join("libtorch-wheels.part");
     let part = paths.home.join("libtorch.part");
     // Those of an earlier try are kept, which pip checks again; those of another list are not.
@@ -77,13 +86,13 @@ fn download(paths: &Paths) -> Result<()> {
     }
     remove(&part)?;
     fs::create_dir_all(part.join("lib"))?;
-    download_wheels(paths, &wheels)?;
+    download_wheels(paths, target, &wheels)?;
 
     let mut unpack = Command::new(paths.python_program("python"));
     unpack.arg(paths.script("unpack_libtorch.py")).args([&wheels, &part]).arg(VERSION);
     run_logged(paths, "libtorch-unpack", &mut unpack, Some(&part))?;
     if cfg!(target_os = "linux") {
-        complete_linux(paths, &part.join("lib"))?;
+        complete_linux(paths, target, &part.join("lib"))?;
     }
     replace(&paths.libtorch, &part)?;
     name(paths)?;
@@ -100,34 +109,24 @@ pub fn name(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-fn download_wheels(paths: &Paths, target: &Path) -> Result<()> {
+fn download_wheels(paths: &Paths, target: Target, wheels: &Path) -> Result<()> {
     let temporary = paths.home.join("tmp");
     fs::create_dir_all(&temporary)?;
     let mut pip = python::pip(&paths.python_program("python"), "download");
-    pip.args([
-        "--no-deps",
-        "--no-cache-dir",
-        "--python-version",
-        "3.11",
-        "--implementation",
-        "cp",
-        "--abi",
-        "cp311",
-        "--abi",
-        "none",
-    ]);
-    for platform in platforms() {
+    pip.args(["--no-deps", "--no-cache-dir"]);
+    pip.args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]);
+    for platform in platforms(target) {
         pip.args(["--platform", platform]);
     }
-    pip.arg("--dest").arg(target).arg("-r").arg(paths.script("libtorch.txt")).env("TMPDIR", &temporary);
+    pip.arg("--dest").arg(wheels).arg("-r").arg(paths.script("libtorch.txt")).env("TMPDIR", &temporary);
     run_logged(paths, "libtorch-download", &mut pip, Some(&temporary)).context(python::NO_INDEX)?;
     remove(&temporary)
 }
 
 /// Adds an empty `libtorch.so` (the linker wants it, but libtorch_cpu holds everything) and the name by which a linker
 /// looks for libgomp.
-fn complete_linux(paths: &Paths, libraries: &Path) -> Result<()> {
-    let mut compiler = Command::new("cc");
+fn complete_linux(paths: &Paths, target: Target, libraries: &Path) -> Result<()> {
+    let mut compiler = Command::new(target.compiler());
     compiler.args(["-shared", "-Wl,-soname,libtorch.so", "-x", "c", "/dev/null", "-o"]);
     run_logged(paths, "libtorch-empty", compiler.arg(libraries.join("libtorch.so")), None)?;
     if libraries.join("libgomp.so.1").exists() {
@@ -136,10 +135,12 @@ fn complete_linux(paths: &Paths, libraries: &Path) -> Result<()> {
     Ok(())
 }
 
-fn platforms() -> &'static [&'static str] {
-    match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("macos", _) => &["macosx_14_0_arm64"],
-        (_, "aarch64") => &["manylinux_2_28_aarch64", "manylinux_2_25_aarch64", "manylinux2014_aarch64"],
+fn platforms(target: Target) -> &'static [&'static str] {
+    match (std::env::consts::OS, std::env::consts::ARCH, target) {
+        ("macos", ..) => &["macosx_14_0_arm64"],
+        (_, "aarch64", _) | (.., Target::Arm64) => {
+            &["manylinux_2_28_aarch64", "manylinux_2_25_aarch64", "manylinux2014_aarch64"]
+        }
         _ => &["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux2014_x86_64"],
     }
 }

@@ -22,6 +22,8 @@ const PYTHON: (u32, u32) = (3, 10);
 const NEWEST_PYTHON: (u32, u32) = (3, 14);
 /// The wheels of libtorch need it (Linux).
 const GLIBC: (u32, u32) = (2, 28);
+/// The wheel of libtorch for macOS needs it.
+const MACOS: (u32, u32) = (14, 0);
 /// What the steps take while they run, with wheels and builds that are removed at their end.
 const EVCXR_GB: f64 = 2.8;
 const LIBTORCH_GB: f64 = 1.4;
@@ -68,7 +70,11 @@ fn check_platform((system, processor): (&str, &str)) -> Vec<String> {
             "there is no libtorch for {system} on {processor}: use Linux on x86-64 or ARM64, or macOS on Apple silicon"
         )),
     };
-    let library = if system == "linux" { check_glibc() } else { None };
+    let library = match system {
+        "linux" => check_glibc(),
+        "macos" => check_macos(),
+        _ => None,
+    };
     platform.into_iter().chain(library).collect()
 }
 
@@ -83,6 +89,12 @@ fn check_glibc() -> Option<String> {
         )),
         Some(_) => None,
     }
+}
+
+fn check_macos() -> Option<String> {
+    let found = first_line(Command::new("sw_vers").arg("-productVersion"));
+    let (major, minor) = found.as_deref().and_then(version).filter(|found| *found < MACOS)?;
+    Some(format!("this is macOS {major}.{minor}, but libtorch needs {}: update the system", MACOS.0))
 }
 
 fn check_rust(missing: &mut Vec<String>) -> Option<String> {

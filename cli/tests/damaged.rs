@@ -18,7 +18,7 @@ use zip::write::FileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Mutants of each kind, unless `HHNET_MUTANTS` gives their number.
-const USUAL_COUNT: u64 = 250;
+const USUAL_COUNT: u64 = 150;
 /// Address space for a process beyond what it has at its start.
 const MEMORY: u64 = 2 << 30;
 /// Time for reading one file, s.

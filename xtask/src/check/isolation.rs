@@ -53,6 +53,15 @@ codegen-units = 1
 
 [profile.dev.package."*"]
 opt-level = 3
+
+[target.x86_64-unknown-linux-gnu]
+linker = "/spoiled"
+
+[target.aarch64-unknown-linux-gnu]
+linker = "/spoiled"
+
+[target.aarch64-apple-darwin]
+linker = "/spoiled"
 "#;
 /// How an evcxr that set-up has not installed loads the crate. With ours, it is the same crate.
 const BY_PATH: &str = r#":dep hhnet = { path = ".." }"#;

@@ -75,6 +75,15 @@ overflow-checks = false
 opt-level = 3
 debug-assertions = false
 overflow-checks = false
+
+[target.x86_64-unknown-linux-gnu]
+linker = "cc"
+
+[target.aarch64-unknown-linux-gnu]
+linker = "cc"
+
+[target.aarch64-apple-darwin]
+linker = "cc"
 "#;
 const ANCHOR: &str = r#"[package]
 name = "anchor"

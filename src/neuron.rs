@@ -226,7 +226,8 @@ impl HhPscAlpha {
                 let (next, error) = self.fehlberg(y, i, length);
                 let t_next = if last { resolution } else { t + length };
                 let tried = length;
-                let excess = error / ERROR_TOLERANCE;
+                // A step so long that it overflows is repeated, too.
+                let excess = if next.v.is_finite() { error / ERROR_TOLERANCE } else { f64::MAX };
                 if excess > 1.1 {
                     length *= (0.9 / libm::exp(ln(excess) / 5.0)).max(0.2);
                     if t + length != t {

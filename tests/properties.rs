@@ -506,7 +506,8 @@ fn every_field_out_of_range_is_named_with_its_value() {
         }
     }
     let too_fast = HhPscAlpha { C_m: 2e-5, ..HhPscAlpha::default() }.simulate(&[0.0; 3], 1.0, 0.1).unwrap_err();
-    assert!(too_fast.to_string().starts_with("HhPscAlpha::C_m = 0.00002: the potential changes too fast"));
+    let too_fast = too_fast.to_string();
+    assert!(too_fast.starts_with("HhPscAlpha::C_m = 0.00002: the potential changes too fast"), "{too_fast}");
     let error = |dt_ms, resolution_ms| HhPscAlpha::default().simulate(&[0.0; 3], dt_ms, resolution_ms).unwrap_err();
     assert_eq!(error(1.0, 1e-9).to_string(), "resolution_ms = 0.000000001: give 0.00001 ms or more");
     let expected = "dt_current_ms = 1000000: with a resolution_ms of 0.1 ms, give 10000 ms or less";

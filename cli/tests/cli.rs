@@ -33,14 +33,14 @@ fn sizes_that_no_machine_has_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let generate = |more: &[&'static str]| [&["generate", "--out", "d.h5"], more].concat();
-    fails(directory, &generate(&["--duration-ms", "1e12"]), "samples = 10000: give 1 or more, but not more than 2^50");
-    let needs = "duration_ms = 1000000000000: needs 32.0 TB of memory, have ";
+    fails(directory, &generate(&["--duration-ms", "1e12"]), "--samples = 10000: with 1000000000000 ms each");
+    let needs = "--duration-ms = 1000000000000: needs 32.0 TB of memory, have ";
     fails(directory, &generate(&["--duration-ms", "1e12", "--samples", "1"]), needs);
-    fails(directory, &generate(&["--samples", "1000000000000000"]), "samples = 1000000000000000: ");
+    fails(directory, &generate(&["--samples", "1000000000000000"]), "--samples = 1000000000000000: ");
     fails(
         directory,
         &generate(&["--threads", "18446744073709551615"]),
-        "threads = 18446744073709551615: give 1 to 1024",
+        "--threads = 18446744073709551615: give 1 to 1024",
     );
     assert_eq!(hhnet(directory, &generate(&["--samples", "1e15"])).status.code(), Some(2));
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), 0);
@@ -69,7 +69,7 @@ fn from_data_to_predictions() {
     assert_eq!(found["samples"], 5);
     assert_eq!(json(directory, &[&evaluate[..], &["--threads", "1"]].concat()), found);
     let more = [&evaluate[..], &["--validation", "6"]].concat();
-    fails(directory, &more, "validation = 6: 5 samples were kept for validation");
+    fails(directory, &more, "--validation = 6: 5 samples were kept for validation");
     let difference = found["mse"].as_f64().unwrap() / trained["val_mse"].as_f64().unwrap() - 1.0;
     assert!(difference.abs() < 1e-6, "{difference}");
     assert_eq!(json(directory, &[&evaluate[..], &["--split", "test"]].concat())["samples"], 2);
@@ -192,7 +192,7 @@ fn failures_are_one_line_and_wrong_usage_is_another_status() {
         ("--resolution-ms", "0.3", "give a time step that divides"),
         ("--test-duration-ms", "10.5", "give a whole multiple"),
         ("--samples", "0", "give 1 or more"),
-        ("--threads", "0", "give 1 or more"),
+        ("--threads", "0", "give 1 to 1024"),
     ] {
         let arguments = ["generate", "--out", "p.h5", option, value];
         fails(directory, &arguments, &format!("hhnet: {option} = {value}: {message}"));

@@ -191,9 +191,14 @@ impl GenerateOptions {
                 let remedy = format!("give a whole multiple of the time between two values of the current, {dt_ms} ms");
                 Error::parameter(duration_name, duration_ms, remedy)
             })?;
-            let bytes = samples.checked_mul(steps).and_then(|n| n.checked_mul(16)).filter(|&bytes| bytes <= 1 << 50);
-            if samples == 0 || bytes.is_none() {
-                let remedy = "give 1 or more, but not more than 2^50 bytes of samples";
+            if samples == 0 {
+                return Err(Error::parameter(name, samples, "give 1 or more"));
+            }
+            let bytes = samples.checked_mul(steps).and_then(|n| n.checked_mul(16));
+            if bytes.is_none_or(|bytes| bytes > 1 << 50) {
+                let remedy = format!(
+                    "with {duration_ms} ms each they need more than 2^50 bytes: give fewer samples or shorter ones"
+                );
                 return Err(Error::parameter(name, samples, remedy));
             }
             Ok([samples, steps, 1])

@@ -274,16 +274,17 @@ fn read(path: &Path) -> Result<Contents> {
     let mut file = File::open(path).map_err(Error::io(path, "open"))?;
     let mut start = Vec::new();
     file.by_ref().take(4).read_to_end(&mut start).map_err(Error::io(path, "read"))?;
+    let problem = |problem: String| Error::file(path, problem, REMEDY);
     let contents = match &start[..] {
-        b"PK\x03\x04" => Ok(archive::read(file, path)?),
-        b"\x89HDF" => keras::read(&open_hdf5(path)?, None).map_err(|error| error.to_string()),
-        _ => safetensors::parse(&fs::read(path).map_err(Error::io(path, "read"))?),
+        b"PK\x03\x04" => archive::read(file, path),
+        b"\x89HDF" => keras::read(&open_hdf5(path)?, None).map_err(|error| problem(error.to_string())),
+        _ => safetensors::parse(&fs::read(path).map_err(Error::io(path, "read"))?).map_err(problem),
     };
     if contents.is_err() && (is_pickle(&start) || archive::holds_pickle(path)) {
         return Err(Error::file(path, PICKLE.0, PICKLE.1));
     }
-    let contents = contents.and_then(|contents| contents.check().map(|()| contents));
-    let contents = contents.map_err(|problem| Error::file(path, problem, REMEDY))?;
+    let contents = contents?;
+    contents.check().map_err(problem)?;
     if contents.seal == Seal::Broken {
         let [problem, remedy] = CHANGED;
         return Err(Error::file(path, problem, remedy));

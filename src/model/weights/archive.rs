@@ -36,8 +36,8 @@ pub(super) fn read(file: File, path: &Path) -> Result<Contents> {
     let mut unpacked = File::create(&weights).map_err(Error::io(&weights, "create"))?;
     let mut write = |bytes: &[u8]| unpacked.write_all(bytes).map_err(Error::io(&weights, "write"));
     unpack(&mut archive, WEIGHTS, MAX_BYTES, &mut write, &problem)?;
-    let read = keras::read(&open_hdf5(&weights)?, Some(config));
-    read.map_err(|error| problem(format!("'{WEIGHTS}': {error}")))
+    let file = open_hdf5(&weights).map_err(|error| problem(format!("'{WEIGHTS}': {error}")))?;
+    keras::read(&file, Some(config)).map_err(|error| problem(format!("'{WEIGHTS}': {error}")))
 }
 
 /// Whether a file is an archive with a pickle in it.

@@ -226,7 +226,8 @@ impl HhPscAlpha {
                 let t_next = if last { resolution } else { t + length };
                 let tried = length;
                 let excess = error / ERROR_TOLERANCE;
-                if excess > 1.1 {
+                // Where a stage has left the range of numbers, the step was much too long.
+                if excess > 1.1 || excess.is_nan() {
                     length *= (0.9 / excess.powf(1.0 / 5.0)).max(0.2);
                     if t + length != t {
                         continue;

@@ -678,10 +678,14 @@ mod tests {
             for start in [start, f64::next_up(start), f64::next_down(start)] {
                 let mut step = 0.1;
                 let found = HhPscAlpha::default().advance(State::steady(start), current, 0.1, &mut step).unwrap();
-                assert!((found.v - v).abs() < 1e-4, "from {start} mV with {current} pA: {} mV, not {v}", found.v);
+                assert!(
+                    (found.v - v).abs() < ERROR_TOLERANCE,
+                    "from {start} mV with {current} pA: {} mV, not {v}",
+                    found.v
+                );
                 for (found, expected) in [found.m, found.h, found.n].into_iter().zip(gates) {
                     assert!(
-                        (found - expected).abs() < 1e-5,
+                        (found - expected).abs() < ERROR_TOLERANCE / 10.0,
                         "from {start} mV with {current} pA: {found}, not {expected}"
                     );
                 }

@@ -85,6 +85,7 @@ pub fn faults() -> Result<()> {
     };
     checks.run("50 kills of each command", long("kills", &["--test-threads", "2"], "HHNET_ROUNDS", "50"));
     checks.run("every call fails", long("disk", &["--test-threads", "2"], "HHNET_ROUNDS", "50"));
+    checks.run("10 000 damaged files of each kind", long("damaged", &[], "HHNET_MUTANTS", "10000"));
     checks.run("50 rounds of two writers", long("writers", &["--test-threads", "1"], "HHNET_ROUNDS", "50"));
     checks.end()
 }

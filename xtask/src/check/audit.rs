@@ -14,8 +14,11 @@ use crate::paths::Paths;
 use crate::process::run;
 use crate::setup::python::Environment;
 
-/// Packages with a lock file of their own.
-const MANIFESTS: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
+/// The project.
+const PROJECT: &str = "Cargo.toml";
+/// The fuzz targets, with a lock file of their own. They are not given to anybody: licences and double versions do not
+/// matter.
+const FUZZ: &str = "fuzz/Cargo.toml";
 /// Advisories on Python packages that do not concern us, each with the reason.
 const ACCEPTED: [(&str, &str); 0] = [];
 /// Parts of what pip-audit prints when nobody answers.
@@ -57,17 +60,18 @@ fn crates(paths: &Paths, cargo_deny: &Path, faults: &mut Vec<String>, not_run: &
         command.current_dir(&paths.root);
         command
     };
-    let mut checks = vec![["check", "bans", "licenses", "sources"]];
-    let fetched = deny(MANIFESTS[0], &["fetch", "db"]).output().context("cannot start cargo-deny")?;
+    let mut checks = vec![(PROJECT, &["check", "bans", "licenses", "sources"][..]), (FUZZ, &["check", "sources"])];
+    let fetched = deny(PROJECT, &["fetch", "db"]).output().context("cannot start cargo-deny")?;
     match fetched.status.success() {
-        true => checks.push(["--offline", "check", "advisories", "--hide-inclusion-graph"]),
+        true => checks.extend(
+            [PROJECT, FUZZ]
+                .map(|manifest| (manifest, &["--offline", "check", "advisories", "--hide-inclusion-graph"][..])),
+        ),
         false => not_run.push(format!("advisories on crates: {}", last_line(&fetched))),
     }
-    for manifest in MANIFESTS.into_iter().filter(|manifest| paths.root.join(manifest).exists()) {
-        for check in &checks {
-            if run(&mut deny(manifest, check)).is_err() {
-                faults.push(format!("crates of {manifest}, see above: `cargo deny {}`", check.join(" ")));
-            }
+    for (manifest, check) in checks {
+        if run(&mut deny(manifest, check)).is_err() {
+            faults.push(format!("crates of {manifest}, see above: `cargo deny {}`", check.join(" ")));
         }
     }
     Ok(())

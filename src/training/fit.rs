@@ -203,8 +203,12 @@ mod tests {
             printed.extend(lines.epoch(&history, false));
         }
         let end = "100 - 1.9s - loss: 2807.2612 - mse: 4.0000e-4 - val_loss: 2807.2612 - val_mse: 4.0000e-4";
-        let expected =
-            [format!("Epoch   1/{end} - 0s left"), format!("Epoch  50/{end} - 0s left"), format!("Epoch 100/{end}")];
-        assert_eq!(printed, expected);
+        // The time that is left depends on the machine.
+        let without_time = |line: &String| match line.rsplit_once(" - ") {
+            Some((line, time)) if time.ends_with(" left") => line.to_string(),
+            _ => line.clone(),
+        };
+        let printed: Vec<String> = printed.iter().map(without_time).collect();
+        assert_eq!(printed, [format!("Epoch   1/{end}"), format!("Epoch  50/{end}"), format!("Epoch 100/{end}")]);
     }
 }

@@ -6,9 +6,11 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 
 use crate::check::{cargo_in, report};
 use crate::files::remove;
@@ -18,13 +20,19 @@ use crate::setup::{self, Target, hdf5, libtorch};
 
 const ARM64: &str = "aarch64-unknown-linux-gnu";
 const MACOS: &str = "aarch64-apple-darwin";
-/// Where Debian's packages for cross compilation put the C library, for the emulator.
-const SYSROOT: (&str, &str) = ("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu");
+/// Where Debian's packages for cross compilation put the C library.
+const C_LIBRARY: &str = "/usr/aarch64-linux-gnu/lib";
+/// The processor that is emulated, one without scalable vectors.
+const PROCESSOR: &str = "neoverse-n1";
+/// The same, as the system tells of it.
+const CPUINFO: &str = "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc \
+                       dcpop asimddp\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\n\
+                       CPU part\t: 0xd0c\nCPU revision\t: 1\n\n";
 
 /// What a data set and a training must give to the last bit on both processors. Half of these trials spike.
-const WORK: [&[&str]; 2] = [
-    &["generate", "--out", "data.h5", "--samples", "400", "--test-samples", "2", "--sigma", "60", "--force"],
-    &["train", "--data", "data.h5", "--weights", "model.safetensors", "--validation", "50", "--epochs", "5", "--force"],
+const WORK: [&str; 2] = [
+    "generate --out data.h5 --samples 400 --duration-ms 100 --test-samples 2 --test-duration-ms 100 --sigma 60 --force",
+    "train --data data.h5 --weights model.safetensors --validation 50 --epochs 5 --force",
 ];
 
 /// `cargo xtask cross`.
@@ -51,7 +59,7 @@ fn check_tools(arm64: &Paths) -> Result<()> {
         cfg!(all(target_os = "linux", target_arch = "x86_64")),
         "this works on Linux on x86-64 only: elsewhere, `cargo xtask test` checks that machine"
     );
-    fs::create_dir_all(&arm64.home)?;
+    prepare_root(arm64)?;
     let mut missing = Vec::new();
     for program in [Target::Arm64.compiler(), "aarch64-linux-gnu-g++"] {
         if which(program).is_none() {
@@ -79,7 +87,19 @@ fn runs_programs(arm64: &Paths) -> Result<bool> {
     let mut compiler = compiler.args(["-x", "c", "-", "-o"]).arg(&program).stdin(Stdio::piped()).spawn()?;
     compiler.stdin.take().context("the compiler reads nothing")?.write_all(b"int main(void) { return 0; }")?;
     ensure!(compiler.wait()?.success(), "{} cannot compile: see above", Target::Arm64.compiler());
-    Ok(Command::new(program).env(SYSROOT.0, SYSROOT.1).status().is_ok_and(|status| status.success()))
+    Ok(with_cross_compiler(arm64, &mut Command::new(program)).status().is_ok_and(|status| status.success()))
+}
+
+/// The folder in which the emulator looks first for each file that a program opens. libtorch reads `/proc/cpuinfo`, and
+/// would crash at that of another processor.
+fn prepare_root(arm64: &Paths) -> Result<()> {
+    let root = arm64.home.join("root");
+    remove(&root)?;
+    fs::create_dir_all(root.join("proc"))?;
+    symlink(C_LIBRARY, root.join("lib"))?;
+    let processors = available_parallelism().map_or(1, usize::from);
+    let cpuinfo: String = (0..processors).map(|number| format!("processor\t: {number}\n{CPUINFO}")).collect();
+    Ok(fs::write(root.join("proc/cpuinfo"), cpuinfo)?)
 }
 
 /// The build script of hdf5-metno-sys loads the library to ask for its version, and an ARM64 one does not load here. It
@@ -96,13 +116,14 @@ fn answer_build_script(arm64: &Paths) -> Result<()> {
     run_logged(arm64, "hdf5-version", compiler.arg("-o").arg(folder.join("libhdf5.so")), None)
 }
 
-/// Gives cargo the libraries and the cross compiler, and the emulator its C library.
-fn with_cross_compiler<'a>(arm64: &Paths, command: &'a mut Command) -> &'a mut Command {
+/// Gives cargo the libraries and the cross compiler, and the emulator its root folder and processor.
+fn with_cross_compiler<'a>(libraries: &Paths, command: &'a mut Command) -> &'a mut Command {
     command
-        .env("LIBTORCH", &arm64.libtorch)
-        .env("HDF5_DIR", &arm64.hdf5)
+        .env("LIBTORCH", &libraries.libtorch)
+        .env("HDF5_DIR", &libraries.hdf5)
+        .env("QEMU_LD_PREFIX", libraries.home.join("root"))
+        .env("QEMU_CPU", PROCESSOR)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", Target::Arm64.compiler())
-        .env(SYSROOT.0, SYSROOT.1)
 }
 
 /// Clippy links nothing, so it needs neither Apple's libraries nor the C parts of other crates compiled: the headers are
@@ -125,7 +146,10 @@ fn compare_bits(paths: &Paths, arm64: &Paths) -> Result<()> {
         run(with_cross_compiler(libraries, &mut cargo_in(paths, &[&build[..], options].concat())))?;
         let program = paths.scratch.join(options.last().unwrap_or(&"")).join("debug/hhnet");
         for arguments in WORK {
-            run(with_cross_compiler(libraries, Command::new(&program).args(arguments).current_dir(&folder)))?;
+            run(with_cross_compiler(
+                libraries,
+                Command::new(&program).args(arguments.split(' ')).current_dir(&folder),
+            ))?;
         }
         anyhow::Ok(fs::read(folder.join("model.safetensors"))?)
     };

@@ -27,7 +27,11 @@ pub(super) fn read(file: File, path: &Path) -> Result<Contents> {
     let problem = |problem: String| Error::file(path, problem, REMEDY);
     let mut archive = ZipArchive::new(file).map_err(|error| problem(format!("it is not a zip archive: {error}")))?;
     let mut text = Vec::new();
-    unpack(&mut archive, CONFIG, MAX_CONFIG, &mut |bytes| Ok(text.extend(bytes)), &problem)?;
+    let mut keep = |bytes: &[u8]| {
+        text.extend(bytes);
+        Ok(())
+    };
+    unpack(&mut archive, CONFIG, MAX_CONFIG, &mut keep, &problem)?;
     let text = String::from_utf8(text).map_err(|_| problem(format!("'{CONFIG}' is not text")))?;
     let config = Config::parse(&text, None).map_err(|error| problem(format!("'{CONFIG}': {error}")))?;
     // HDF5 reads files only.

@@ -210,6 +210,7 @@ mod tests {
     fn every_message_says_what_where_and_what_to_do() {
         let full = "file write failed: time = Thu\n, filename = 'd.h5', errno = 28, error message = 'No space left on \
                     device', buf = 0x1";
+        #[cfg_attr(not(feature = "model"), allow(unused_mut))]
         let mut errors = vec![
             (Error::parameter("epochs", 0, "give 1 or more"), "epochs = 0: give 1 or more"),
             (

@@ -246,30 +246,30 @@ pub(crate) fn write_whole(path: &Path, overwrite: bool, contents: &[u8]) -> Resu
     file.finish()
 }
 
-/// Whether a file is an HDF5 file.
-pub(crate) fn is_hdf5(path: &Path) -> Result<bool> {
+/// Opens a file, and looks for HDF5's signature: the file, its size, and the place of the signature.
+fn open_and_look(path: &Path) -> Result<(File, u64, Option<u64>)> {
     let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
     if !metadata.is_file() {
         return Err(Error::file(path, "it is not a regular file", "give the name of a file"));
     }
     let mut file = File::open(path).map_err(Error::io(path, "open"))?;
     let start = signature(&mut file, metadata.len()).map_err(Error::io(path, "read"))?;
-    Ok(start.is_some())
+    Ok((file, metadata.len(), start))
+}
+
+/// Whether a file is an HDF5 file.
+pub(crate) fn is_hdf5(path: &Path) -> Result<bool> {
+    Ok(open_and_look(path)?.2.is_some())
 }
 
 /// Opens an HDF5 file for reading.
 pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
-    let metadata = fs::metadata(path).map_err(Error::io(path, "open"))?;
-    if !metadata.is_file() {
-        return Err(Error::file(path, "it is not a regular file", "give the name of a file"));
-    }
-    let bytes = metadata.len();
-    let mut file = File::open(path).map_err(Error::io(path, "open"))?;
-    let Some(start) = signature(&mut file, bytes).map_err(Error::io(path, "read"))? else {
+    let (mut file, bytes, start) = open_and_look(path)?;
+    let Some(start) = start else {
         let problem = format!("it is not an HDF5 file ({bytes} bytes, without HDF5's signature)");
         return Err(Error::file(path, problem, "give an HDF5 file, or make one with `hhnet generate`"));
     };
-    if bytes <= CHECKED_BYTES && is_endless(&mut file, start).map_err(Error::io(path, "read"))? {
+    if bytes <= CHECKED_BYTES && is_endless(&mut file, start, bytes).map_err(Error::io(path, "read"))? {
         let problem = "it is damaged: HDF5 would never end to read one of its global heaps";
         return Err(Error::file(path, problem, "make or copy it again"));
     }
@@ -327,9 +327,9 @@ fn signature(file: &mut File, length: u64) -> std::io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Whether HDF5 would work on the file for ever. `start` is the place of the signature.
-fn is_endless(file: &mut File, start: u64) -> std::io::Result<bool> {
-    let mut contents = Vec::new();
+/// Whether HDF5 would work for ever on a file of so many bytes. `start` is the place of the signature.
+fn is_endless(file: &mut File, start: u64, bytes: u64) -> std::io::Result<bool> {
+    let mut contents = Vec::with_capacity(bytes as usize);
     file.seek(SeekFrom::Start(start))?;
     file.read_to_end(&mut contents)?;
     // After the signature: the version, and where it is below 2, four more before the sizes of addresses and lengths.

@@ -7,12 +7,15 @@
 //!
 //! Source: HDF5 File Format Specification, III.E, <https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html>.
 
+use memchr::memmem;
+
 const SIGNATURE: &[u8] = b"GCOL";
 
 /// Whether HDF5 might work for ever on a file with these contents. `lengths` is the number of bytes of a length in it.
 pub(crate) fn is_endless(contents: &[u8], lengths: usize) -> bool {
-    let starts = contents.windows(SIGNATURE.len()).enumerate().filter(|(_, bytes)| *bytes == SIGNATURE);
-    starts.map(|(start, _)| &contents[start..]).any(|heap| has_endless_object(heap, lengths) == Some(true))
+    memmem::find_iter(contents, SIGNATURE)
+        .map(|start| &contents[start..])
+        .any(|heap| has_endless_object(heap, lengths) == Some(true))
 }
 
 /// `None` if the heap ends before its last object.

@@ -8,6 +8,8 @@ use hdf5::types::VarLenUnicode;
 
 use crate::{Error, Result};
 
+/// So much is not worth a look at the system, which takes longer than a small prediction.
+const SMALL: u128 = 16 << 20;
 /// What remains for other uses of this and other programs, bytes.
 const RESERVE: u64 = 64 << 20;
 
@@ -44,8 +46,7 @@ pub(crate) fn read_texts(dataset: &hdf5::Dataset) -> hdf5::Result<Vec<String>> {
 
 /// A text if there is less memory.
 pub(crate) fn shortage(bytes: u128) -> Option<String> {
-    // A small number is not worth a look at the system.
-    if bytes <= 1 << 20 {
+    if bytes <= SMALL {
         return None;
     }
     let have = available();

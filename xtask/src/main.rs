@@ -40,7 +40,7 @@ Usage: cargo xtask TASK
   course      `--out DIR` writes both notebooks without solutions and outputs into DIR. With --nbgrader, DIR becomes the
               folder of an nbgrader course. docs/teaching.md says how to use them.
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
-  faults      Try for half an hour what `test` tries for seconds: programs that are killed, full disks, damaged files.
+  faults      Try many times what `test` tries a few times: programs that are killed, full disks, damaged files.
   audit       Run only one check: look for advisories on all pinned packages, and for licences and sources of crates.
   browser     Run only another: work with both notebooks in JupyterLab in Chromium.
   doctor      Report what is installed, whether it is in order, and how to mend it; start a kernel.

@@ -51,7 +51,7 @@ fn rename(environment: &Path, before: &str, here: &str) -> Result<()> {
     Ok(())
 }
 
-/// Replaces the beginnings of paths. One place may be named within the other: `/lab/` in `/home/lab/`.
+/// Replaces the beginnings of paths. One place may be named within the other: `/lab/` in `/course/lab/`.
 fn with_place(text: &str, before: &str, here: &str) -> String {
     let mut parts = text.split(before);
     let mut renamed = parts.next().unwrap_or_default().to_string();
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_renamed_text_stays_as_it_is() {
-        for (before, here) in [("/lab/", "/home/lab/"), ("/home/lab/", "/lab/"), ("/lab/", "/lab2/")] {
+        for (before, here) in [("/lab/", "/course/lab/"), ("/course/lab/", "/lab/"), ("/lab/", "/lab2/")] {
             let text = |place: &str| format!("#!{place}bin/python\nhome = \"{place}x\"\n");
             assert_eq!(with_place(&text(before), before, here), text(here));
             assert_eq!(with_place(&text(here), before, here), text(here));

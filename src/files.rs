@@ -36,7 +36,7 @@ const CHUNK_SLOTS: usize = 10_007;
 const CHUNK_PREEMPTION: f64 = 0.75;
 
 /// Larger files are opened without a look at their heaps, which would take longer than opening them.
-const CHECKED_BYTES: u64 = 16 << 20;
+const CHECKED_BYTES: u64 = 4 << 20;
 
 /// A file that is being written. If it is dropped before it is finished, it is removed.
 pub(crate) struct NewFile {

@@ -1,7 +1,7 @@
 //! Damaged files do no harm: an error or data, but no panic, signal, hang or memory beyond all measure.
 //!
-//! Files of each kind are changed at random and read, many in one process, which may take 2 GB. Without arguments this
-//! is done for a few hundred of each kind. `HHNET_MUTANTS=10000 cargo test -p hhnet-cli --test damaged` tries so many,
+//! Files of each kind, and those that a fuzzer found, are read, and mutants of them, many in one process, which may take
+//! 2 GB. There are 150 mutants of each kind; `HHNET_MUTANTS=10000 cargo test -p hhnet-cli --test damaged` tries so many,
 //! and with `-- nwb` only those of one kind. A file that did harm stays in `target/mutants`.
 
 mod readers;
@@ -9,10 +9,14 @@ mod readers;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism};
 use std::time::Instant;
 
 use hhnet::dataset::{GenerateOptions, generate};
 use hhnet::stimulus::{OrnsteinUhlenbeck, Stream};
+use readers::Reader;
 use tempfile::TempDir;
 use zip::write::FileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -31,14 +35,17 @@ const MOST_HARMFUL: usize = 20;
 /// What a kind of files is made from, and how it is read.
 struct Kind {
     name: &'static str,
+    read: Reader,
     /// Files of `tests/data`.
     files: &'static [&'static str],
-    read: fn(&Path, &Path),
+    /// A folder of `fuzz/corpus`: files that a fuzzer found.
+    corpus: Option<&'static str>,
 }
 
 const KINDS: &[Kind] = &[
     Kind {
         name: "data.h5",
+        read: readers::dataset,
         files: &[
             "hdf5_attributes.h5",
             "hdf5_attrlist.h5",
@@ -48,11 +55,12 @@ const KINDS: &[Kind] = &[
             "hdf5_types.h5",
             "hdf5_userblock.h5",
         ],
-        read: |path, _| readers::data(path),
+        corpus: Some("dataset"),
     },
     #[cfg(feature = "model")]
     Kind {
         name: "weights.h5",
+        read: readers::weights,
         files: &[
             "keras_2_13.weights.h5",
             "keras_2_15.weights.h5",
@@ -62,57 +70,64 @@ const KINDS: &[Kind] = &[
             "keras_default.weights.h5",
             "keras_even_10.weights.h5",
         ],
-        read: |path, _| readers::weights(path),
+        corpus: Some("weights"),
     },
     #[cfg(feature = "model")]
-    Kind { name: "safetensors", files: &["../../data/trained.safetensors"], read: |path, _| readers::weights(path) },
+    Kind { name: "safetensors", read: readers::weights, files: &["../../data/trained.safetensors"], corpus: None },
     #[cfg(feature = "model")]
     Kind {
         name: "keras",
+        read: readers::weights,
         files: &["keras_2_15.keras", "keras_3.keras", "keras_3_functional.keras"],
-        read: |path, _| readers::weights(path),
+        corpus: None,
     },
     Kind {
         name: "nwb",
+        read: readers::nwb,
         files: &["import_numbers.nwb", "import_order.nwb", "import_table.nwb"],
-        read: |path, _| readers::nwb(path),
+        corpus: Some("nwb"),
     },
-    Kind {
-        name: "npy",
-        files: &["import_x.npy", "import_y.npy"],
-        read: |path, folder| {
-            let path = path.to_str().unwrap();
-            readers::import(folder, &["--x", path, "--y", path]);
-        },
-    },
-    Kind {
-        name: "npz",
-        files: &["import.npz"],
-        read: |path, folder| readers::import(folder, &[path.to_str().unwrap()]),
-    },
-    Kind { name: "csv", files: &[], read: |path, folder| readers::import(folder, &[path.to_str().unwrap()]) },
+    Kind { name: "npy", read: readers::numpy, files: &["import_x.npy", "import_y.npy"], corpus: None },
+    Kind { name: "npz", read: readers::numpy, files: &["import.npz"], corpus: Some("numpy") },
+    Kind { name: "csv", read: readers::table, files: &[], corpus: Some("table") },
+    Kind { name: "options", read: readers::options, files: &[], corpus: Some("options") },
+    #[cfg(feature = "model")]
+    Kind { name: "checkpoint", read: readers::checkpoint, files: &[], corpus: Some("checkpoint") },
 ];
 
 fn main() -> ExitCode {
     if let Ok(task) = std::env::var(TASK) {
-        return read_mutants(&task);
+        return read_inputs(&task);
     }
-    let count = std::env::var("HHNET_MUTANTS").map_or(USUAL_COUNT, |count| count.parse().expect("a number of mutants"));
+    let mutants =
+        std::env::var("HHNET_MUTANTS").map_or(USUAL_COUNT, |count| count.parse().expect("a number of mutants"));
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let mut harmful = 0;
-    for kind in KINDS.iter().filter(|kind| wanted.is_empty() || wanted.iter().any(|name| name == kind.name)) {
-        let begin = Instant::now();
-        let found = harmful_mutants(kind, count);
-        let seconds = begin.elapsed().as_secs_f64();
-        println!("{}: {count} mutants, {} harmful, {seconds:.1} s", kind.name, found.len());
-        found.iter().for_each(|line| println!("  {line}"));
-        harmful += found.len();
-    }
-    if harmful == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let kinds = KINDS.iter().filter(|kind| wanted.is_empty() || wanted.iter().any(|name| name == kind.name));
+    let kinds = Mutex::new(kinds);
+    let harmful = AtomicUsize::new(0);
+    let next = || kinds.lock().unwrap().next();
+    thread::scope(|scope| {
+        for _ in 0..available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(kind) = next() {
+                    let begin = Instant::now();
+                    let found = harmful_inputs(kind, mutants);
+                    let seconds = begin.elapsed().as_secs_f64();
+                    println!("{}: {mutants} mutants, {} harmful, {seconds:.1} s", kind.name, found.len());
+                    found.iter().for_each(|line| println!("  {line}"));
+                    harmful.fetch_add(found.len(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    if harmful.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Has a process read mutants, and another one go on behind each that ended it. Returns a line about each of these.
-fn harmful_mutants(kind: &Kind, count: u64) -> Vec<String> {
+/// Has a process read the originals and so many mutants, and another one go on behind each that ended it. Returns a
+/// line about each of these.
+fn harmful_inputs(kind: &Kind, mutants: u64) -> Vec<String> {
+    let originals = originals(kind);
+    let count = originals.len() as u64 + mutants;
     let mut found = Vec::new();
     let mut first = 0;
     while first < count && found.len() < MOST_HARMFUL {
@@ -125,7 +140,7 @@ fn harmful_mutants(kind: &Kind, count: u64) -> Vec<String> {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // The process says which mutant it reads next.
+        // The process says which input it reads next.
         let numbers = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let last = numbers.filter_map(|line| line.parse::<u64>().ok()).last();
         let mut text = String::new();
@@ -138,30 +153,27 @@ fn harmful_mutants(kind: &Kind, count: u64) -> Vec<String> {
         let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/mutants");
         std::fs::create_dir_all(&kept).unwrap();
         let kept = kept.join(format!("{last}.{}", kind.name));
-        std::fs::write(&kept, mutant(kind, &originals(kind), last)).unwrap();
+        std::fs::write(&kept, input(kind, &originals, last)).unwrap();
         let reason = text.lines().filter(|line| !line.is_empty()).take(3).collect::<Vec<_>>().join(" / ");
-        found.push(format!("mutant {last}, '{}': {status}: {reason}", kept.display()));
+        found.push(format!("input {last}, '{}': {status}: {reason}", kept.display()));
         first = last + 1;
     }
     found
 }
 
-/// Reads mutants one after the other, in a process of limited memory.
-fn read_mutants(task: &str) -> ExitCode {
+/// Reads inputs one after the other, in a process of limited memory.
+fn read_inputs(task: &str) -> ExitCode {
     let mut parts = task.splitn(4, ' ');
     let mut next = || parts.next().expect("four parts");
     let (name, first, count, folder) = (next(), next().parse().unwrap(), next().parse().unwrap(), next());
     let kind = KINDS.iter().find(|kind| kind.name == name).expect("a known kind");
     let originals = originals(kind);
     limit_memory();
-    let folder = Path::new(folder);
-    let path = folder.join(format!("mutant.{name}"));
     for number in first..count {
-        std::fs::write(&path, mutant(kind, &originals, number)).unwrap();
         println!("{number}");
         // SAFETY: it only sets the time after which the system ends this process.
         unsafe { libc::alarm(SECONDS) };
-        (kind.read)(&path, folder);
+        (kind.read)(&input(kind, &originals, number), Path::new(folder));
     }
     ExitCode::SUCCESS
 }
@@ -182,8 +194,15 @@ fn folder() -> TempDir {
 
 /// The files that are changed.
 fn originals(kind: &Kind) -> Vec<Vec<u8>> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data");
-    let mut originals: Vec<Vec<u8>> = kind.files.iter().map(|name| std::fs::read(data.join(name)).unwrap()).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files: Vec<PathBuf> = kind.files.iter().map(|name| root.join("tests/data").join(name)).collect();
+    if let Some(corpus) = kind.corpus {
+        let folder = std::fs::read_dir(root.join("fuzz/corpus").join(corpus)).unwrap();
+        let mut found: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
+        found.sort();
+        files.append(&mut found);
+    }
+    let mut originals: Vec<Vec<u8>> = files.iter().map(|path| std::fs::read(path).unwrap()).collect();
     match kind.name {
         "csv" => {
             let rows = |row: fn(usize) -> String| (0..80).map(row).collect::<String>();
@@ -217,8 +236,11 @@ fn originals(kind: &Kind) -> Vec<Vec<u8>> {
     originals
 }
 
-/// One of the originals with some changes, always the same ones for a number.
-fn mutant(kind: &Kind, originals: &[Vec<u8>], number: u64) -> Vec<u8> {
+/// One of the originals; with a higher number than they have, some changes, always the same ones for a number.
+fn input(kind: &Kind, originals: &[Vec<u8>], number: u64) -> Vec<u8> {
+    if let Some(original) = originals.get(number as usize) {
+        return original.clone();
+    }
     let seed = kind.name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
     let mut random = Random(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let original = &originals[random.below(originals.len())];

@@ -1,7 +1,7 @@
-//! Data sets in HDF5: their description, and their samples.
+//! Data sets in HDF5.
 #![no_main]
 
-use hhnet_fuzz::{file, readers};
+use hhnet_fuzz::{folder, readers};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|contents: &[u8]| readers::data(&file("data.h5", contents)));
+fuzz_target!(|contents: &[u8]| readers::dataset(contents, &folder()));

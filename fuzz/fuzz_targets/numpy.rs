@@ -1,14 +1,7 @@
-//! NumPy's arrays: `.npz` files, and `.npy` files with the currents as well as the potentials.
+//! NumPy's arrays.
 #![no_main]
 
-use hhnet_fuzz::{file, folder, readers};
+use hhnet_fuzz::{folder, readers};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|contents: &[u8]| {
-    let path = file("arrays", contents);
-    let path = path.to_str().unwrap();
-    match contents.starts_with(b"PK") {
-        true => readers::import(&folder(), &[path]),
-        false => readers::import(&folder(), &["--x", path, "--y", path]),
-    }
-});
+fuzz_target!(|contents: &[u8]| readers::numpy(contents, &folder()));

@@ -1,7 +1,7 @@
 //! Recordings in NWB files.
 #![no_main]
 
-use hhnet_fuzz::{file, readers};
+use hhnet_fuzz::{folder, readers};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|contents: &[u8]| readers::nwb(&file("recording.nwb", contents)));
+fuzz_target!(|contents: &[u8]| readers::nwb(contents, &folder()));

@@ -1,7 +1,7 @@
-//! Models: `.keras`, `.h5` and `.weights.h5`, `.safetensors`. The contents tell the format.
+//! Models.
 #![no_main]
 
-use hhnet_fuzz::{file, readers};
+use hhnet_fuzz::{folder, readers};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|contents: &[u8]| readers::weights(&file("weights", contents)));
+fuzz_target!(|contents: &[u8]| readers::weights(contents, &folder()));

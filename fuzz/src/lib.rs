@@ -16,10 +16,3 @@ pub fn folder() -> PathBuf {
     let create = || tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }).unwrap();
     FOLDER.with(|folder| folder.get_or_init(create).path().to_path_buf())
 }
-
-/// Writes a file that the readers take.
-pub fn file(name: &str, contents: &[u8]) -> PathBuf {
-    let path = folder().join(name);
-    std::fs::write(&path, contents).unwrap();
-    path
-}

@@ -48,11 +48,20 @@ pub fn peers(name: &str, options: &[&str]) -> Result<()> {
 /// `cargo xtask bench notebooks`: times every cell of both notebooks, each in `starts` fresh kernels, and prints
 /// medians.
 pub fn notebooks(starts: &str) -> Result<()> {
+    run_notebooks("time_notebooks.py", starts)
+}
+
+/// `cargo xtask bench kernel`: runs both notebooks `rounds` times in one kernel, and prints its memory after each.
+pub fn kernel(rounds: &str) -> Result<()> {
+    run_notebooks("repeat_notebooks.py", rounds)
+}
+
+fn run_notebooks(script: &str, times: &str) -> Result<()> {
     let paths = setup::run()?;
-    if !starts.parse().is_ok_and(|starts: usize| starts > 0) {
-        bail!("starts = {starts}: give how often each notebook is to be run, 1 or more");
+    if !times.parse().is_ok_and(|times: usize| times > 0) {
+        bail!("{times}: give how often each notebook is to be run, 1 or more");
     }
-    let mut timer = Command::new(paths.python_program("python"));
-    timer.arg(paths.script("time_notebooks.py")).arg(starts).args(NOTEBOOKS.map(|name| paths.notebooks.join(name)));
-    run(paths.with_jupyter(timer.current_dir(&paths.scratch)))
+    let mut python = Command::new(paths.python_program("python"));
+    python.arg(paths.script(script)).arg(times).args(NOTEBOOKS.map(|name| paths.notebooks.join(name)));
+    run(paths.with_jupyter(python.current_dir(&paths.scratch)))
 }

@@ -1,4 +1,5 @@
-//! All checks of `cargo xtask test`, the cheapest first, one of a shared installation, and those of other machines.
+//! All checks of `cargo xtask test`, the cheapest first; long ones, one of a shared installation, and those of other
+//! machines.
 //!
 //! | module | what it checks |
 //! |---|---|
@@ -11,6 +12,7 @@
 //! | [`notebooks`] | the committed notebooks, and both of them run from a clean kernel |
 //! | [`isolation`] | a kernel in a hostile environment |
 //! | [`browser`] | both notebooks worked with in JupyterLab in a browser |
+//! | [`faults`] | what the tests try a few times, many times; fuzzing |
 //! | [`hub`] | a shared installation, by three users of JupyterHub |
 //! | [`cross`] | ARM64 in an emulator, and macOS as far as the compiler knows it |
 
@@ -20,6 +22,7 @@ pub mod course;
 pub mod cross;
 pub mod downloads;
 pub mod examine;
+pub mod faults;
 pub mod hub;
 pub mod isolation;
 pub mod notebooks;
@@ -37,7 +40,7 @@ use crate::{process, setup};
 /// `cargo xtask test`.
 pub fn run() -> Result<()> {
     let paths = setup::run()?;
-    let mut checks = Checks { paths: &paths, summary: Vec::new() };
+    let mut checks = Checks::new(&paths);
     checks.run("formatting", |paths| cargo(paths, &["fmt", "--all", "--check"]));
     checks.run("tasks, paths and links in texts", texts::check);
     checks.run("committed notebooks", notebooks::check_committed);
@@ -71,25 +74,6 @@ pub fn run() -> Result<()> {
     checks.end()
 }
 
-/// `cargo xtask faults`: what `test` tries a few times, many times.
-pub fn faults() -> Result<()> {
-    let paths = setup::run()?;
-    let mut checks = Checks { paths: &paths, summary: Vec::new() };
-    let long = |name: &'static str, arguments: &'static [&'static str], variable: &'static str, value: &'static str| {
-        move |paths: &Paths| {
-            let mut cargo = Command::new("cargo");
-            cargo.args(["test", "--locked", "--package", "hhnet-cli", "--test", name, "--"]).args(arguments);
-            cargo.current_dir(&paths.root).stdin(Stdio::null()).env(variable, value);
-            process::run(paths.with_libraries(&mut cargo)).with_context(|| format!("the tests in cli/tests/{name}.rs"))
-        }
-    };
-    checks.run("50 kills of each command", long("kills", &["--test-threads", "2"], "HHNET_ROUNDS", "50"));
-    checks.run("every call fails", long("disk", &["--test-threads", "2"], "HHNET_ROUNDS", "50"));
-    checks.run("10 000 damaged files of each kind", long("damaged", &[], "HHNET_MUTANTS", "10000"));
-    checks.run("50 rounds of two writers", long("writers", &["--test-threads", "1"], "HHNET_ROUNDS", "50"));
-    checks.end()
-}
-
 /// The checks made so far.
 struct Checks<'a> {
     paths: &'a Paths,
@@ -97,7 +81,11 @@ struct Checks<'a> {
     summary: Vec<String>,
 }
 
-impl Checks<'_> {
+impl<'a> Checks<'a> {
+    fn new(paths: &'a Paths) -> Self {
+        Self { paths, summary: Vec::new() }
+    }
+
     fn run(&mut self, name: &str, check: impl FnOnce(&Paths) -> Result<()>) {
         println!("\n== {name}");
         let begin = Instant::now();

@@ -40,7 +40,8 @@ Usage: cargo xtask TASK
   course      `--out DIR` writes both notebooks without solutions and outputs into DIR. With --nbgrader, DIR becomes the
               folder of an nbgrader course. docs/teaching.md says how to use them.
   test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
-  faults      Try many times what `test` tries a few times: programs that are killed, full disks, damaged files.
+  faults      Try many times what `test` tries a few times (programs that are killed, full disks, damaged files), and fuzz,
+              within 30 minutes.
   audit       Run only one check: look for advisories on all pinned packages, and for licences and sources of crates.
   browser     Run only another: work with both notebooks in JupyterLab in Chromium.
   doctor      Report what is installed, whether it is in order, and how to mend it; start a kernel.
@@ -48,7 +49,8 @@ Usage: cargo xtask TASK
   cross       Run the tests on ARM64 in an emulator, and the lints for macOS (on Linux on x86-64; ARCHITECTURE.md).
   bench NAME  Measure `generator` or `training`; with --peers, time other programs on the same work.
               `bench hdf5` measures reading, `bench large [--million]` training on data larger than memory.
-              `bench notebooks [5]` times every cell of both notebooks in that many fresh kernels.
+              `bench notebooks [5]` times every cell of both notebooks in that many fresh kernels. `bench kernel [20]` runs
+              them that many times in one kernel, and prints its memory (on Linux).
   help        Show this text.
 
 The first set-up downloads about 0.7 GB and takes 10 to 20 minutes on two cores. environment.md says what it installs.";
@@ -69,7 +71,7 @@ fn main() {
         ["notebooks"] => check::notebooks::run(),
         ["notebooks", "--keep"] => check::notebooks::keep(),
         ["test"] => check::run(),
-        ["faults"] => check::faults(),
+        ["faults"] => check::faults::run(),
         ["audit"] => check::audit::run_alone(),
         ["browser"] => check::browser::run(),
         ["doctor"] => doctor::run(),
@@ -83,6 +85,8 @@ fn main() {
         }
         ["bench", "notebooks"] => bench::notebooks("5"),
         ["bench", "notebooks", starts] => bench::notebooks(starts),
+        ["bench", "kernel"] => bench::kernel("20"),
+        ["bench", "kernel", rounds] => bench::kernel(rounds),
         ["bench", name, "--peers", options @ ..] if bench::WITH_PEERS.contains(name) => bench::peers(name, options),
         ["bench", name, options @ ..] if bench::BENCHES.contains(name) => bench::crate_itself(name, options),
         // The kernelspec names this one.

@@ -1,0 +1,60 @@
+"""Runs notebooks again and again in one kernel: `repeat_notebooks.py ROUNDS NOTEBOOK...`.
+
+Prints after each round the memory of the kernel (evcxr, which compiles cells) and of the process that runs the cells.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from jupyter_client.manager import start_new_kernel
+from run_notebook import CELL_SECONDS, START_SECONDS, first_line
+
+
+def children(process):
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+
+
+def memory_mb(process):
+    """Resident memory of all processes of evcxr below this one: its own, and that of the one that runs cells."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    own = [int(status["VmRSS"].split()[0]) / 1024] if status["Name"].strip().startswith("evcxr") else []
+    return own + [mb for child in children(process) for mb in memory_mb(child)]
+
+
+def execute(client, cell, place):
+    """Runs a cell. Ends the program if it fails and may not."""
+    problems = []
+
+    def hook(message):
+        content = message["content"]
+        if message["msg_type"] == "error" or content.get("name") == "stderr":
+            problems.append(content.get("text") or content["evalue"])
+
+    client.execute_interactive(cell.source, timeout=CELL_SECONDS, output_hook=hook)
+    if problems and "raises-exception" not in cell.metadata.get("tags", []):
+        sys.exit(f"{place}: `{first_line(cell)}`: {''.join(problems)}")
+
+
+def main():
+    rounds, paths = int(sys.argv[1]), [Path(path) for path in sys.argv[2:]]
+    notebooks = [(path.name, nbformat.read(path, as_version=4)) for path in paths]
+    manager, client = start_new_kernel(startup_timeout=START_SECONDS, kernel_name="rust")
+    try:
+        print("round  seconds  evcxr MB  cells MB", flush=True)
+        for count in range(1, rounds + 1):
+            begin = time.perf_counter()
+            for name, notebook in notebooks:
+                for cell in notebook.cells:
+                    if cell.cell_type == "code" and cell.source.strip():
+                        execute(client, cell, f"round {count}, {name}")
+            evcxr, cells = memory_mb(manager.provisioner.pid)
+            print(f"{count:5}  {time.perf_counter() - begin:7.0f}  {evcxr:8.0f}  {cells:8.0f}", flush=True)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+main()

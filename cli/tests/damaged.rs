@@ -245,27 +245,30 @@ fn input(kind: &Kind, originals: &[Vec<u8>], number: u64) -> Vec<u8> {
     let mut random = Random(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let original = &originals[random.below(originals.len())];
     // Otherwise, the sums of the archive would tell most changes.
-    if original.starts_with(b"PK") && random.below(4) > 0 {
-        return changed_archive(original, &mut random);
+    if original.starts_with(b"PK")
+        && random.below(4) > 0
+        && let Some(changed) = changed_archive(original, &mut random)
+    {
+        return changed;
     }
     changed(original.clone(), &mut random)
 }
 
-/// An archive, one of whose parts is changed.
-fn changed_archive(original: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut archive = ZipArchive::new(Cursor::new(original)).unwrap();
+/// An archive, one of whose parts is changed. `None` if it cannot be unpacked.
+fn changed_archive(original: &[u8], random: &mut Random) -> Option<Vec<u8>> {
+    let mut archive = ZipArchive::new(Cursor::new(original)).ok()?;
     let mut changed_archive = ZipWriter::new(Cursor::new(Vec::new()));
-    let chosen = random.below(archive.len());
+    let chosen = random.below(archive.len().max(1));
     for part in 0..archive.len() {
-        let mut part_of_original = archive.by_index(part).unwrap();
+        let mut part_of_original = archive.by_index(part).ok()?;
         let mut contents = Vec::new();
-        part_of_original.read_to_end(&mut contents).unwrap();
+        part_of_original.read_to_end(&mut contents).ok()?;
         let options = FileOptions::default().compression_method(CompressionMethod::Stored);
         changed_archive.start_file(part_of_original.name(), options).unwrap();
         let contents = if part == chosen { changed(contents, random) } else { contents };
         changed_archive.write_all(&contents).unwrap();
     }
-    changed_archive.finish().unwrap().into_inner()
+    Some(changed_archive.finish().unwrap().into_inner())
 }
 
 /// One to four changes: bits, bytes, numbers of several sizes, pieces that are lost, doubled or exchanged.

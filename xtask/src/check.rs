@@ -58,7 +58,8 @@ pub fn run() -> Result<()> {
     checks.run("documentation", |paths| cargo(paths, &["doc", "--locked", "--workspace", "--no-deps"]));
     checks.run("Rust tests and doc tests", |paths| cargo(paths, &["test", "--locked", "--workspace"]));
     // The default feature is the model, which needs libtorch.
-    let without_model = ["test", "--locked", "--workspace", "--no-default-features"];
+    let packages = ["--package", "hhnet", "--package", "hhnet-cli"];
+    let without_model = [&["test", "--locked", "--no-default-features", "--tests"][..], &packages].concat();
     checks.run("Rust tests without the model", |paths| cargo(paths, &without_model));
     checks.run("course version", course::check);
     checks.run("a kernel in a hostile environment", isolation::check);

@@ -13,6 +13,9 @@ use crate::setup::python::Environment;
 /// `benches/NAME.rs`.
 pub const BENCHES: [&str; 4] = ["generator", "hdf5", "large", "training"];
 
+/// Those of notebooks, in kernels.
+pub const OF_KERNELS: [&str; 2] = ["kernel", "notebooks"];
+
 /// Those with `benches/peers/NAME.py` and its packages in `benches/peers/NAME.txt`.
 pub const WITH_PEERS: [&str; 2] = ["generator", "training"];
 

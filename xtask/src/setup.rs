@@ -111,25 +111,28 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
     let (libtorch, own_libtorch) = libtorch::step(paths);
     let (hdf5, hdf5_source) = hdf5::step(paths);
     let (evcxr, installed_evcxr) = evcxr::step(paths);
+    let analyzer = analyzer::step(paths, &found.rustc);
+    let cells = cells::step(paths, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
+    cells::remove_abandoned(paths)?;
     let mut worked = beside(
         &evcxr,
         || evcxr::install(paths, installed_evcxr.as_deref()),
         || {
-            let worked = python.ensure(|| jupyter.make(found))?;
+            let python = python.ensure(|| jupyter.make(found))?;
             let libraries = beside(
                 &libtorch,
                 || libtorch::install(paths, own_libtorch.as_deref()),
                 || hdf5.ensure(|| hdf5::install(paths, &hdf5_source)),
             )?;
-            Ok(worked | libraries)
+            if !cells.is_done() {
+                cells::compile(paths)?;
+            }
+            Ok(python | libraries)
         },
     )?;
     worked |= kernelspec::install_launcher(paths)?;
-    let analyzer = analyzer::step(paths, &found.rustc);
     worked |= analyzer.ensure(|| analyzer::install(paths))?;
     worked |= kernelspec::ensure(paths, &python)?;
-    cells::remove_abandoned(paths)?;
-    let cells = cells::step(paths, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
     worked |= cells.ensure(|| cells::prepare(paths))?;
     Ok(worked)
 }

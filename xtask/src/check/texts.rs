@@ -108,7 +108,7 @@ fn command_fault(arguments: &str) -> Option<String> {
     let name = words.next().unwrap_or_default();
     // As in `cargo xtask bench NAME`.
     let is_pattern = name.chars().all(|c| c.is_ascii_uppercase());
-    let is_bench = name == "notebooks" || bench::BENCHES.contains(&name);
+    let is_bench = bench::BENCHES.iter().chain(&bench::OF_KERNELS).any(|bench| *bench == name);
     if !tasks.any(|known| known == task) {
         Some(format!("`cargo xtask {task}`: there is no such task"))
     } else if task == "bench" && !is_pattern && !is_bench {

@@ -2,7 +2,7 @@
 //!
 //! evcxr builds a notebook's cells as a cargo package. In a new directory it would compile every dependency again, for
 //! minutes; two kernels in one directory would overwrite each other's source. So set-up builds one directory,
-//! `prepared`, by running a kernel in it, and each kernel gets a copy of its own that lives as long as the kernel.
+//! `prepared`, compiles the crate there as evcxr would, beside what else it has to compile, and runs a kernel in it. Each kernel gets a copy of its own that lives as long as the kernel.
 //!
 //! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
 //!
@@ -33,8 +33,9 @@ use serde_json::{Value, json};
 use walkdir::WalkDir;
 
 use crate::files::{remove, replace};
+use crate::kernel::environment;
 use crate::paths::Paths;
-use crate::process::run_logged;
+use crate::process::{first_line, run_logged};
 use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
@@ -92,6 +93,8 @@ edition = "2024"
 [dependencies]
 hhnet = { workspace = true, optional = true }
 "#;
+/// Stands in for evcxr's package, until evcxr writes its own.
+const STANDS_IN: &str = "[package]\nname = \"ctx\"\nedition = \"2024\"\n";
 /// Endings of files that compilers and archivers replace, but never write to.
 const REPLACED: [&str; 5] = ["a", "dylib", "rlib", "rmeta", "so"];
 
@@ -107,8 +110,7 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     Step {
         paths,
         name: "cells",
-        title: "the cells' directory: a kernel compiles the crate once for all notebooks \
-                (a few minutes the first time)",
+        title: "the cells' directory: a kernel compiles its first cells in it",
         product: prepared(paths),
         inputs,
     }
@@ -130,15 +132,39 @@ fn describe(path: &Path) -> String {
     format!("{} {time:?}\n{}", path.display(), String::from_utf8_lossy(&content))
 }
 
-/// Builds `prepared`: from the present one if there is one, so that only what changed is compiled.
-pub fn prepare(paths: &Paths) -> Result<()> {
-    let part = paths.cells.join("prepared.part");
+/// Compiles the crate for cells, which needs the two libraries but not evcxr: in a copy of the present directory if
+/// there is one, so that only what changed is compiled.
+pub fn compile(paths: &Paths) -> Result<()> {
+    println!("* the crate, compiled once for the cells of all notebooks (a few minutes the first time)");
+    let part = part(paths);
     remove(&part)?;
     fs::create_dir_all(&paths.cells)?;
     if prepared(paths).exists() {
         copy(&prepared(paths), &part, Purpose::Rebuild)?;
     }
     write_workspace(paths, &part)?;
+    let cells = part.join(CELLS);
+    if !cells.join("Cargo.toml").exists() {
+        fs::create_dir_all(cells.join("src"))?;
+        fs::write(cells.join("Cargo.toml"), STANDS_IN)?;
+        fs::write(cells.join("src/lib.rs"), "")?;
+    }
+    let host = first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc names no host")?;
+    // evcxr builds cells, and has cargo check them to find out about some mistakes: the products are others.
+    for task in ["build", "check"] {
+        let mut cargo = Command::new("cargo");
+        cargo.args([task, "--package", "anchor", "--features", "hhnet", "--target", &host]).current_dir(&cells);
+        // As evcxr does.
+        environment::protect(&mut cargo).env("RUSTFLAGS", "-Cprefer-dynamic");
+        cargo.env("CARGO_TARGET_DIR", "target").env("CARGO_BUILD_BUILD_DIR", "target");
+        run_logged(paths, &format!("cells-{task}"), paths.with_libraries(&mut cargo), None)?;
+    }
+    Ok(())
+}
+
+/// Makes `prepared` of what [`compile`] has compiled, by running a kernel there.
+pub fn prepare(paths: &Paths) -> Result<()> {
+    let part = part(paths);
     fs::create_dir_all(&paths.notebooks)?;
 
     let notebook = paths.home.join("prepare.ipynb");
@@ -156,8 +182,7 @@ pub fn prepare(paths: &Paths) -> Result<()> {
     replace(&prepared(paths), &part)
 }
 
-/// Loads what the notebooks load, and compiles one cell with a variable, one with output, and one with a mistake. evcxr
-/// finds out about some mistakes by `cargo check`, whose products are others than those of `cargo build`.
+/// Loads what the notebooks load, and compiles one cell with a variable, one with output, and one with a mistake.
 fn preparing_notebook() -> Value {
     let mut notebook = notebook(&[
         DEPENDENCY,
@@ -235,6 +260,11 @@ impl KernelDirectory {
 /// The directory of which each kernel gets a copy.
 pub fn prepared(paths: &Paths) -> PathBuf {
     paths.cells.join("prepared")
+}
+
+/// The same while it is being made.
+fn part(paths: &Paths) -> PathBuf {
+    paths.cells.join("prepared.part")
 }
 
 /// The lock that guards the directories of all kernels, held.

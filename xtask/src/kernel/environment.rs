@@ -2,6 +2,9 @@
 //! conda, `module load` and shell profiles set them. Cargo would compile what `prepared` holds again, for more than a
 //! minute. evcxr's command `:build_env` sets one for a notebook.
 
+use std::env;
+use std::process::Command;
+
 /// What cargo compares, or compilers read.
 const NAMES: [&str; 10] = [
     "AR",
@@ -35,6 +38,15 @@ const PARTS: [&str; 2] = ["FLAGS", "_INCLUDE_PATH"];
 /// Cargo's own, apart from where it finds packages.
 const CARGO: &str = "CARGO_";
 const PACKAGES: [&str; 4] = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR"];
+
+/// Has a command, and the cargo that it starts, build as with no variables or settings of the user's own.
+pub fn protect(command: &mut Command) -> &mut Command {
+    for (name, _) in env::vars_os().filter(|(name, _)| shapes_builds(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
+    // Empty, so that a user's settings of cargo do not count.
+    command.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "")
+}
 
 /// Whether a variable changes what cargo builds.
 pub fn shapes_builds(name: &str) -> bool {

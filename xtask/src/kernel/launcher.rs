@@ -33,12 +33,7 @@ pub fn run(connection_file: &str) -> Result<()> {
     evcxr.args(["--control_file", connection_file]);
     // What it prints to its standard output is for a terminal; cells print over the connection.
     evcxr.stdout(Stdio::null()).process_group(0);
-    paths.with_libraries(&mut evcxr);
-    for (name, _) in env::vars_os().filter(|(name, _)| environment::shapes_builds(&name.to_string_lossy())) {
-        evcxr.env_remove(name);
-    }
-    // Empty, so that a user's settings of cargo do not count.
-    evcxr.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
+    paths.with_libraries(environment::protect(&mut evcxr));
     // Its allocator, mimalloc, would take memory in advance, a quarter more than is used.
     evcxr.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
     // evcxr replaces a kernelspec `rust` that it finds here, or else in the user's home, by one of its own.

@@ -21,8 +21,10 @@ use crate::setup::step::Step;
 /// The parts of zlib that HDF5 calls; zlib's functions for files are not among them.
 const ZLIB: [&str; 10] =
     ["adler32", "compress", "crc32", "deflate", "inffast", "inflate", "inftrees", "trees", "uncompr", "zutil"];
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 17] = [
     "-DCMAKE_BUILD_TYPE=Release",
+    // With -O3, which takes half as long again to compile, nothing is read faster.
+    "-DCMAKE_C_FLAGS_RELEASE=-O1 -DNDEBUG",
     "-DBUILD_SHARED_LIBS=ON",
     "-DBUILD_STATIC_LIBS=OFF",
     "-DBUILD_TESTING=OFF",

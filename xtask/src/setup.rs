@@ -118,7 +118,7 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
         &evcxr,
         || evcxr::install(paths, installed_evcxr.as_deref()),
         || {
-            let python = python.ensure(|| jupyter.make(found))?;
+            let tools = beside(&python, || jupyter.make(found), || analyzer.ensure(|| analyzer::install(paths)))?;
             let libraries = beside(
                 &libtorch,
                 || libtorch::install(paths, own_libtorch.as_deref()),
@@ -127,11 +127,10 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
             if !cells.is_done() {
                 cells::compile(paths)?;
             }
-            Ok(python | libraries)
+            Ok(tools | libraries)
         },
     )?;
     worked |= kernelspec::install_launcher(paths)?;
-    worked |= analyzer.ensure(|| analyzer::install(paths))?;
     worked |= kernelspec::ensure(paths, &python)?;
     worked |= cells.ensure(|| cells::prepare(paths))?;
     Ok(worked)

@@ -1,6 +1,7 @@
 """Runs notebooks again and again in one kernel: `repeat_notebooks.py ROUNDS NOTEBOOK...`.
 
-Prints after each round the memory of the kernel (evcxr, which compiles cells) and of the process that runs the cells.
+Prints after each round the memory of the kernel (evcxr, which compiles cells) and of the process that runs the cells:
+its data, and pages of libraries, which the system can drop and read again. evcxr unloads the library of no cell.
 """
 
 import sys
@@ -18,10 +19,12 @@ def children(process):
 
 
 def memory_mb(process):
-    """Resident memory of all processes of evcxr below this one: its own, and that of the one that runs cells."""
+    """Resident memory of each process of evcxr below this one: its data, and its pages of files."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
-    own = [int(status["VmRSS"].split()[0]) / 1024] if status["Name"].strip().startswith("evcxr") else []
-    return own + [mb for child in children(process) for mb in memory_mb(child)]
+    below = [mb for child in children(process) for mb in memory_mb(child)]
+    if not status["Name"].strip().startswith("evcxr"):
+        return below
+    return [[int(status[name].split()[0]) / 1024 for name in ["RssAnon", "RssFile"]], *below]
 
 
 def execute(client, cell, place):
@@ -43,15 +46,16 @@ def main():
     notebooks = [(path.name, nbformat.read(path, as_version=4)) for path in paths]
     manager, client = start_new_kernel(startup_timeout=START_SECONDS, kernel_name="rust")
     try:
-        print("round  seconds  evcxr MB  cells MB", flush=True)
+        print("round  seconds  evcxr MB  cells MB  libraries MB", flush=True)
         for count in range(1, rounds + 1):
             begin = time.perf_counter()
             for name, notebook in notebooks:
                 for cell in notebook.cells:
                     if cell.cell_type == "code" and cell.source.strip():
                         execute(client, cell, f"round {count}, {name}")
-            evcxr, cells = memory_mb(manager.provisioner.pid)
-            print(f"{count:5}  {time.perf_counter() - begin:7.0f}  {evcxr:8.0f}  {cells:8.0f}", flush=True)
+            evcxr, (data, libraries) = memory_mb(manager.provisioner.pid)
+            seconds = time.perf_counter() - begin
+            print(f"{count:5}  {seconds:7.0f}  {sum(evcxr):8.0f}  {data:8.0f}  {libraries:12.0f}", flush=True)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

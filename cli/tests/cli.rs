@@ -303,7 +303,7 @@ fn more_shards_are_merged_than_files_may_be_open() {
     }
     for how in ["", "--copy"] {
         let program = env!("CARGO_BIN_EXE_hhnet");
-        let script = format!("ulimit -n 24; exec {program} merge {} --out d.h5 --force {how}", shards.join(" "));
+        let script = format!("ulimit -n 32; exec {program} merge {} --out d.h5 --force {how}", shards.join(" "));
         let output = Command::new("sh").current_dir(directory).args(["-c", &script]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         json(directory, &["verify", "d.h5", "--json"]);
@@ -427,6 +427,8 @@ fn a_training_has_no_more_threads_than_it_is_given() {
             most = most.max(threads.map_or(0, Iterator::count));
             sleep(Duration::from_millis(1));
         }
-        assert!((2..=4).contains(&most), "{engine}: {most} threads");
+        // An emulator has a thread of its own.
+        let emulated = usize::from(std::env::var_os("QEMU_CPU").is_some());
+        assert!((2..=4 + emulated).contains(&most), "{engine}: {most} threads");
     }
 }

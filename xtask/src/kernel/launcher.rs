@@ -36,6 +36,9 @@ pub fn run(connection_file: &str) -> Result<()> {
     paths.with_libraries(environment::protect(&mut evcxr));
     // Its allocator, mimalloc, would take memory in advance, a quarter more than is used.
     evcxr.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+    // Arrays get memory of their own, which the system has back with them. In glibc's heap, libraries of later cells would
+    // settle between them, and it would grow with each run of a notebook.
+    evcxr.env("MALLOC_MMAP_THRESHOLD_", "1048576");
     // evcxr replaces a kernelspec `rust` that it finds here, or else in the user's home, by one of its own.
     evcxr.env("JUPYTER_PATH", paths.home.join("jupyter/no-kernelspec"));
     // Its settings may change how cells are built.

@@ -291,6 +291,10 @@ fn a_file_is_verified_and_info_says_whose_it_is() {
 #[cfg(unix)]
 #[test]
 fn more_shards_are_merged_than_files_may_be_open() {
+    // An emulator has files of its own open.
+    if std::env::var_os("QEMU_CPU").is_some() {
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let shards: Vec<String> = (1..=40).map(|shard| format!("{shard}.h5")).collect();
@@ -303,7 +307,7 @@ fn more_shards_are_merged_than_files_may_be_open() {
     }
     for how in ["", "--copy"] {
         let program = env!("CARGO_BIN_EXE_hhnet");
-        let script = format!("ulimit -n 32; exec {program} merge {} --out d.h5 --force {how}", shards.join(" "));
+        let script = format!("ulimit -n 24; exec {program} merge {} --out d.h5 --force {how}", shards.join(" "));
         let output = Command::new("sh").current_dir(directory).args(["-c", &script]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         json(directory, &["verify", "d.h5", "--json"]);

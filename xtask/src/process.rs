@@ -113,3 +113,8 @@ pub fn first_line(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success())?;
     String::from_utf8_lossy(&output.stdout).lines().next().map(|line| line.trim().to_string())
 }
+
+/// The machine for which rustc compiles, such as `x86_64-unknown-linux-gnu`.
+pub fn host() -> Result<String> {
+    first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc names no host")
+}

@@ -2,7 +2,8 @@
 //!
 //! evcxr builds a notebook's cells as a cargo package. In a new directory it would compile every dependency again, for
 //! minutes; two kernels in one directory would overwrite each other's source. So set-up builds one directory,
-//! `prepared`, compiles the crate there as evcxr would, beside what else it has to compile, and runs a kernel in it. Each kernel gets a copy of its own that lives as long as the kernel.
+//! `prepared`: it compiles the crate there as evcxr would, while evcxr itself is compiled, and then runs a kernel in it.
+//! Each kernel gets a copy of its own that lives as long as the kernel.
 //!
 //! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
 //!
@@ -12,7 +13,7 @@
 //!                                    a copy of the checkout's
 //! prepared/.cargo/config.toml        how all is compiled; it has precedence over settings of the user's own
 //! prepared/anchor/                   keeps the crate's dependencies in the lock file; as the crate is an optional
-//!                                    dependency here, nothing is built
+//!                                    dependency here, nothing is built unless set-up asks for it
 //! prepared/cells/                    evcxr's package, with its target directory
 //! ```
 //!
@@ -35,7 +36,7 @@ use walkdir::WalkDir;
 use crate::files::{remove, replace};
 use crate::kernel::environment;
 use crate::paths::Paths;
-use crate::process::{first_line, run_logged};
+use crate::process::{host, run_logged};
 use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
@@ -149,7 +150,7 @@ pub fn compile(paths: &Paths) -> Result<()> {
         fs::write(cells.join("Cargo.toml"), STANDS_IN)?;
         fs::write(cells.join("src/lib.rs"), "")?;
     }
-    let host = first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc names no host")?;
+    let host = host()?;
     // evcxr builds cells, and has cargo check them to find out about some mistakes: the products are others.
     for task in ["build", "check"] {
         let mut cargo = Command::new("cargo");

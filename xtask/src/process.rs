@@ -1,6 +1,7 @@
 //! Runs other programs: in the terminal; or with all output in a log, a sign of life now and then in the terminal, and
 //! the log's end in the error.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,6 +32,13 @@ pub fn wait_for_work(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
+/// A command that leaves the processors to what runs beside it, which takes longer.
+pub fn nice(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("nice");
+    command.arg(program);
+    command
+}
+
 /// Runs a command in the terminal.
 pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -49,9 +57,9 @@ pub fn run_logged(paths: &Paths, name: &str, command: &mut Command, growing: Opt
     lock.lock_shared()?;
     // The lock is the command's standard input, so it ends with the command.
     command.stdin(lock.into_file()).stdout(log.try_clone()?).stderr(log);
-    let program = command.get_program().to_string_lossy().into_owned();
     let begin = Instant::now();
-    let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
+    let program = command.get_program().to_owned();
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
 
     let mut next_sign = SIGN_OF_LIFE;
@@ -71,10 +79,7 @@ pub fn run_logged(paths: &Paths, name: &str, command: &mut Command, growing: Opt
     };
     if !status.success() {
         let lines = last_lines(&log_path, 12).replace('\n', "\n    ");
-        bail!(
-            "{name}: {program} failed ({status}); its last lines:\n    {lines}\n  the whole log: {}",
-            paths.short(&log_path)
-        );
+        bail!("{name} failed ({status}); its last lines:\n    {lines}\n  the whole log: {}", paths.short(&log_path));
     }
     Ok(())
 }

@@ -138,6 +138,8 @@ fn with_cross_compiler<'a>(libraries: &Paths, command: &'a mut Command) -> &'a m
         .env("HDF5_DIR", &libraries.hdf5)
         .env("QEMU_LD_PREFIX", libraries.home.join("root"))
         .env("QEMU_CPU", PROCESSOR)
+        // In versions before 8, a program that another one starts may wait forever for a lock of GLib's own allocator.
+        .env("G_SLICE", "always-malloc")
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", Target::Arm64.compiler())
 }
 

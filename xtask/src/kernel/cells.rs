@@ -36,7 +36,7 @@ use walkdir::WalkDir;
 use crate::files::{remove, replace};
 use crate::kernel::environment;
 use crate::paths::Paths;
-use crate::process::{host, run_logged};
+use crate::process::{host, nice, run_logged};
 use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
@@ -134,27 +134,28 @@ fn describe(path: &Path) -> String {
 }
 
 /// Compiles the crate for cells, which needs the two libraries but not evcxr: in a copy of the present directory if
-/// there is one, so that only what changed is compiled.
+/// there is one, so that only what changed is compiled, or where an interrupted set-up has begun.
 pub fn compile(paths: &Paths) -> Result<()> {
     println!("* the crate, compiled once for the cells of all notebooks (a few minutes the first time)");
     let part = part(paths);
-    remove(&part)?;
     fs::create_dir_all(&paths.cells)?;
-    if prepared(paths).exists() {
-        copy(&prepared(paths), &part, Purpose::Rebuild)?;
+    if prepared(paths).exists() && !part.exists() {
+        let copied = paths.cells.join("prepared.copy");
+        remove(&copied)?;
+        copy(&prepared(paths), &copied, Purpose::Rebuild)?;
+        fs::rename(copied, &part)?;
     }
     write_workspace(paths, &part)?;
-    let cells = part.join(CELLS);
-    if !cells.join("Cargo.toml").exists() {
-        fs::create_dir_all(cells.join("src"))?;
-        fs::write(cells.join("Cargo.toml"), STANDS_IN)?;
-        fs::write(cells.join("src/lib.rs"), "")?;
-    }
+    // Without what may be the cause, the next try begins anew.
+    compile_in(paths, &part.join(CELLS)).inspect_err(|_| drop(remove(&part)))
+}
+
+fn compile_in(paths: &Paths, cells: &Path) -> Result<()> {
     let host = host()?;
     // evcxr builds cells, and has cargo check them to find out about some mistakes: the products are others.
     for task in ["build", "check"] {
-        let mut cargo = Command::new("cargo");
-        cargo.args([task, "--package", "anchor", "--features", "hhnet", "--target", &host]).current_dir(&cells);
+        let mut cargo = nice("cargo");
+        cargo.args([task, "--package", "anchor", "--features", "hhnet", "--target", &host]).current_dir(cells);
         // As evcxr does.
         environment::protect(&mut cargo).env("RUSTFLAGS", "-Cprefer-dynamic");
         cargo.env("CARGO_TARGET_DIR", "target").env("CARGO_BUILD_BUILD_DIR", "target");
@@ -206,18 +207,18 @@ pub fn notebook(sources: &[&str]) -> Value {
 
 /// Writes the workspace around evcxr's package.
 fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
-    let anchor = directory.join("anchor");
-    fs::create_dir_all(anchor.join("src"))?;
-    for folder in [CELLS, ".cargo"] {
-        fs::create_dir_all(directory.join(folder))?;
-    }
+    fs::create_dir_all(directory.join(".cargo"))?;
     fs::write(directory.join(".cargo/config.toml"), SETTINGS)?;
     let crate_at = format!("\n[workspace.dependencies]\nhhnet = {{ path = {:?} }}\n", paths.root.display().to_string());
     fs::write(directory.join("Cargo.toml"), WORKSPACE.to_string() + &crate_at)?;
     // The versions of the checkout's own lock file: cells use what the tests have tested.
     fs::copy(paths.root.join("Cargo.lock"), directory.join("Cargo.lock"))?;
-    fs::write(anchor.join("Cargo.toml"), ANCHOR)?;
-    fs::write(anchor.join("src/lib.rs"), "")?;
+    for (package, manifest) in [("anchor", ANCHOR), (CELLS, STANDS_IN)] {
+        let package = directory.join(package);
+        fs::create_dir_all(package.join("src"))?;
+        fs::write(package.join("Cargo.toml"), manifest)?;
+        fs::write(package.join("src/lib.rs"), "")?;
+    }
     Ok(())
 }
 

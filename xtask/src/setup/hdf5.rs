@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
-use crate::process::{first_line, host, name_by_path, run_logged};
+use crate::process::{first_line, host, name_by_path, nice, run_logged};
 use crate::setup::Target;
 use crate::setup::step::Step;
 
@@ -190,7 +190,7 @@ fn build(paths: &Paths, target: Target) -> Result<()> {
 
     let define = |name: &str, value: &Path| format!("-D{name}={}", value.display());
     let rpath = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
-    let mut configure = Command::new(paths.python_program("cmake"));
+    let mut configure = nice(paths.python_program("cmake"));
     configure.arg("-S").arg(&hdf5).arg("-B").arg(work.join("build")).args(["-G", "Ninja"]).args(OPTIONS);
     if target == Target::Arm64 {
         configure.args(["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"]);
@@ -200,7 +200,7 @@ fn build(paths: &Paths, target: Target) -> Result<()> {
     configure.arg(define("CMAKE_INSTALL_PREFIX", &part)).arg(define("CMAKE_INSTALL_RPATH", Path::new(rpath)));
     configure.arg(define("ZLIB_INCLUDE_DIR", &zlib)).arg(define("ZLIB_LIBRARY", &work.join("libz.a")));
     run_logged(paths, "hdf5-configure", &mut configure, None)?;
-    let mut ninja = Command::new(paths.python_program("ninja"));
+    let mut ninja = nice(paths.python_program("ninja"));
     run_logged(paths, "hdf5-build", ninja.arg("-C").arg(work.join("build")).arg("install"), None)?;
     if !is_usable(&part.join("include")) {
         bail!("the HDF5 that was built lacks deflate or has an unexpected version; see .hhnet/log/hdf5-configure.log");

@@ -52,8 +52,11 @@ members = ["cells", "anchor"]
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
 /// take. The crate is optimised fully, its dependencies as little as does no harm; torch-sys only forwards calls. None has
 /// the checks of arithmetic that cells have.
+///
+/// rust-analyzer's calls of cargo share the target directory, in which cargo remembers what rustc has answered.
 const SETTINGS: &str = r#"[build]
 incremental = true
+target-dir = "cells/target"
 
 [profile.dev]
 opt-level = 0
@@ -236,7 +239,6 @@ impl KernelDirectory {
         let path = kernels.join(format!("kernel-{}-{time}", std::process::id()));
         // Nobody may take a lock file that is not locked yet for an abandoned one.
         let all = lock_all(&kernels)?;
-        remove_unlocked(&kernels);
         let lock = File::create(path.with_extension("lock"))?;
         lock.lock()?;
         all.unlock()?;
@@ -289,13 +291,7 @@ fn lock_all(kernels: &Path) -> Result<File> {
 pub fn remove_abandoned(paths: &Paths) -> Result<()> {
     let kernels = paths.kernels()?;
     let _lock = lock_all(&kernels)?;
-    remove_unlocked(&kernels);
-    Ok(())
-}
-
-fn remove_unlocked(kernels: &Path) {
-    let Ok(entries) = fs::read_dir(kernels) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
+    for path in fs::read_dir(kernels)?.flatten().map(|entry| entry.path()) {
         if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kernel-")) {
             continue;
         }
@@ -310,6 +306,7 @@ fn remove_unlocked(kernels: &Path) {
             let _ = remove(&lock_path);
         }
     }
+    Ok(())
 }
 
 /// What a copy of `prepared` is for.
@@ -319,8 +316,8 @@ enum Purpose {
     /// original's products, so the copy shares nothing.
     Rebuild,
     /// Libraries and programs are hard links: 500 MB, which nothing writes to. Cargo writes to other files, if it has to
-    /// compile something, so they are copied. Incremental data are left out, as copying them would take longer than they
-    /// save, and so are objects, which are in libraries.
+    /// compile something, so they are copied. Left out is what it does not read, two thirds of the files, and incremental data,
+    /// as copying them would take longer than they save.
     Kernel,
     /// The same with symbolic links: a system may refuse hard links of another user's files.
     KernelOfAnother,
@@ -339,9 +336,8 @@ impl Purpose {
 
 /// Copies a directory and keeps all times, by which cargo knows what is up to date.
 fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
-    let is_left_out = |path: &Path| path.ends_with("incremental") || path.extension().is_some_and(|end| end == "o");
     let entries = WalkDir::new(from).into_iter();
-    for entry in entries.filter_entry(|entry| purpose == Purpose::Rebuild || !is_left_out(entry.path())) {
+    for entry in entries.filter_entry(|entry| purpose == Purpose::Rebuild || !is_unread(entry.path())) {
         let entry = entry?;
         let (source, path) = (entry.path(), entry.path().strip_prefix(from)?);
         let target = to.join(path);
@@ -357,6 +353,15 @@ fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a kernel's cargo reads nothing of a file or a folder as long as what was compiled is up to date.
+fn is_unread(path: &Path) -> bool {
+    const ENDINGS: [&str; 4] = ["d", "json", "o", "timestamp"];
+    // What cargo remembers of rustc.
+    let is_read = path.ends_with(".rustc_info.json");
+    let has_ending = path.extension().is_some_and(|end| ENDINGS.iter().any(|unread| end == *unread));
+    ["incremental", "stderr"].iter().any(|name| path.ends_with(name)) || has_ending && !is_read
 }
 
 /// Whether a file is a library or a build script's program, which is only ever replaced by a new file. Libraries of cells
@@ -382,18 +387,28 @@ mod tests {
         ("target/debug/build/tch-1/build-script-build", true),
         ("target/debug/build/tch-1/out/libtch.a", true),
         ("target/debug/build/tch-1/out/flags", false),
-        ("target/debug/deps/tch.d", false),
         ("target/debug/deps/libunicode.rlib", true),
         ("target/debug/deps/libctx.so", false),
         ("target/debug/libcode_1.so", false),
-        ("target/debug/.fingerprint/tch-1/invoked.timestamp", false),
+        ("target/debug/.fingerprint/tch-1/lib-tch", false),
+        ("target/.rustc_info.json", false),
         ("target/debug/.cargo-lock", false),
         ("Cargo.toml", false),
     ];
 
+    /// Files that copies lack.
+    const UNREAD: [&str; 6] = [
+        "target/debug/.fingerprint/tch-1/invoked.timestamp",
+        "target/debug/.fingerprint/tch-1/lib-tch.json",
+        "target/debug/build/tch-1/stderr",
+        "target/debug/deps/tch.d",
+        "target/debug/deps/tch.o",
+        "target/debug/incremental/tch-1/data.bin",
+    ];
+
     fn paths(directory: &Path) -> Paths {
         let paths = Paths::of(directory.to_path_buf());
-        for file in FILES.iter().map(|(file, _)| prepared(&paths).join(file)) {
+        for file in FILES.iter().map(|(file, _)| file).chain(&UNREAD).map(|file| prepared(&paths).join(file)) {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "x").unwrap();
         }
@@ -413,6 +428,9 @@ mod tests {
         for (file, shared) in FILES {
             assert_eq!(same(file), shared, "{file}");
         }
+        for file in UNREAD {
+            assert!(!own.path.join(file).exists(), "{file}");
+        }
     }
 
     #[test]
@@ -431,6 +449,7 @@ mod tests {
         fs::write(dead.with_extension("lock"), "").unwrap();
         let first = KernelDirectory::new(&paths).unwrap();
         let second = KernelDirectory::new(&paths).unwrap();
+        remove_abandoned(&paths).unwrap();
         assert!(first.path.exists() && second.path.exists() && !dead.exists());
 
         // As the launcher does: another process gets the lock, and this one gives it up.

@@ -44,8 +44,9 @@ pub fn protect(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os().filter(|(name, _)| shapes_builds(&name.to_string_lossy())) {
         command.env_remove(name);
     }
-    // Empty, so that a user's settings of cargo do not count.
-    command.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "")
+    // So that a user's settings of cargo do not count. `env` starts rustc and nothing else; were they empty, cargo would ask
+    // rustc five times at each call what it remembers otherwise.
+    command.env("RUSTC_WRAPPER", "env").env("RUSTC_WORKSPACE_WRAPPER", "env")
 }
 
 /// Whether a variable changes what cargo builds.

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, getppid, kill_process};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
-use crate::kernel::cells::{KernelDirectory, PREPARED};
+use crate::kernel::cells::{self, KernelDirectory, PREPARED};
 use crate::kernel::environment;
 use crate::paths::Paths;
 
@@ -53,6 +53,8 @@ pub fn run(connection_file: &str) -> Result<()> {
         evcxr.stdin(Stdio::from(directory.lock.try_clone()?.into_file()));
     }
     let evcxr = evcxr.spawn().context("evcxr_jupyter does not start: run `cargo xtask setup`")?;
+    // Beside evcxr, as it may take a second. What fails is left to the next kernel.
+    thread::spawn(move || cells::remove_abandoned(&paths));
     accompany(evcxr, interrupts)
 }
 

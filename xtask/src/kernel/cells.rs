@@ -316,8 +316,8 @@ enum Purpose {
     /// original's products, so the copy shares nothing.
     Rebuild,
     /// Libraries and programs are hard links: 500 MB, which nothing writes to. Cargo writes to other files, if it has to
-    /// compile something, so they are copied. Left out is what it does not read, two thirds of the files, and incremental data,
-    /// as copying them would take longer than they save.
+    /// compile something, so they are copied. Left out is what it does not read, most of the small files, and
+    /// incremental data, as copying them would take longer than they save.
     Kernel,
     /// The same with symbolic links: a system may refuse hard links of another user's files.
     KernelOfAnother,

@@ -7,7 +7,6 @@ use crate::{Error, Result};
 use bytemuck::Pod;
 use hdf5::{Hyperslab, SliceOrIndex};
 use ndarray::ArrayD;
-use std::cell::RefCell;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -19,11 +18,6 @@ const BLOCK_VALUES: usize = 1 << 15;
 
 /// Values from which on a thread of its own pays.
 const THREAD_VALUES: usize = 1 << 19;
-
-thread_local! {
-    /// Memory for numbers as they are in the file. Making it anew for each sample would take longer than reading one.
-    static NUMBERS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-}
 
 /// An open dataset.
 pub(super) struct Reader {
@@ -105,12 +99,13 @@ impl Reader {
         pieces: impl IntoIterator<Item = (usize, &'v mut [T])>,
     ) -> Result<()> {
         let Contiguous { path, file, start, .. } = contiguous;
-        let mut memory = NUMBERS.take();
+        // For numbers as they are in the file, as many as the largest block needs.
+        let mut memory: Vec<u64> = Vec::new();
         let blocks = pieces
             .into_iter()
             .flat_map(|(first, values)| (first..).step_by(BLOCK_VALUES).zip(values.chunks_mut(BLOCK_VALUES)));
         for (first, block) in blocks {
-            memory.resize(BLOCK_VALUES, 0);
+            memory.resize(memory.len().max(block.len()), 0);
             let numbers: &mut [S] = &mut bytemuck::cast_slice_mut(&mut memory)[..block.len()];
             file.read_exact_at(bytemuck::cast_slice_mut(numbers), start + first as u64 * size_of::<S>() as u64)
                 .map_err(Error::io(path, "read samples from it"))?;
@@ -119,7 +114,6 @@ impl Reader {
             }
             self.matrix.check(first, block)?;
         }
-        NUMBERS.set(memory);
         Ok(())
     }
 

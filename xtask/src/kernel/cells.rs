@@ -50,8 +50,8 @@ resolver = "3"
 members = ["cells", "anchor"]
 "#;
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
-/// take. The crate is optimised fully, its dependencies as little as does no harm; torch-sys only forwards calls. None has
-/// the checks of arithmetic that cells have.
+/// take. The crate is optimised fully, its dependencies as little as does no harm; none has the checks of arithmetic that
+/// cells have.
 ///
 /// rust-analyzer's calls of cargo share the target directory, in which cargo remembers what rustc has answered.
 const SETTINGS: &str = r#"[build]
@@ -71,11 +71,6 @@ opt-level = 1
 debug-assertions = false
 overflow-checks = false
 
-[profile.dev.package.torch-sys]
-opt-level = 0
-debug-assertions = false
-overflow-checks = false
-
 [profile.dev.package.hhnet]
 opt-level = 3
 debug-assertions = false
@@ -90,6 +85,9 @@ linker = "cc"
 [target.aarch64-apple-darwin]
 linker = "cc"
 "#;
+/// The checkout's, of which those for single packages hold for cells as well. In an installation for others, kernels are
+/// outside the checkout.
+const CHECKOUT_SETTINGS: &str = include_str!("../../../.cargo/config.toml");
 const ANCHOR: &str = r#"[package]
 name = "anchor"
 edition = "2024"
@@ -208,10 +206,17 @@ pub fn notebook(sources: &[&str]) -> Value {
     json!({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4})
 }
 
+/// How all is compiled in a kernel's directory, wherever that is.
+fn settings() -> Result<String> {
+    const PACKAGES: &str = "[profile.dev.package]";
+    let place = CHECKOUT_SETTINGS.find(PACKAGES).context("the checkout's .cargo/config.toml lacks its packages")?;
+    Ok(SETTINGS.to_string() + "\n" + &CHECKOUT_SETTINGS[place..])
+}
+
 /// Writes the workspace around evcxr's package.
 fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
     fs::create_dir_all(directory.join(".cargo"))?;
-    fs::write(directory.join(".cargo/config.toml"), SETTINGS)?;
+    fs::write(directory.join(".cargo/config.toml"), settings()?)?;
     let crate_at = format!("\n[workspace.dependencies]\nhhnet = {{ path = {:?} }}\n", paths.root.display().to_string());
     fs::write(directory.join("Cargo.toml"), WORKSPACE.to_string() + &crate_at)?;
     // The versions of the checkout's own lock file: cells use what the tests have tested.

@@ -3,8 +3,8 @@
 //! Both send SIGINT, which ends a process. While work that can be stopped is under way, an [`Interrupts`] receives the
 //! signal instead.
 //!
-//! Each cell is linked with the crate anew and has its own copy of these statics. So the action that was there before is
-//! put back, which may be that of another copy.
+//! Where evcxr links each cell with the crate anew, each has its own copy of these statics. So the action that was there
+//! before is put back, which may be that of another copy.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;

@@ -21,7 +21,7 @@ pub(super) const PLOTTERS_FONT_SCALE: f64 = 1.24;
 /// plotters puts the baseline of a line of text this part of the font size below its top.
 pub(super) const BASELINE: f64 = 0.76;
 
-/// Makes DejaVu Sans known to plotters. Each notebook cell has its own copy of plotters' list of fonts.
+/// Makes DejaVu Sans known to plotters. Each notebook cell may have its own copy of plotters' list of fonts.
 pub(super) fn register() {
     for family in [FAMILY, "sans-serif"] {
         // Where plotters did not take it, every drawing would report a missing font.

@@ -1,6 +1,7 @@
-//! What happens when a cell that uses the crate is loaded into the process in which evcxr runs cells.
+//! What happens when the crate is loaded into the process in which evcxr runs cells.
 //!
-//! Each cell is a library of its own, linked with its own copy of the crate and of the standard library.
+//! This is once, with the first cell that uses it, where the crate is a shared library. Otherwise each such cell has its own
+//! copy of the crate.
 
 use crate::error::REPORT;
 use crate::interrupt;

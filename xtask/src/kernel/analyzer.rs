@@ -50,7 +50,7 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str) -> Step<'a> {
         product: paths.kernel_toolchain.clone(),
         inputs: vec![
             rustc.to_string(),
-            format!("{CRATES:?} {IDLE_ATTRIBUTES:?} first paragraphs, whole lines, no bodies"),
+            format!("{CRATES:?} {IDLE_ATTRIBUTES:?} first paragraphs with macros, whole lines, no bodies"),
             paths.standard_library().display().to_string(),
         ],
     }
@@ -175,7 +175,7 @@ fn abridged(source: &str) -> String {
     let mut is_later_paragraph = false;
     for line in source.lines() {
         let code = line.trim();
-        let is_documentation = code.starts_with("///") || code.starts_with("//!");
+        let is_documentation = ["///", "//!", "#[doc = concat!("].iter().any(|start| code.starts_with(start));
         is_later_paragraph = is_documentation && (is_later_paragraph || code.len() == 3);
         let is_comment = code.starts_with("//") && !is_documentation;
         // The whole line is the attribute: its bracket is the line's last character.
@@ -282,7 +282,7 @@ mod tests {
 ///
 /// # Examples
 /// ```
-/// assert_eq!(next(1), 2);
+#[doc = concat!("assert_eq!(next(1), ", 2, ");")]
 /// ```
 #[stable(feature = "next", since = "1.0.0")]
 #[unstable(feature = "next", issue = "1")]

@@ -5,20 +5,23 @@
 //! `prepared`: it compiles the crate there as evcxr would, while evcxr itself is compiled, and then runs a kernel in it.
 //! Each kernel gets a copy of its own that lives as long as the kernel.
 //!
-//! evcxr's package is a member of a small workspace, beside a package that does nothing but depend on the crate:
+//! evcxr's package is a member of a small workspace, beside a package that makes a shared library of the crate:
 //!
 //! ```text
 //! prepared/Cargo.toml, Cargo.lock    the workspace, which says where the crate is, so that
 //!                                    `:dep hhnet = { workspace = true }` loads it in any folder; the lock file starts as
 //!                                    a copy of the checkout's
 //! prepared/.cargo/config.toml        how all is compiled; it has precedence over settings of the user's own
-//! prepared/anchor/                   keeps the crate's dependencies in the lock file; as the crate is an optional
-//!                                    dependency here, nothing is built unless set-up asks for it
+//! prepared/dylib/                    makes the shared library, under the crate's name; the crate is an optional dependency here, so
+//!                                    nothing is built unless a cell or set-up asks for it
 //! prepared/cells/                    evcxr's package, with its target directory
 //! ```
 //!
-//! A kernel starts with a package without dependencies. Without the anchor, cargo would drop all versions from the lock
-//! file, and choose them again, over the network, once the notebook's first cell names the crate.
+//! A cell's library holds nothing but the cell, so it is linked quickly and small, and a variable of the crate's own exists once
+//! for all cells of a kernel.
+//!
+//! A kernel starts with a package without dependencies. Without the other package, cargo would drop all versions from the
+//! lock file, and choose them again, over the network, once the notebook's first cell names the crate.
 
 use std::env;
 use std::fs::FileTimes;
@@ -47,7 +50,10 @@ pub const PREPARED: &str = "HHNET_PREPARED_CELLS";
 pub const DEPENDENCY: &str = ":dep hhnet = { workspace = true }";
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
-members = ["cells", "anchor"]
+members = ["cells", "dylib"]
+
+[workspace.dependencies]
+hhnet = { package = "hhnet-dylib", path = "dylib", features = ["hhnet"] }
 "#;
 /// Cells are not optimised: most do nothing but call the crate, and optimising them would double the time that they
 /// take. The crate is optimised fully, its dependencies as little as does no harm; none has the checks of arithmetic that
@@ -88,13 +94,19 @@ linker = "cc"
 /// The checkout's, of which those for single packages hold for cells as well. In an installation for others, kernels are
 /// outside the checkout.
 const CHECKOUT_SETTINGS: &str = include_str!("../../../.cargo/config.toml");
-const ANCHOR: &str = r#"[package]
-name = "anchor"
+/// Its name is not the crate's: a lock file tells packages in folders by their names.
+const DYLIB: &str = r#"[package]
+name = "hhnet-dylib"
 edition = "2024"
 
-[dependencies]
-hhnet = { workspace = true, optional = true }
+[lib]
+name = "hhnet"
+crate-type = ["dylib"]
+
+[dependencies.hhnet]
+optional = true
 "#;
+const DYLIB_SOURCE: &str = "#[cfg(feature = \"hhnet\")]\npub use hhnet::*;\n";
 /// Stands in for evcxr's package, until evcxr writes its own.
 const STANDS_IN: &str = "[package]\nname = \"ctx\"\nedition = \"2024\"\n";
 /// Endings of files that compilers and archivers replace, but never write to.
@@ -102,7 +114,7 @@ const REPLACED: [&str; 5] = ["a", "dylib", "rlib", "rmeta", "so"];
 
 pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     let root = paths.root.display().to_string();
-    let mut inputs = [rustc, &root, WORKSPACE, SETTINGS, ANCHOR, DEPENDENCY].map(str::to_string).to_vec();
+    let mut inputs = [rustc, &root, WORKSPACE, SETTINGS, DYLIB, DYLIB_SOURCE, DEPENDENCY].map(str::to_string).to_vec();
     inputs.extend(users_settings(paths).map(|file| fs::read_to_string(file).unwrap_or_default()));
     inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
@@ -156,7 +168,7 @@ fn compile_in(paths: &Paths, cells: &Path) -> Result<()> {
     // evcxr builds cells, and has cargo check them to find out about some mistakes: the products are others.
     for task in ["build", "check"] {
         let mut cargo = nice("cargo");
-        cargo.args([task, "--package", "anchor", "--features", "hhnet", "--target", &host]).current_dir(cells);
+        cargo.args([task, "--package", "hhnet-dylib", "--features", "hhnet", "--target", &host]).current_dir(cells);
         // As evcxr does.
         environment::protect(&mut cargo).env("RUSTFLAGS", "-Cprefer-dynamic");
         cargo.env("CARGO_TARGET_DIR", "target").env("CARGO_BUILD_BUILD_DIR", "target");
@@ -217,15 +229,15 @@ fn settings() -> Result<String> {
 fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
     fs::create_dir_all(directory.join(".cargo"))?;
     fs::write(directory.join(".cargo/config.toml"), settings()?)?;
-    let crate_at = format!("\n[workspace.dependencies]\nhhnet = {{ path = {:?} }}\n", paths.root.display().to_string());
-    fs::write(directory.join("Cargo.toml"), WORKSPACE.to_string() + &crate_at)?;
+    fs::write(directory.join("Cargo.toml"), WORKSPACE)?;
     // The versions of the checkout's own lock file: cells use what the tests have tested.
     fs::copy(paths.root.join("Cargo.lock"), directory.join("Cargo.lock"))?;
-    for (package, manifest) in [("anchor", ANCHOR), (CELLS, STANDS_IN)] {
+    let dylib = format!("{DYLIB}path = {:?}\n", paths.root.display().to_string());
+    for (package, manifest, source) in [("dylib", dylib.as_str(), DYLIB_SOURCE), (CELLS, STANDS_IN, "")] {
         let package = directory.join(package);
         fs::create_dir_all(package.join("src"))?;
         fs::write(package.join("Cargo.toml"), manifest)?;
-        fs::write(package.join("src/lib.rs"), "")?;
+        fs::write(package.join("src/lib.rs"), source)?;
     }
     Ok(())
 }

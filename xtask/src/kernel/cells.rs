@@ -12,13 +12,12 @@
 //!                                    `:dep hhnet = { workspace = true }` loads it in any folder; the lock file starts as
 //!                                    a copy of the checkout's
 //! prepared/.cargo/config.toml        how all is compiled; it has precedence over settings of the user's own
-//! prepared/dylib/                    makes the shared library, under the crate's name; the crate is an optional dependency here, so
-//!                                    nothing is built unless a cell or set-up asks for it
+//! prepared/dylib/                    makes the shared library, under the crate's name; as the crate is an optional
+//!                                    dependency here, nothing is built unless a cell or set-up asks for it
 //! prepared/cells/                    evcxr's package, with its target directory
 //! ```
 //!
-//! A cell's library holds nothing but the cell, so it is linked quickly and small, and a variable of the crate's own exists once
-//! for all cells of a kernel.
+//! So a cell's library holds nothing but the cell: it is small, and linked quickly.
 //!
 //! A kernel starts with a package without dependencies. Without the other package, cargo would drop all versions from the
 //! lock file, and choose them again, over the network, once the notebook's first cell names the crate.

@@ -170,13 +170,6 @@ def work(page, server, address, notebook, results, runs):
         if what == "restart and run":
             page.locator(".jp-Dialog button", has_text="Restart").click()
         wait_for_cells(page)
-        died = page.locator(".jp-Dialog", has_text="appears to have died")
-        if what == "restart and run" and died.count():
-            # Rarely evcxr ends at a restart: JupyterLab has closed the connection that it answers. It is started once more.
-            print(f"  {notebook.name}: the kernel ended while it started: running all cells again", file=sys.stderr, flush=True)
-            died.locator("button").last.click()
-            choose(page, "Run", "Run All Cells")
-            wait_for_cells(page)
         print(f"  {notebook.name}: {what}: {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)
         pictures = results / f"{notebook.stem}-{what.replace(' ', '-')}"
         seen[what] = look(page, pictures)

@@ -61,7 +61,7 @@ fn main() {
     // The kernel calls this program by the name `cargo`.
     let is_cargo = env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some("cargo".as_ref()));
     let result = match arguments.as_slice() {
-        arguments if is_cargo => Paths::find().and_then(|paths| kernel::analyzer::cargo(&paths, arguments)),
+        arguments if is_cargo => Paths::find().and_then(|paths| kernel::cargo::run(&paths, arguments)),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

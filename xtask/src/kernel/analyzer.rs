@@ -6,10 +6,9 @@
 //!
 //! - The standard library's sources are an abridged copy of `core`, `alloc` and `std`. It lacks what says nothing about
 //!   types: functions' bodies, most attributes, and all of a comment but its first paragraph, which a kernel shows as help.
-//! - The kernel's `cargo` is this program. When rust-analyzer asks it for the packages (`cargo metadata` with
-//!   `--filter-platform`), it leaves out those that no cell can name: build dependencies, procedural macros, and most
-//!   dependencies of a package whose manifest says, as `types-from` under `[package.metadata.cells]`, which
-//!   dependencies the types of its interface come from. All other calls go to the real cargo unchanged.
+//! - The kernel's [`cargo`](super::cargo) leaves out of its answers those packages that no cell can name: build dependencies,
+//!   procedural macros, and most dependencies of a package whose manifest says, as `types-from` under
+//!   `[package.metadata.cells]`, which dependencies the types of its interface come from.
 //!
 //! ```text
 //! .hhnet/analyzer/library/{core,alloc,std}/src
@@ -21,9 +20,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
@@ -190,33 +188,8 @@ fn abridged(source: &str) -> String {
     text
 }
 
-/// Does what the kernel's `cargo` does.
-pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
-    let mut real = Command::new(paths.kernel_toolchain.join("real/cargo"));
-    real.args(arguments);
-    if !asks_for_packages(arguments) {
-        return Err(real.exec()).context("the real cargo does not start: run `cargo xtask setup`");
-    }
-    let output = real.stderr(Stdio::inherit()).output().context("the real cargo does not start")?;
-    let text = match serde_json::from_slice::<Value>(&output.stdout) {
-        Ok(mut metadata) if output.status.success() => {
-            prune(&mut metadata);
-            metadata.to_string().into_bytes()
-        }
-        _ => output.stdout,
-    };
-    std::io::Write::write_all(&mut std::io::stdout(), &text)?;
-    process::exit(output.status.code().unwrap_or(1))
-}
-
-fn asks_for_packages(arguments: &[&str]) -> bool {
-    arguments.first() == Some(&"metadata")
-        && arguments.contains(&"--filter-platform")
-        && !arguments.contains(&"--no-deps")
-}
-
 /// Keeps those packages in the answer of `cargo metadata` that types of cells can come from.
-fn prune(metadata: &mut Value) {
+pub fn prune(metadata: &mut Value) {
     let Some(needed) = needed(metadata) else { return };
     let keep = |value: &Value| value.as_str().is_some_and(|id| needed.contains(id));
     if let Some(packages) = metadata["packages"].as_array_mut() {
@@ -392,13 +365,5 @@ static TABLE: [fn(); 1] = [|| { work() }];
             prune(&mut pruned);
             assert_eq!(pruned, answer);
         }
-    }
-
-    #[test]
-    fn only_the_question_for_all_packages_is_answered_here() {
-        assert!(asks_for_packages(&["metadata", "--format-version", "1", "--filter-platform", "x"]));
-        assert!(!asks_for_packages(&["metadata", "--no-deps", "--filter-platform", "x"]));
-        assert!(!asks_for_packages(&["metadata", "--format-version", "1"]));
-        assert!(!asks_for_packages(&["build", "--filter-platform"]));
     }
 }

@@ -15,6 +15,7 @@
 //! prepared/dylib/                    makes the shared library, under the crate's name; as the crate is an optional
 //!                                    dependency here, nothing is built unless a cell or set-up asks for it
 //! prepared/cells/                    evcxr's package, with its target directory
+//! prepared/answers/                  what cargo says to evcxr's own first cell (`cargo.rs`)
 //! ```
 //!
 //! So a cell's library holds nothing but the cell: it is small, and linked quickly.
@@ -43,6 +44,8 @@ use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
 const CELLS: &str = "cells";
+/// Beside it: what cargo answers to evcxr's own first cell.
+pub const ANSWERS: &str = "answers";
 /// The variable that tells the launcher to work in a directory, without a copy.
 pub const PREPARED: &str = "HHNET_PREPARED_CELLS";
 /// How the notebooks load the crate. By a version, cargo would look for it in the registry, over the network.
@@ -113,7 +116,8 @@ const REPLACED: [&str; 5] = ["a", "dylib", "rlib", "rmeta", "so"];
 
 pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     let root = paths.root.display().to_string();
-    let mut inputs = [rustc, &root, WORKSPACE, SETTINGS, DYLIB, DYLIB_SOURCE, DEPENDENCY].map(str::to_string).to_vec();
+    let mut inputs =
+        [rustc, &root, WORKSPACE, SETTINGS, DYLIB, DYLIB_SOURCE, DEPENDENCY, ANSWERS].map(str::to_string).to_vec();
     inputs.extend(users_settings(paths).map(|file| fs::read_to_string(file).unwrap_or_default()));
     inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
@@ -274,6 +278,11 @@ impl KernelDirectory {
     /// Where evcxr works.
     pub fn cells(&self) -> PathBuf {
         self.path.join(CELLS)
+    }
+
+    /// Where evcxr reads how to listen.
+    pub fn connection_file(&self) -> PathBuf {
+        self.path.join("connection.json")
     }
 }
 

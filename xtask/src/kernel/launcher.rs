@@ -1,5 +1,5 @@
 //! The program that the kernelspec names: gives evcxr_jupyter a directory of its own and runs it, in a process group of its
-//! own.
+//! own. The [`relay`] is between it and Jupyter.
 //!
 //! Jupyter interrupts a kernel by a signal to this process or to its group, and ends it in the same way. An interrupt is for
 //! the process in which evcxr runs cells, where the crate's long functions receive it (`src/interrupt.rs`); evcxr and cargo
@@ -8,6 +8,7 @@
 use std::env;
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{self, Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
 use crate::kernel::cells::{self, KernelDirectory, PREPARED};
-use crate::kernel::environment;
+use crate::kernel::{environment, relay};
 use crate::paths::Paths;
 
 /// Ends a process group when its standard input ends.
@@ -30,7 +31,6 @@ pub fn run(connection_file: &str) -> Result<()> {
     let paths = Paths::find()?;
     let interrupts = Signals::new([SIGINT])?;
     let mut evcxr = Command::new(&paths.evcxr);
-    evcxr.args(["--control_file", connection_file]);
     // What it prints to its standard output is for a terminal; cells print over the connection.
     evcxr.stdout(Stdio::null()).process_group(0);
     paths.with_libraries(environment::protect(&mut evcxr));
@@ -45,10 +45,12 @@ pub fn run(connection_file: &str) -> Result<()> {
     evcxr.env("EVCXR_CONFIG_DIR", paths.home.join("jupyter/no-evcxr-settings"));
     let mut own = None;
     if let Some(prepared) = env::var_os(PREPARED) {
-        evcxr.env("EVCXR_TMPDIR", prepared);
+        evcxr.env("EVCXR_TMPDIR", prepared).args(["--control_file", connection_file]);
     } else {
         let directory = own.insert(KernelDirectory::new(&paths)?);
         evcxr.env("EVCXR_TMPDIR", directory.cells());
+        relay::start(Path::new(connection_file), &directory.connection_file())?;
+        evcxr.arg("--control_file").arg(directory.connection_file());
         // The kernel reads nothing from its standard input. The lock in its place holds until the kernel ends.
         evcxr.stdin(Stdio::from(directory.lock.try_clone()?.into_file()));
     }

@@ -16,7 +16,7 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use serde_json::{Value, json};
 
 /// The channels over which evcxr answers.
-const CHANNELS: [&str; 2] = ["shell_port", "control_port"];
+const CHANNELS: [&str; 3] = ["shell_port", "control_port", "hb_port"];
 /// How often to look whether evcxr listens.
 const INTERVAL: Duration = Duration::from_millis(5);
 /// How long evcxr may take to answer a connection that Jupyter has closed: at a start it loads much first.
@@ -45,9 +45,13 @@ pub fn start(for_jupyter: &Path, for_evcxr: &Path) -> Result<()> {
     for (jupyter, evcxr) in relays {
         let evcxr = evcxr.local_addr()?;
         thread::spawn(move || {
-            for jupyter in jupyter.incoming().flatten() {
-                // A connection that fails is closed, as it would be without a relay.
-                thread::spawn(move || relay(jupyter, connect(evcxr)));
+            for jupyter in jupyter.incoming() {
+                match jupyter {
+                    // A connection that fails is closed, as it would be without a relay.
+                    Ok(jupyter) => drop(thread::spawn(move || relay(jupyter, connect(evcxr)))),
+                    // Too many files may be open.
+                    Err(_) => thread::sleep(INTERVAL),
+                }
             }
         });
     }
@@ -89,10 +93,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (for_jupyter, for_evcxr) = (folder.path().join("jupyter.json"), folder.path().join("evcxr.json"));
         // Ports that are free now.
-        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = free.map(|listener| listener.local_addr().unwrap().port());
         let connection = json!({
-            "shell_port": ports[0], "control_port": ports[1], "hb_port": 1, "transport": "tcp", "ip": "127.0.0.1", "key": "k",
+            "shell_port": ports[0], "control_port": ports[1], "hb_port": ports[2], "iopub_port": 1,
+            "transport": "tcp", "ip": "127.0.0.1", "key": "k",
         });
         fs::write(&for_jupyter, connection.to_string()).unwrap();
         start(&for_jupyter, &for_evcxr).unwrap();

@@ -15,8 +15,10 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use serde_json::{Value, json};
 
-/// The channels over which evcxr answers.
-const CHANNELS: [&str; 3] = ["shell_port", "control_port", "hb_port"];
+/// The ports that a connection file names.
+const PORTS: [&str; 5] = ["shell_port", "control_port", "hb_port", "iopub_port", "stdin_port"];
+/// Where evcxr listens, wherever Jupyter connects from.
+const LOCAL: &str = "127.0.0.1";
 /// How often to look whether evcxr listens.
 const INTERVAL: Duration = Duration::from_millis(5);
 /// How long evcxr may take to answer a connection that Jupyter has closed: at a start it loads much first.
@@ -24,38 +26,46 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Listens where Jupyter's connection file says, and writes one for evcxr, which says where evcxr shall listen.
 pub fn start(for_jupyter: &Path, for_evcxr: &Path) -> Result<()> {
-    let text = fs::read_to_string(for_jupyter)?;
-    let mut connection: Value = serde_json::from_str(&text)?;
-    let mut relays = Vec::new();
-    if connection["transport"] == "tcp" {
-        let ip = connection["ip"].as_str().context("the connection file names no ip")?.to_string();
-        for channel in CHANNELS {
-            let port = connection[channel].as_u64().and_then(|port| u16::try_from(port).ok());
-            let address = (ip.as_str(), port.with_context(|| format!("the connection file names no {channel}"))?);
-            let jupyter = TcpListener::bind(address).with_context(|| format!("cannot listen at {address:?}"))?;
-            // Held until there are all, so that none is taken twice.
-            let evcxr = TcpListener::bind((ip.as_str(), 0))?;
-            connection[channel] = json!(evcxr.local_addr()?.port());
-            relays.push((jupyter, evcxr));
-        }
-    }
+    let mut connection = serde_json::from_str(&fs::read_to_string(for_jupyter)?)?;
+    let relays = listen(&mut connection).with_context(|| for_jupyter.display().to_string())?;
     // It holds the key with which messages are signed.
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(for_evcxr)?;
     file.write_all(connection.to_string().as_bytes())?;
     for (jupyter, evcxr) in relays {
-        let evcxr = evcxr.local_addr()?;
-        thread::spawn(move || {
-            for jupyter in jupyter.incoming() {
-                match jupyter {
-                    // A connection that fails is closed, as it would be without a relay.
-                    Ok(jupyter) => drop(thread::spawn(move || relay(jupyter, connect(evcxr)))),
-                    // Too many files may be open.
-                    Err(_) => thread::sleep(INTERVAL),
-                }
-            }
-        });
+        thread::spawn(move || accept(&jupyter, evcxr));
     }
     Ok(())
+}
+
+/// Listens on Jupyter's ports, and puts others, which are free, into the connection.
+fn listen(connection: &mut Value) -> Result<Vec<(TcpListener, SocketAddr)>> {
+    if connection["transport"] != "tcp" {
+        return Ok(Vec::new());
+    }
+    let ip = connection["ip"].as_str().context("`ip` is missing")?.to_string();
+    let bind = |ip: &str, port| TcpListener::bind((ip, port)).with_context(|| format!("cannot listen at {ip}:{port}"));
+    let port = |name: &str| connection[name].as_u64().and_then(|port| u16::try_from(port).ok());
+    let ports = PORTS.map(|name| port(name).with_context(|| format!("`{name}` is missing")));
+    let jupyter = ports.into_iter().map(|port| bind(&ip, port?)).collect::<Result<Vec<_>>>()?;
+    // All are held until there are enough, so that none is taken twice.
+    let evcxr = PORTS.into_iter().map(|_| bind(LOCAL, 0)).collect::<Result<Vec<_>>>()?;
+    let evcxr = evcxr.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    connection["ip"] = json!(LOCAL);
+    for (name, address) in PORTS.iter().zip(&evcxr) {
+        connection[name] = json!(address.port());
+    }
+    Ok(jupyter.into_iter().zip(evcxr).collect())
+}
+
+fn accept(jupyter: &TcpListener, evcxr: SocketAddr) {
+    for connection in jupyter.incoming() {
+        match connection {
+            // One that fails is closed, as it would be without a relay.
+            Ok(jupyter) => drop(thread::spawn(move || relay(jupyter, connect(evcxr)))),
+            // Too many files may be open.
+            Err(_) => thread::sleep(INTERVAL),
+        }
+    }
 }
 
 /// Connects to evcxr as soon as it listens.
@@ -90,24 +100,23 @@ mod tests {
 
     #[test]
     fn evcxr_can_answer_a_connection_that_jupyter_has_closed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (for_jupyter, for_evcxr) = (folder.path().join("jupyter.json"), folder.path().join("evcxr.json"));
-        // Ports that are free now.
-        let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = free.map(|listener| listener.local_addr().unwrap().port());
-        let connection = json!({
-            "shell_port": ports[0], "control_port": ports[1], "hb_port": ports[2], "iopub_port": 1,
-            "transport": "tcp", "ip": "127.0.0.1", "key": "k",
-        });
-        fs::write(&for_jupyter, connection.to_string()).unwrap();
-        start(&for_jupyter, &for_evcxr).unwrap();
+        let mut connection = json!({"transport": "tcp", "ip": "0.0.0.0", "key": "k"});
+        for name in PORTS {
+            connection[name] = json!(0);
+        }
+        let mut relays = listen(&mut connection).unwrap();
+        assert_eq!(connection["ip"], LOCAL);
+        for ((_, evcxr), name) in relays.iter().zip(PORTS) {
+            assert_eq!(connection[name], evcxr.port());
+        }
+        let (listener, address) = relays.remove(1);
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || accept(&listener, address));
 
         // Jupyter may connect before evcxr listens.
-        let mut jupyter = TcpStream::connect(("127.0.0.1", ports[1])).unwrap();
+        let mut jupyter = TcpStream::connect(("127.0.0.1", port)).unwrap();
         jupyter.write_all(b"alive?").unwrap();
-        let mut of_evcxr: Value = serde_json::from_str(&fs::read_to_string(&for_evcxr).unwrap()).unwrap();
-        let port = of_evcxr["control_port"].as_u64().unwrap() as u16;
-        let mut evcxr = TcpListener::bind(("127.0.0.1", port)).unwrap().accept().unwrap().0;
+        let mut evcxr = TcpListener::bind(address).unwrap().accept().unwrap().0;
         let mut word = [0; 6];
         evcxr.read_exact(&mut word).unwrap();
         assert_eq!(&word, b"alive?");
@@ -120,12 +129,16 @@ mod tests {
             evcxr.write_all(b"alive!").unwrap();
             thread::sleep(Duration::from_millis(1));
         }
+    }
 
-        // All else is as it was.
-        for (channel, port) in CHANNELS.iter().zip(ports) {
-            assert_ne!(of_evcxr[channel], port);
-            of_evcxr[channel] = json!(port);
-        }
-        assert_eq!(of_evcxr, connection);
+    #[test]
+    fn a_connection_without_ports_is_refused_by_name() {
+        let mut connection = json!({"transport": "tcp", "ip": "127.0.0.1", "shell_port": 0, "control_port": 70_000});
+        assert_eq!(listen(&mut connection).unwrap_err().to_string(), "`control_port` is missing");
+        // Over files of the system, evcxr listens where Jupyter says.
+        let files = json!({"transport": "ipc", "ip": "/tmp/kernel", "shell_port": 1});
+        let mut connection = files.clone();
+        assert!(listen(&mut connection).unwrap().is_empty());
+        assert_eq!(connection, files);
     }
 }

@@ -1,5 +1,5 @@
 //! The program that the kernelspec names: gives evcxr_jupyter a directory of its own and runs it, in a process group of its
-//! own. The [`relay`] is between it and Jupyter.
+//! own. A [`Relay`] is between it and Jupyter.
 //!
 //! Jupyter interrupts a kernel by a signal to this process or to its group, and ends it in the same way. An interrupt is for
 //! the process in which evcxr runs cells, where the crate's long functions receive it (`src/interrupt.rs`); evcxr and cargo
@@ -19,7 +19,8 @@ use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
 use crate::kernel::cells::{self, KernelDirectory, PREPARED};
-use crate::kernel::{environment, relay};
+use crate::kernel::environment;
+use crate::kernel::relay::Relay;
 use crate::paths::Paths;
 
 /// Ends a process group when its standard input ends.
@@ -47,9 +48,11 @@ pub fn run(connection_file: &str) -> Result<()> {
     if let Some(prepared) = env::var_os(PREPARED) {
         evcxr.env("EVCXR_TMPDIR", prepared).args(["--control_file", connection_file]);
     } else {
+        // At once: until then another kernel may take the ports.
+        let relay = Relay::listen(Path::new(connection_file))?;
         let directory = own.insert(KernelDirectory::new(&paths)?);
         evcxr.env("EVCXR_TMPDIR", directory.cells());
-        relay::start(Path::new(connection_file), &directory.connection_file())?;
+        relay.start(&directory.connection_file())?;
         evcxr.arg("--control_file").arg(directory.connection_file());
         // The kernel reads nothing from its standard input. The lock in its place holds until the kernel ends.
         evcxr.stdin(Stdio::from(directory.lock.try_clone()?.into_file()));

@@ -24,37 +24,56 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// How long evcxr may take to answer a connection that Jupyter has closed: at a start it loads much first.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Listens where Jupyter's connection file says, and writes one for evcxr, which says where evcxr shall listen.
-pub fn start(for_jupyter: &Path, for_evcxr: &Path) -> Result<()> {
-    let mut connection = serde_json::from_str(&fs::read_to_string(for_jupyter)?)?;
-    let relays = listen(&mut connection).with_context(|| for_jupyter.display().to_string())?;
-    // It holds the key with which messages are signed.
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(for_evcxr)?;
-    file.write_all(connection.to_string().as_bytes())?;
-    for (jupyter, evcxr) in relays {
-        thread::spawn(move || accept(&jupyter, evcxr));
-    }
-    Ok(())
+/// Listens for Jupyter, as its connection file says.
+pub struct Relay {
+    connection: Value,
+    /// For each of the ports. None if Jupyter connects through files, over which evcxr listens itself.
+    listeners: Vec<TcpListener>,
 }
 
-/// Listens on Jupyter's ports, and puts others, which are free, into the connection.
-fn listen(connection: &mut Value) -> Result<Vec<(TcpListener, SocketAddr)>> {
-    if connection["transport"] != "tcp" {
-        return Ok(Vec::new());
+impl Relay {
+    pub fn listen(connection_file: &Path) -> Result<Self> {
+        let connection = serde_json::from_str(&fs::read_to_string(connection_file)?)?;
+        Self::new(connection).with_context(|| connection_file.display().to_string())
     }
-    let ip = connection["ip"].as_str().context("`ip` is missing")?.to_string();
-    let bind = |ip: &str, port| TcpListener::bind((ip, port)).with_context(|| format!("cannot listen at {ip}:{port}"));
-    let port = |name: &str| connection[name].as_u64().and_then(|port| u16::try_from(port).ok());
-    let ports = PORTS.map(|name| port(name).with_context(|| format!("`{name}` is missing")));
-    let jupyter = ports.into_iter().map(|port| bind(&ip, port?)).collect::<Result<Vec<_>>>()?;
-    // All are held until there are enough, so that none is taken twice.
-    let evcxr = PORTS.into_iter().map(|_| bind(LOCAL, 0)).collect::<Result<Vec<_>>>()?;
-    let evcxr = evcxr.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
-    connection["ip"] = json!(LOCAL);
-    for (name, address) in PORTS.iter().zip(&evcxr) {
-        connection[name] = json!(address.port());
+
+    fn new(connection: Value) -> Result<Self> {
+        let port = |name: &str| connection[name].as_u64().and_then(|port| u16::try_from(port).ok());
+        let mut listeners = Vec::new();
+        if connection["transport"] == "tcp" {
+            let ip = connection["ip"].as_str().context("`ip` is missing")?;
+            for name in PORTS {
+                let port = port(name).with_context(|| format!("`{name}` is missing"))?;
+                let listener = TcpListener::bind((ip, port));
+                listeners.push(listener.with_context(|| format!("cannot listen at {ip}:{port}"))?);
+            }
+        }
+        Ok(Self { connection, listeners })
     }
-    Ok(jupyter.into_iter().zip(evcxr).collect())
+
+    /// Writes a connection file for evcxr, with other ports, and passes on what is sent.
+    pub fn start(mut self, for_evcxr: &Path) -> Result<()> {
+        let evcxr = self.choose_ports()?;
+        // It holds the key with which messages are signed.
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(for_evcxr)?;
+        file.write_all(self.connection.to_string().as_bytes())?;
+        for (listener, evcxr) in self.listeners.into_iter().zip(evcxr) {
+            thread::spawn(move || accept(&listener, evcxr));
+        }
+        Ok(())
+    }
+
+    /// Finds free ports for evcxr, and names them in the connection.
+    fn choose_ports(&mut self) -> Result<Vec<SocketAddr>> {
+        // All are held until there are enough, so that none is taken twice.
+        let held = self.listeners.iter().map(|_| TcpListener::bind((LOCAL, 0))).collect::<io::Result<Vec<_>>>()?;
+        let addresses = held.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        for (name, address) in PORTS.iter().zip(&addresses) {
+            self.connection["ip"] = json!(LOCAL);
+            self.connection[name] = json!(address.port());
+        }
+        Ok(addresses)
+    }
 }
 
 fn accept(jupyter: &TcpListener, evcxr: SocketAddr) {
@@ -104,14 +123,10 @@ mod tests {
         for name in PORTS {
             connection[name] = json!(0);
         }
-        let mut relays = listen(&mut connection).unwrap();
-        assert_eq!(connection["ip"], LOCAL);
-        for ((_, evcxr), name) in relays.iter().zip(PORTS) {
-            assert_eq!(connection[name], evcxr.port());
-        }
-        let (listener, address) = relays.remove(1);
-        let port = listener.local_addr().unwrap().port();
-        thread::spawn(move || accept(&listener, address));
+        let mut relay = Relay::new(connection).unwrap();
+        let (port, address) = (relay.listeners[1].local_addr().unwrap().port(), relay.choose_ports().unwrap()[1]);
+        assert_eq!((&relay.connection["ip"], &relay.connection[PORTS[1]]), (&json!(LOCAL), &json!(address.port())));
+        thread::spawn(move || accept(&relay.listeners[1], address));
 
         // Jupyter may connect before evcxr listens.
         let mut jupyter = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -133,12 +148,15 @@ mod tests {
 
     #[test]
     fn a_connection_without_ports_is_refused_by_name() {
-        let mut connection = json!({"transport": "tcp", "ip": "127.0.0.1", "shell_port": 0, "control_port": 70_000});
-        assert_eq!(listen(&mut connection).unwrap_err().to_string(), "`control_port` is missing");
-        // Over files of the system, evcxr listens where Jupyter says.
-        let files = json!({"transport": "ipc", "ip": "/tmp/kernel", "shell_port": 1});
-        let mut connection = files.clone();
-        assert!(listen(&mut connection).unwrap().is_empty());
-        assert_eq!(connection, files);
+        let connection = json!({"transport": "tcp", "ip": "127.0.0.1", "shell_port": 0, "control_port": 70_000});
+        assert_eq!(Relay::new(connection).err().unwrap().to_string(), "`control_port` is missing");
+    }
+
+    #[test]
+    fn evcxr_listens_itself_over_files() {
+        let connection = json!({"transport": "ipc", "ip": "/tmp/kernel", "shell_port": 1});
+        let mut relay = Relay::new(connection.clone()).unwrap();
+        assert!(relay.choose_ports().unwrap().is_empty());
+        assert_eq!(relay.connection, connection);
     }
 }

@@ -35,14 +35,14 @@ pub fn run(paths: &Paths, arguments: &[&str]) -> Result<()> {
             prune(&mut metadata);
             output.stdout = metadata.to_string().into_bytes();
         }
-        answer(&output.stdout, output.status.code())?;
-    } else if let Some(folder) = answers(&place, arguments) {
+        reply(&output.stdout, output.status.code())?;
+    } else if let Some(folder) = answer_folder(&place, arguments) {
         if env::var_os(PREPARED).is_some() {
             let output = output(&mut real)?;
             store(&folder, &place, &output.stdout)?;
-            answer(&output.stdout, output.status.code())?;
+            reply(&output.stdout, output.status.code())?;
         } else if let Ok((text, code)) = recall(&folder, &place) {
-            answer(text.as_bytes(), Some(code))?;
+            reply(text.as_bytes(), Some(code))?;
         }
     }
     Err(real.exec()).context("the real cargo does not start: run `cargo xtask setup`")
@@ -52,7 +52,7 @@ fn output(real: &mut Command) -> Result<Output> {
     real.stderr(Stdio::inherit()).output().context("the real cargo does not start: run `cargo xtask setup`")
 }
 
-fn answer(text: &[u8], code: Option<i32>) -> Result<()> {
+fn reply(text: &[u8], code: Option<i32>) -> Result<()> {
     stdout().write_all(text)?;
     exit(code.unwrap_or(FAILURE))
 }
@@ -63,13 +63,15 @@ fn asks_for_packages(arguments: &[&str]) -> bool {
         && !arguments.contains(&"--no-deps")
 }
 
-/// Where the answer is stored to a build of evcxr's package, which is in `place`. Only those without dependencies are: their
+/// The folder of the answer to a build of evcxr's package, which is in `place`. Only those without dependencies have one: their
 /// products depend on nothing but the source.
-fn answers(place: &Path, arguments: &[&str]) -> Option<PathBuf> {
+fn answer_folder(place: &Path, arguments: &[&str]) -> Option<PathBuf> {
     let manifest = fs::read_to_string(place.join("Cargo.toml")).ok()?;
+    if arguments.first() != Some(&"build") || !manifest.trim_end().ends_with("[dependencies]") {
+        return None;
+    }
     let source = fs::read(place.join("src/lib.rs")).ok()?;
-    let is_alone = arguments.first() == Some(&"build") && manifest.trim_end().ends_with("[dependencies]");
-    is_alone.then(|| place.with_file_name(ANSWERS).join(format!("{:x}", Sha256::digest(source))))
+    Some(place.with_file_name(ANSWERS).join(format!("{:x}", Sha256::digest(source))))
 }
 
 fn store(folder: &Path, place: &Path, text: &[u8]) -> Result<()> {
@@ -128,7 +130,7 @@ mod tests {
         fs::write(&library, "a library").unwrap();
         let made = json!({"reason": "compiler-artifact", "target": {"name": "ctx"}, "filenames": [library]});
         let text = format!("{made}\n{}\n", json!({"reason": "build-finished", "success": true}));
-        let folder = answers(&prepared, &["build"]).unwrap();
+        let folder = answer_folder(&prepared, &["build"]).unwrap();
         store(&folder, &prepared, text.as_bytes()).unwrap();
 
         let kernel = home.path().join("kernel");
@@ -138,7 +140,7 @@ mod tests {
             fs::copy(folder.join(name), part).unwrap();
         }
         let place = cells(&kernel, "42", "");
-        let (recalled, code) = recall(&answers(&place, &["build"]).unwrap(), &place).unwrap();
+        let (recalled, code) = recall(&answer_folder(&place, &["build"]).unwrap(), &place).unwrap();
         let path = |place: &Path| place.display().to_string();
         assert_eq!((recalled, code), (text.replace(&path(&prepared), &path(&place)), 0));
         assert_eq!(fs::read_to_string(place.join("target/libctx.so")).unwrap(), "a library");
@@ -148,9 +150,9 @@ mod tests {
         assert_eq!(recall(&folder, &prepared).unwrap(), (message, FAILURE));
 
         let place = cells(&kernel, "43", "");
-        assert!(recall(&answers(&place, &["build"]).unwrap(), &place).is_err());
-        assert_eq!(answers(&place, &["check"]), None);
+        assert!(recall(&answer_folder(&place, &["build"]).unwrap(), &place).is_err());
+        assert_eq!(answer_folder(&place, &["check"]), None);
         let place = cells(&kernel, "42", "hhnet = { workspace = true }");
-        assert_eq!(answers(&place, &["build"]), None);
+        assert_eq!(answer_folder(&place, &["build"]), None);
     }
 }

@@ -44,8 +44,10 @@ impl Relay {
             let ip = connection["ip"].as_str().context("`ip` is missing")?;
             for name in PORTS {
                 let port = port(name).with_context(|| format!("`{name}` is missing"))?;
-                let listener = TcpListener::bind((ip, port));
-                listeners.push(listener.with_context(|| format!("cannot listen at {ip}:{port}"))?);
+                let listener = TcpListener::bind((ip, port)).with_context(|| {
+                    format!("cannot listen at {ip}:{port}: start the kernel again, so that Jupyter chooses other ports")
+                });
+                listeners.push(listener?);
             }
         }
         Ok(Self { connection, listeners })
@@ -65,11 +67,14 @@ impl Relay {
 
     /// Finds free ports for evcxr, and names them in the connection.
     fn choose_ports(&mut self) -> Result<Vec<SocketAddr>> {
+        if self.listeners.is_empty() {
+            return Ok(Vec::new());
+        }
         // All are held until there are enough, so that none is taken twice.
         let held = self.listeners.iter().map(|_| TcpListener::bind((LOCAL, 0))).collect::<io::Result<Vec<_>>>()?;
         let addresses = held.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        self.connection["ip"] = json!(LOCAL);
         for (name, address) in PORTS.iter().zip(&addresses) {
-            self.connection["ip"] = json!(LOCAL);
             self.connection[name] = json!(address.port());
         }
         Ok(addresses)
@@ -124,14 +129,15 @@ mod tests {
             connection[name] = json!(0);
         }
         let mut relay = Relay::new(connection).unwrap();
-        let (port, address) = (relay.listeners[1].local_addr().unwrap().port(), relay.choose_ports().unwrap()[1]);
-        assert_eq!((&relay.connection["ip"], &relay.connection[PORTS[1]]), (&json!(LOCAL), &json!(address.port())));
-        thread::spawn(move || accept(&relay.listeners[1], address));
+        let chosen = relay.choose_ports().unwrap();
+        assert_eq!((&relay.connection["ip"], &relay.connection[PORTS[1]]), (&json!(LOCAL), &json!(chosen[1].port())));
 
-        // Jupyter may connect before evcxr listens.
-        let mut jupyter = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let evcxr = TcpListener::bind((LOCAL, 0)).unwrap();
+        let (port, address) = (relay.listeners[1].local_addr().unwrap().port(), evcxr.local_addr().unwrap());
+        thread::spawn(move || accept(&relay.listeners[1], address));
+        let mut jupyter = TcpStream::connect((LOCAL, port)).unwrap();
         jupyter.write_all(b"alive?").unwrap();
-        let mut evcxr = TcpListener::bind(address).unwrap().accept().unwrap().0;
+        let mut evcxr = evcxr.accept().unwrap().0;
         let mut word = [0; 6];
         evcxr.read_exact(&mut word).unwrap();
         assert_eq!(&word, b"alive?");

@@ -69,12 +69,8 @@ pub fn trace(samples: &Array3<f64>, i: usize) -> Vec<f64> {
 /// or cannot be written.
 pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &str, overwrite: bool) -> Result<()> {
     if values.is_empty() {
-        return Err(Error::Shape {
-            what: name.to_owned(),
-            expected: "(1 or more, 1 or more, 1 or more)".to_owned(),
-            found: format!("{:?}", values.dim()),
-            remedy: "give at least one value".to_owned(),
-        });
+        let found = format!("{:?}", values.dim());
+        return Err(Error::shape(name, "(1 or more, 1 or more, 1 or more)", found, "give at least one value"));
     }
     let mut file = SampleWriter::create(path.as_ref(), name, values.dim().into(), units, overwrite)?;
     file.append(values.as_standard_layout().as_slice().unwrap_or_default())?;

@@ -132,6 +132,27 @@ impl Error {
         Error::File { path: path.as_ref().to_path_buf(), problem: problem.to_string(), remedy: remedy.into() }
     }
 
+    /// Creates an error about an array or weight of the wrong shape.
+    pub(crate) fn shape(
+        what: impl Into<String>,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        Error::Shape { what: what.into(), expected, found, remedy: remedy.into() }
+    }
+
+    /// Creates an error about a number that is not finite.
+    pub(crate) fn not_finite(
+        what: impl Into<String>,
+        value: impl Into<f64>,
+        place: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Error::NotFinite { what: what.into(), value: value.into(), place: place.into(), remedy: remedy.into() }
+    }
+
     /// What led to this error, the nearest cause first: all that HDF5 or the operating system said.
     ///
     /// ```
@@ -214,21 +235,11 @@ mod tests {
         let mut errors = vec![
             (Error::parameter("epochs", 0, "give 1 or more"), "epochs = 0: give 1 or more"),
             (
-                Error::Shape {
-                    what: "y".into(),
-                    expected: "(3, 100, 1)".into(),
-                    found: "(3, 99, 1)".into(),
-                    remedy: "give as many steps as in x".into(),
-                },
+                Error::shape("y", "(3, 100, 1)", "(3, 99, 1)", "give as many steps as in x"),
                 "y: expected shape (3, 100, 1), found (3, 99, 1); give as many steps as in x",
             ),
             (
-                Error::NotFinite {
-                    what: "x".into(),
-                    value: f64::NAN,
-                    place: "index (0, 1, 0)".into(),
-                    remedy: "leave this sample out".into(),
-                },
+                Error::not_finite("x", f64::NAN, "index (0, 1, 0)", "leave this sample out"),
                 "x is NaN at index (0, 1, 0); leave this sample out",
             ),
             (

@@ -225,28 +225,25 @@ pub fn least_squares(a: &Array2<f64>, b: &[f64]) -> Result<Vec<f64>> {
     let weights: Vec<f64> = weights.map(|(w, exponent)| libm::scalbn(w, b_exponent - exponent)).collect();
     match weights.iter().position(|w| !w.is_finite()) {
         None => Ok(weights),
-        Some(column) => Err(Error::NotFinite {
-            what: "weight".into(),
-            value: weights[column],
-            place: format!("column {column} of a"),
-            remedy: "give a and b in units in which they are of similar size".into(),
-        }),
+        Some(column) => {
+            let remedy = "give a and b in units in which they are of similar size";
+            Err(Error::not_finite("weight", weights[column], format!("column {column} of a"), remedy))
+        }
     }
 }
 
 fn check_shapes((rows, columns): (usize, usize), values: usize) -> Result<()> {
-    let error = |what: &str, expected: String, found: String, remedy: &str| {
-        Err(Error::Shape { what: what.into(), expected, found, remedy: remedy.into() })
-    };
     let found = format!("({rows}, {columns})");
     if columns == 0 {
-        return error("a", "(rows, 1 or more)".into(), found, "give one column for each weight");
+        return Err(Error::shape("a", "(rows, 1 or more)", found, "give one column for each weight"));
     }
     if rows < columns {
-        return error("a", format!("({columns} or more, {columns})"), found, "give at least as many rows as columns");
+        let expected = format!("({columns} or more, {columns})");
+        return Err(Error::shape("a", expected, found, "give at least as many rows as columns"));
     }
     if values != rows {
-        return error("b", format!("({rows},)"), format!("({values},)"), "give one value for each row of a");
+        let (expected, found) = (format!("({rows},)"), format!("({values},)"));
+        return Err(Error::shape("b", expected, found, "give one value for each row of a"));
     }
     Ok(())
 }
@@ -268,8 +265,7 @@ fn exponent(what: &str, values: impl Iterator<Item = f64>, place: impl Fn(usize)
     let mut largest = 0.0_f64;
     for (nth, value) in values.enumerate() {
         if !value.is_finite() {
-            let remedy = "give finite values".into();
-            return Err(Error::NotFinite { what: what.into(), value, place: place(nth), remedy });
+            return Err(Error::not_finite(what, value, place(nth), "give finite values"));
         }
         largest = largest.max(value.abs());
     }

@@ -231,19 +231,10 @@ impl Model {
     /// If libtorch cannot copy them from the device.
     pub fn get_weights(&self) -> Result<Vec<ArrayD<f32>>> {
         let values = self.values()?;
-        self.variables()
-            .into_iter()
-            .map(|variable| {
-                ArrayD::from_shape_vec(variable.shape.clone(), values[variable.range.clone()].to_vec()).map_err(
-                    |error| Error::Shape {
-                        what: variable.name(),
-                        expected: format!("{:?}", variable.shape),
-                        found: error.to_string(),
-                        remedy: "do not change the shapes of the variable store's tensors".to_string(),
-                    },
-                )
-            })
-            .collect()
+        let array = |Variable { shape, range, .. }: Variable| {
+            ArrayD::from_shape_vec(shape, values[range].to_vec()).expect("a range is as long as its shape says")
+        };
+        Ok(self.variables().into_iter().map(array).collect())
     }
 
     /// Sets all weights, like Keras' `set_weights`. The optimiser keeps its state.
@@ -261,26 +252,22 @@ impl Model {
     /// ```
     pub fn set_weights(&mut self, weights: &[ArrayD<f32>]) -> Result<()> {
         let variables = self.variables();
-        let shape_error = |what: String, expected: String, found: String| Error::Shape {
-            what,
-            expected,
-            found,
-            remedy: "give arrays like those of get_weights(), in the same order".to_string(),
-        };
+        let remedy = "give arrays like those of get_weights(), in the same order";
         if weights.len() != variables.len() {
             let (expected, found) = (format!("({},)", variables.len()), format!("({},)", weights.len()));
-            return Err(shape_error("list of weights".to_string(), expected, found));
+            return Err(Error::shape("list of weights", expected, found, remedy));
         }
         let mut values = Vec::with_capacity(self.count_params());
         for (variable, weight) in variables.iter().zip(weights) {
             let what = variable.name();
             if weight.shape() != variable.shape {
-                return Err(shape_error(what, format!("{:?}", variable.shape), format!("{:?}", weight.shape())));
+                let (expected, found) = (format!("{:?}", variable.shape), format!("{:?}", weight.shape()));
+                return Err(Error::shape(what, expected, found, remedy));
             }
-            for (index, &value) in weight.iter().enumerate() {
-                check_weight(&what, index, value)?;
-                values.push(value);
+            if let Some((index, &value)) = weight.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+                return Err(Error::not_finite(what, value, format!("index {index}"), "use finite weights"));
             }
+            values.extend(weight);
         }
         self.set_values(&values)
     }
@@ -326,16 +313,4 @@ impl fmt::Debug for Model {
             .field("iterations", &self.adam.iterations)
             .finish()
     }
-}
-
-pub(crate) fn check_weight(what: &str, index: usize, value: f32) -> Result<()> {
-    if value.is_finite() {
-        return Ok(());
-    }
-    Err(Error::NotFinite {
-        what: what.to_string(),
-        value: f64::from(value),
-        place: format!("index {index}"),
-        remedy: "use finite weights".to_string(),
-    })
 }

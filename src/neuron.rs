@@ -441,12 +441,8 @@ impl HhPscAlpha {
         let timing = self.check(dt_current_ms, resolution_ms)?;
         let length = currents_pa.first().map_or(0, Vec::len);
         if let Some(i) = currents_pa.iter().position(|current| current.len() != length) {
-            return Err(Error::Shape {
-                what: format!("current {i}"),
-                expected: format!("({length},)"),
-                found: format!("({},)", currents_pa[i].len()),
-                remedy: "give currents of one length".into(),
-            });
+            let (expected, found) = (format!("({length},)"), format!("({},)", currents_pa[i].len()));
+            return Err(Error::shape(format!("current {i}"), expected, found, "give currents of one length"));
         }
         currents_pa.iter().try_for_each(|current| check_current(current))?;
         let mut potentials = vec![vec![0.0; length]; currents_pa.len()];
@@ -502,14 +498,10 @@ impl HhPscAlpha {
             };
             y = next;
             if y.v.is_nan() || y.v.abs() > POTENTIAL_LIMIT_MV {
-                return Err(Error::NotFinite {
-                    what: "membrane potential (mV)".into(),
-                    value: y.v,
-                    place: place(),
-                    remedy: format!(
-                        "the current there is {i} pA: inject less, or give a resolution_ms below {resolution_ms} ms"
-                    ),
-                });
+                let remedy = format!(
+                    "the current there is {i} pA: inject less, or give a resolution_ms below {resolution_ms} ms"
+                );
+                return Err(Error::not_finite("membrane potential (mV)", y.v, place(), remedy));
             }
             if step >= adaptive.ready_at && y.v >= 0.0 && before > y.v {
                 adaptive.spike_times_ms.push(time_ms(step + 1, resolution_ms));
@@ -630,12 +622,9 @@ pub(crate) enum Spikes {
 pub(crate) fn check_current(current_pa: &[f64]) -> Result<()> {
     match current_pa.iter().position(|x| !x.is_finite()) {
         None => Ok(()),
-        Some(i) => Err(Error::NotFinite {
-            what: "current".into(),
-            value: current_pa[i],
-            place: format!("value {i}"),
-            remedy: "give finite currents, in pA".into(),
-        }),
+        Some(i) => {
+            Err(Error::not_finite("current", current_pa[i], format!("value {i}"), "give finite currents, in pA"))
+        }
     }
 }
 

@@ -330,25 +330,21 @@ impl Model {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn predict_trace(&self, x: &[f64]) -> Result<Vec<f64>> {
-        let error = |what: &str, expected: String, found: String, remedy: &str| {
-            Err(Error::Shape { what: what.into(), expected, found, remedy: remedy.into() })
-        };
         let (inputs, outputs, found) = (self.network.inputs(), self.network.outputs(), format!("({},)", x.len()));
         if inputs != 1 {
             let remedy = "the model has several input channels: use predict";
-            return error("x", format!("(samples, steps, {inputs})"), found, remedy);
+            return Err(Error::shape("x", format!("(samples, steps, {inputs})"), found, remedy));
         }
         if outputs != 1 {
             let remedy = "the model has several outputs: use predict";
-            return error("output", "(samples, steps, 1)".into(), format!("(samples, steps, {outputs})"), remedy);
+            let found = format!("(samples, steps, {outputs})");
+            return Err(Error::shape("output", "(samples, steps, 1)", found, remedy));
         }
         if x.is_empty() {
-            return error("x", "(1 or more,)".into(), found, "at least one time step is needed");
+            return Err(Error::shape("x", "(1 or more,)", found, "at least one time step is needed"));
         }
         if let Some(index) = x.iter().position(|&value| !(value as f32).is_finite()) {
-            let place = format!("index {index}");
-            let remedy = "use finite 32-bit numbers".into();
-            return Err(Error::NotFinite { what: "x".into(), value: x[index], place, remedy });
+            return Err(Error::not_finite("x", x[index], format!("index {index}"), "use finite 32-bit numbers"));
         }
         let sample = Array3::from_shape_fn((1, x.len(), 1), |(_, step, _)| x[step]);
         Ok(self.predict(&sample)?.into_iter().collect())

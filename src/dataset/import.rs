@@ -118,19 +118,17 @@ pub fn cut(
     if !(interval_ms > 0.0 && interval_ms.is_finite()) {
         return Err(Error::parameter("interval_ms", interval_ms, "give a time above 0, in ms"));
     }
-    let different = |what: String, expected: usize, found: usize| Error::Shape {
-        what,
-        expected: format!("({expected},)"),
-        found: format!("({found},)"),
-        remedy: "give a potential for each value of the current".into(),
+    let different = |what: &str, expected: usize, found: usize| {
+        let remedy = "give a potential for each value of the current";
+        Error::shape(what, format!("({expected},)"), format!("({found},)"), remedy)
     };
     if currents_pa.len() != potentials_mv.len() {
-        return Err(different("list of potentials".to_owned(), currents_pa.len(), potentials_mv.len()));
+        return Err(different("list of potentials", currents_pa.len(), potentials_mv.len()));
     }
     let mut cutter = Cutter::new(options)?;
     for (i, (current, potential)) in currents_pa.iter().zip(potentials_mv).enumerate() {
         if current.len() != potential.len() {
-            return Err(different(format!("potential {i}"), current.len(), potential.len()));
+            return Err(different(&format!("potential {i}"), current.len(), potential.len()));
         }
         let trace = |values| Trace { interval_ms, start_ms: 0.0, values };
         cutter.add(&format!("sweep {i}"), &trace(current), &trace(potential))?;
@@ -310,12 +308,8 @@ impl<'a> Cutter<'a> {
             };
             let reasons: Vec<String> = dropped.into_iter().chain(notes).collect();
             let remedy = if reasons.is_empty() { "there is no recording".to_owned() } else { reasons.join("; ") };
-            return Err(Error::Shape {
-                what: "samples".into(),
-                expected: format!("(1 or more, {steps}, 1)"),
-                found: format!("(0, {steps}, 1)"),
-                remedy,
-            });
+            let (expected, found) = (format!("(1 or more, {steps}, 1)"), format!("(0, {steps}, 1)"));
+            return Err(Error::shape("samples", expected, found, remedy));
         }
         let array = |values| Array3::from_shape_vec(shape, values).expect("each sample has all its steps");
         let attributes = [

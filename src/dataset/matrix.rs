@@ -217,12 +217,10 @@ impl H5Matrix {
         let Some(nth) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let ([_, steps, channels], index) = (self.shape, first + nth);
         let (sample, step, channel) = (index / (steps * channels), index / channels % steps, index % channels);
-        Err(Error::NotFinite {
-            what: format!("'{}', dataset '{}'", self.path.display(), self.name),
-            value: values[nth].into(),
-            place: format!("index ({sample}, {step}, {channel})"),
-            remedy: "generate the file again, leave this sample out, or keep such values (`allow_nan`)".into(),
-        })
+        let what = format!("'{}', dataset '{}'", self.path.display(), self.name);
+        let place = format!("index ({sample}, {step}, {channel})");
+        let remedy = "generate the file again, leave this sample out, or keep such values (`allow_nan`)";
+        Err(Error::not_finite(what, values[nth], place, remedy))
     }
 }
 

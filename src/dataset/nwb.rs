@@ -450,31 +450,25 @@ fn write(path: &Path, currents_pa: &[Vec<f64>], responses: &[Response], overwrit
 }
 
 fn check_sweeps(currents_pa: &[Vec<f64>], responses: &[Response]) -> Result<()> {
-    let shape = |what: String, expected: usize, found: usize| Error::Shape {
-        what,
-        expected: format!("({expected},)"),
-        found: format!("({found},)"),
-        remedy: "give one response for each current, with as many values, and at least one".into(),
+    let shape = |what: &str, expected: usize, found: usize| {
+        let remedy = "give one response for each current, with as many values, and at least one";
+        Error::shape(what, format!("({expected},)"), format!("({found},)"), remedy)
     };
     if currents_pa.is_empty() {
         return Err(Error::parameter("currents_pa", "none", "give the current of at least one sweep"));
     }
     if currents_pa.len() != responses.len() {
-        return Err(shape("responses".to_owned(), currents_pa.len(), responses.len()));
+        return Err(shape("responses", currents_pa.len(), responses.len()));
     }
     for (i, (current, response)) in currents_pa.iter().zip(responses).enumerate() {
         let potential = &response.potential_mv;
         if current.len() != potential.len() || current.is_empty() {
-            return Err(shape(format!("response {i}"), current.len().max(1), potential.len()));
+            return Err(shape(&format!("response {i}"), current.len().max(1), potential.len()));
         }
         for (what, values) in [("current", current), ("potential", potential)] {
             if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-                return Err(Error::NotFinite {
-                    what: what.into(),
-                    value: values[place],
-                    place: format!("value {place} of sweep {i}"),
-                    remedy: "give finite values".into(),
-                });
+                let (value, place) = (values[place], format!("value {place} of sweep {i}"));
+                return Err(Error::not_finite(what, value, place, "give finite values"));
             }
         }
         if !(response.dt_ms > 0.0 && response.dt_ms.is_finite()) {

@@ -70,12 +70,11 @@ where
         let first_bad = values.iter().position(|value| !value.is_finite());
         match first_bad.and_then(|index| self.indexed_iter().nth(index)) {
             None => Ok(Opened::Memory(values)),
-            Some(((sample, step, channel), &value)) => Err(Error::NotFinite {
-                what: name.to_string(),
-                value: value.into(),
-                place: format!("index [{sample}, {step}, {channel}]"),
-                remedy: "use finite 32-bit numbers: repair or drop the sample".to_string(),
-            }),
+            Some(((sample, step, channel), &value)) => {
+                let place = format!("index [{sample}, {step}, {channel}]");
+                let remedy = "use finite 32-bit numbers: repair or drop the sample";
+                Err(Error::not_finite(name, value, place, remedy))
+            }
         }
     }
 }

@@ -142,29 +142,17 @@ fn check_attributes(attributes: &[(String, String)]) -> Result<()> {
 fn check(x_name: &str, x: &Array3<f64>, y_name: &str, y: &Array3<f64>) -> Result<()> {
     let ((samples, steps, channels), found) = (x.dim(), y.dim());
     if x.is_empty() {
-        return Err(Error::Shape {
-            what: x_name.into(),
-            expected: "(1 or more, 1 or more, 1 or more)".into(),
-            found: format!("({samples}, {steps}, {channels})"),
-            remedy: "give at least one sample".into(),
-        });
+        let found = format!("({samples}, {steps}, {channels})");
+        return Err(Error::shape(x_name, "(1 or more, 1 or more, 1 or more)", found, "give at least one sample"));
     }
     if (found.0, found.1) != (samples, steps) || found.2 == 0 {
-        return Err(Error::Shape {
-            what: y_name.into(),
-            expected: format!("({samples}, {steps}, 1)"),
-            found: format!("{found:?}"),
-            remedy: format!("give as many samples and steps as in {x_name}"),
-        });
+        let (expected, found) = (format!("({samples}, {steps}, 1)"), format!("{found:?}"));
+        return Err(Error::shape(y_name, expected, found, format!("give as many samples and steps as in {x_name}")));
     }
     for (name, values) in [(x_name, x), (y_name, y)] {
         if let Some(((sample, step, channel), &value)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
-            return Err(Error::NotFinite {
-                what: name.into(),
-                value,
-                place: format!("index ({sample}, {step}, {channel})"),
-                remedy: "leave this sample out".into(),
-            });
+            let place = format!("index ({sample}, {step}, {channel})");
+            return Err(Error::not_finite(name, value, place, "leave this sample out"));
         }
     }
     Ok(())

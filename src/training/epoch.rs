@@ -90,11 +90,9 @@ impl<'a> Epochs<'a> {
         compute: &mut Compute<'_, Task, PartResult>,
     ) -> Result<(Evaluation, Option<Evaluation>)> {
         let rate = adam.learning_rate();
-        let diverged = |what: &str, value: f64, place: &str| Error::NotFinite {
-            what: what.to_string(),
-            value,
-            place: format!("epoch {epoch}, {place}, learning rate {rate}"),
-            remedy: "lower the learning rate; the model keeps the weights from before this epoch".to_string(),
+        let diverged = |what: &str, value: f64, place: &str| {
+            let remedy = "lower the learning rate; the model keeps the weights from before this epoch";
+            Error::not_finite(what, value, format!("epoch {epoch}, {place}, learning rate {rate}"), remedy)
         };
         let (mut loss_sum, mut mse_sum) = (0.0, 0.0);
         for batch in 0..self.batches() {

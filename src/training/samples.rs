@@ -207,5 +207,5 @@ fn read(opened: &Opened, rows: &[usize], steps: usize, wanted: Range<usize>, val
 }
 
 fn shape_error(what: &str, expected: String, found: &dyn Source, remedy: &str) -> Error {
-    Error::Shape { what: what.to_string(), expected, found: format!("{:?}", found.shape()), remedy: remedy.to_string() }
+    Error::shape(what, expected, format!("{:?}", found.shape()), remedy)
 }

@@ -42,9 +42,7 @@ pub use write::{TestSamples, WriteOptions, Written, write};
 pub(crate) use appender::SampleWriter;
 pub(crate) use merge::shards_of;
 
-use crate::files::hdf5_text;
 use crate::{Error, Result};
-use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::path::Path;
 
@@ -75,8 +73,4 @@ pub fn save(path: impl AsRef<Path>, name: &str, values: &Array3<f64>, units: &st
     let mut file = SampleWriter::create(path.as_ref(), name, values.dim().into(), units, overwrite)?;
     file.append(values.as_standard_layout().as_slice().unwrap_or_default())?;
     file.finish()
-}
-
-fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
-    place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&hdf5_text(text)?)
 }

@@ -340,6 +340,17 @@ fn is_endless(file: &mut File, start: u64, bytes: u64) -> std::io::Result<bool> 
     Ok(lengths.is_some_and(|&lengths| heaps::is_endless(&contents, lengths.into())))
 }
 
+/// Writes a text as an attribute.
+pub(crate) fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
+    place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&hdf5_text(text)?)
+}
+
+/// Writes texts as a dataset.
+pub(crate) fn write_texts(group: &hdf5::Group, name: &str, texts: &[String]) -> hdf5::Result<()> {
+    let texts = texts.iter().map(|text| hdf5_text(text)).collect::<hdf5::Result<Vec<_>>>()?;
+    group.new_dataset_builder().with_data(&texts).create(name).map(drop)
+}
+
 /// A text in the form that HDF5 stores.
 pub(crate) fn hdf5_text(text: &str) -> hdf5::Result<VarLenUnicode> {
     text.parse().map_err(|error: hdf5::types::StringError| hdf5::Error::from(error.to_string().as_str()))

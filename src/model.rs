@@ -41,7 +41,7 @@ pub use sequential::{Loss, Sequential};
 pub use weights::trained_model;
 
 pub(crate) use adam::is_learning_rate;
-pub(crate) use forward::{forward, forward_with, from_tensor, to_tensor};
+pub(crate) use forward::{forward, from_tensor, to_tensor};
 pub(crate) use network::{Network, NetworkLayer, Variable};
 pub(crate) use weights::{TRAINING, check_keras_name, sealed_by};
 
@@ -144,7 +144,9 @@ impl Model {
 
     /// Whether the fused engine computes the network.
     pub(crate) fn is_fused(&self) -> bool {
-        self.network.is_fused(self.sequential.engine, self.sequential.device)
+        let Sequential { engine, device, .. } = self.sequential;
+        let auto = engine == Engine::Auto && device == Device::Cpu && self.network.not_fused().is_none();
+        engine == Engine::Fused || auto
     }
 
     /// Number of weights.

@@ -549,9 +549,7 @@ pub(crate) struct Timing {
 
 impl Timing {
     fn new(dt_current_ms: f64, resolution_ms: f64) -> Result<Self> {
-        if !(dt_current_ms > 0.0 && dt_current_ms.is_finite()) {
-            return Err(Error::parameter("dt_current_ms", dt_current_ms, "give a time above 0, in ms"));
-        }
+        check_time("dt_current_ms", dt_current_ms)?;
         let steps = [dt_current_ms, DELAY_MS].map(|duration_ms| whole_steps(duration_ms, resolution_ms));
         let [Some(steps_per_value), Some(delay_steps)] = steps else {
             let remedy = format!(
@@ -631,6 +629,11 @@ pub(crate) fn check_current(current_pa: &[f64]) -> Result<()> {
 /// The time after `steps` steps, ms, rounded to 1e-9 ms, so that three steps of 0.1 ms make 0.3 ms.
 fn time_ms(steps: usize, resolution_ms: f64) -> f64 {
     (steps as f64 * resolution_ms * 1e9).round() / 1e9
+}
+
+/// Checks a time between values.
+pub(crate) fn check_time(name: &str, ms: f64) -> Result<()> {
+    if ms > 0.0 && ms.is_finite() { Ok(()) } else { Err(Error::parameter(name, ms, "give a time above 0, in ms")) }
 }
 
 /// The number of steps of `step_ms` in `duration_ms`; `None` unless it is a whole number of 1 or more.

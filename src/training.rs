@@ -380,10 +380,9 @@ impl Model {
     fn check_memory(&self, executor: &Executor, data: &Data, rows: usize, with_gradient: bool) -> Result<()> {
         let (threads, reach) = (self.threads(), executor.network.reach());
         let stretch = executor.micro_batch_steps().saturating_add(reach.0 + reach.1);
-        let stretch = data.steps.min(stretch);
-        let steps = if with_gradient { data.steps } else { stretch };
+        let steps = if with_gradient { data.steps } else { data.steps.min(stretch) };
         let bytes = threads as u128 * executor.thread_bytes(steps, with_gradient);
-        let bytes = bytes.max(executor.dead_units_bytes(stretch)) + data.portion_bytes(rows);
+        let bytes = bytes + data.portion_bytes(rows);
         memory::check::<u8>(bytes, |shortage| {
             let value = format!("samples of {} steps", data.steps);
             let remedy = format!(

@@ -362,7 +362,6 @@ fn only_what_no_writer_of_the_same_file_holds_is_removed() {
     assert!(!directory.path().join(".data.h5.living.part").exists());
 }
 
-#[cfg(unix)]
 #[test]
 fn a_new_file_has_usual_permissions_and_a_replaced_one_its_own() {
     use std::os::unix::fs::PermissionsExt;
@@ -521,7 +520,6 @@ fn threads_write_and_read_files_of_their_own() {
     });
 }
 
-#[cfg(unix)]
 #[test]
 fn any_place_that_can_be_written_to_will_do() {
     use std::os::unix::fs::{PermissionsExt, symlink};

@@ -959,7 +959,6 @@ fn a_slider_is_saved_as_a_page_and_drawn_as_its_middle() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_link_to_a_file_stays_a_link() {
     let folder = tempfile::tempdir().unwrap();
     let (file, link) = (folder.path().join("a.svg"), folder.path().join("b.svg"));

@@ -356,7 +356,6 @@ fn files_are_replaced_only_when_told() {
     assert!(error.contains("is a directory"), "{error}");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_link_stays_a_link() {
     let folder = tempfile::tempdir().unwrap();

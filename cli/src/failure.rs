@@ -49,7 +49,6 @@ pub fn report_panics() {
 
 /// Has a write beyond the limit on the size of files (`ulimit -f`) fail, instead of ending the process.
 pub fn survive_limit_on_files() {
-    #[cfg(unix)]
     // SAFETY: no handler is given.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);

@@ -2,9 +2,10 @@
 
 use crate::Output;
 use crate::evaluate::validation_rows;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use hhnet::dataset::H5Matrix;
-use hhnet::model::{self, Model, ModelOptions, device, generate_model};
+use hhnet::model::{Activation, Engine, Model, ModelOptions, Padding, device, generate_model};
 use hhnet::progress::Progress;
 use hhnet::training::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, FitOptions, History, LearningRateScheduler, ModelCheckpoint,
@@ -42,10 +43,10 @@ pub struct Train {
     #[arg(long, value_name = "FACTOR", default_value_t = 0.01)]
     l2: f64,
     /// Time steps that a convolution's kernel covers: on both sides of the present one, or up to it
-    #[arg(long, value_enum, default_value_t = Padding::Same)]
+    #[arg(long, value_parser = one_of(PADDINGS), default_value = "same")]
     padding: Padding,
     /// Function that the convolutions apply to their sums
-    #[arg(long, value_enum, default_value_t = Activation::Relu)]
+    #[arg(long, value_parser = one_of(ACTIVATIONS), default_value = "relu")]
     activation: Activation,
     /// Learning rate of the Adam optimiser
     #[arg(long, value_name = "RATE", default_value_t = 0.001)]
@@ -60,7 +61,7 @@ pub struct Train {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What computes the network: this program's own engine (fused, CPU only) or libtorch. `auto` is fused on a CPU
-    #[arg(long, value_enum, default_value_t = Engine::Auto)]
+    #[arg(long, value_parser = one_of(ENGINES), default_value = "auto")]
     engine: Engine,
     /// Device to train on: cpu, cuda, cuda:1, ... or mps
     #[arg(long, default_value = "cpu")]
@@ -91,25 +92,21 @@ pub struct Train {
     force: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Engine {
-    Auto,
-    Fused,
-    Libtorch,
-}
+const ENGINES: [(&str, Engine); 3] = [("auto", Engine::Auto), ("fused", Engine::Fused), ("libtorch", Engine::Libtorch)];
+const PADDINGS: [(&str, Padding); 2] = [("same", Padding::Same), ("causal", Padding::Causal)];
+const ACTIVATIONS: [(&str, Activation); 4] = [
+    ("linear", Activation::Linear),
+    ("relu", Activation::Relu),
+    ("tanh", Activation::Tanh),
+    ("sigmoid", Activation::Sigmoid),
+];
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Padding {
-    Same,
-    Causal,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Activation {
-    Linear,
-    Relu,
-    Tanh,
-    Sigmoid,
+/// Takes one of some names, and gives what belongs to it.
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    values: [(&'static str, T); N],
+) -> impl TypedValueParser<Value = T> {
+    let value = move |found: String| values.iter().find(|(name, _)| *name == found).expect("it is one of the names").1;
+    PossibleValuesParser::new(values.map(|(name, _)| name)).map(value)
 }
 
 impl Train {
@@ -173,25 +170,13 @@ impl Train {
             lr: self.lr,
             layer_sizes: self.layer_sizes.clone(),
             kernel_sizes: self.kernel_sizes.clone(),
-            padding: match self.padding {
-                Padding::Same => model::Padding::Same,
-                Padding::Causal => model::Padding::Causal,
-            },
-            activation: match self.activation {
-                Activation::Linear => model::Activation::Linear,
-                Activation::Relu => model::Activation::Relu,
-                Activation::Tanh => model::Activation::Tanh,
-                Activation::Sigmoid => model::Activation::Sigmoid,
-            },
+            padding: self.padding,
+            activation: self.activation,
             l2: self.l2,
             input_channels,
             seed: self.seed,
             device: device(&self.device)?,
-            engine: match self.engine {
-                Engine::Auto => model::Engine::Auto,
-                Engine::Fused => model::Engine::Fused,
-                Engine::Libtorch => model::Engine::Libtorch,
-            },
+            engine: self.engine,
             ..ModelOptions::default()
         })
     }

@@ -288,7 +288,6 @@ fn a_file_is_verified_and_info_says_whose_it_is() {
     fails(directory, &["verify", foreign], "it has no checksum");
 }
 
-#[cfg(unix)]
 #[test]
 fn more_shards_are_merged_than_files_may_be_open() {
     // An emulator has files of its own open.

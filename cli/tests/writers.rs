@@ -65,7 +65,6 @@ fn of_two_programs_that_write_one_file_each_is_whole_or_fails() {
     assert!(overlapped > 0, "no two of them were at work at the same time");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_killed_run_leaves_the_old_file_and_the_next_run_removes_what_it_had_begun() {
     let directory = tempfile::tempdir().unwrap();
@@ -103,7 +102,6 @@ fn a_killed_run_leaves_the_old_file_and_the_next_run_removes_what_it_had_begun()
     assert_eq!(unfinished(directory), Vec::<String>::new());
 }
 
-#[cfg(unix)]
 #[test]
 fn ctrl_c_ends_a_program_with_one_line() {
     // Programs that a script starts in the background ignore it, these tests included.

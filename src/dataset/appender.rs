@@ -1,8 +1,7 @@
 //! Datasets to which samples are written one after the other.
 
 use super::checksum::{self, CHECKSUM, Checksum};
-use super::text_attribute;
-use crate::files::NewFile;
+use crate::files::{NewFile, text_attribute};
 use crate::{Error, Result};
 use ndarray::{ArrayView3, s};
 use std::path::{Path, PathBuf};
@@ -19,15 +18,21 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    pub(super) fn create(file: &hdf5::File, path: &Path, name: &str, shape: [usize; 3]) -> Result<Self> {
-        let dataset = file.new_dataset::<f64>().shape(shape).create(name);
-        let dataset = dataset.map_err(Error::hdf5(path, format!("create '{name}'")))?;
+    pub(super) fn create(
+        file: &hdf5::File,
+        path: &Path,
+        name: &str,
+        shape: [usize; 3],
+        attributes: &[(&str, &str)],
+    ) -> Result<Self> {
+        let create = || -> hdf5::Result<hdf5::Dataset> {
+            let dataset = file.new_dataset::<f64>().shape(shape).create(name)?;
+            attributes.iter().try_for_each(|(name, text)| text_attribute(&dataset, name, text))?;
+            Ok(dataset)
+        };
+        let dataset = create().map_err(Error::hdf5(path, format!("create '{name}'")))?;
         let (path, name) = (path.to_path_buf(), name.to_owned());
         Ok(Appender { path, name, dataset, shape, written: 0, checksum: Checksum::default() })
-    }
-
-    pub(super) fn dataset(&self) -> &hdf5::Dataset {
-        &self.dataset
     }
 
     /// Number of samples that have been written.
@@ -40,8 +45,7 @@ impl Appender {
         let [_, steps, channels] = self.shape;
         let samples = self.written..self.written + values.len() / (steps * channels).max(1);
         let write = || -> hdf5::Result<()> {
-            let values = ArrayView3::from_shape((samples.len(), steps, channels), values);
-            let values = values.map_err(|error| error.to_string())?;
+            let values = ArrayView3::from_shape((samples.len(), steps, channels), values)?;
             self.dataset.write_slice(values, s![samples.clone(), .., ..])
         };
         write().map_err(Error::hdf5(&self.path, format!("write samples {samples:?} of '{}'", self.name)))?;
@@ -69,8 +73,7 @@ impl SampleWriter {
     pub(crate) fn create(path: &Path, name: &str, shape: [usize; 3], units: &str, overwrite: bool) -> Result<Self> {
         let new = NewFile::create(path, overwrite, sample_bytes(&[shape]))?;
         let file = new.create_hdf5()?;
-        let samples = Appender::create(&file, path, name, shape)?;
-        text_attribute(samples.dataset(), "units", units).map_err(Error::hdf5(path, format!("describe '{name}'")))?;
+        let samples = Appender::create(&file, path, name, shape, &[("units", units)])?;
         Ok(SampleWriter { new, file, samples })
     }
 

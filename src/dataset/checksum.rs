@@ -5,9 +5,8 @@
 //! `sha256` covers all the rest: every attribute, these among them, and the name, type, shape and values of every other
 //! dataset. It depends on what the file holds and not on how HDF5 stores it. `program` names what wrote it.
 
-use super::description::{attribute, list_datasets, type_name};
-use super::text_attribute;
-use crate::files::NewFile;
+use super::description::{attribute, list_datasets, text, type_name};
+use crate::files::{NewFile, text_attribute};
 use crate::memory;
 use hdf5::plist::dataset_create::Layout;
 use hdf5::types::TypeDescriptor;
@@ -15,7 +14,6 @@ use hdf5::{Dataset, File, Group, Hyperslab, IndexType, IterationOrder, LinkType,
 use hdf5::{H5Type, Location, SliceOrIndex};
 use ndarray::ArrayD;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// What writes these files.
 pub(crate) const PROGRAM: &str = concat!("hhnet ", env!("CARGO_PKG_VERSION"));
@@ -59,10 +57,7 @@ impl Checksum {
 
     /// In hexadecimal digits.
     pub fn digits(self) -> String {
-        self.0.finalize().iter().fold(String::new(), |mut digits, byte| {
-            let _ = write!(digits, "{byte:02x}");
-            digits
-        })
+        format!("{:x}", self.0.finalize())
     }
 }
 
@@ -79,12 +74,12 @@ pub(crate) enum Seal {
 
 /// The checksum that is written in a file or dataset.
 pub(crate) fn recorded(place: &Location) -> Option<String> {
-    attribute(place, CHECKSUM).text().map(str::to_owned)
+    text(place, CHECKSUM)
 }
 
 /// The version of this program that wrote a file, if one did.
 pub(crate) fn program(file: &File) -> Option<String> {
-    attribute(file, PROGRAM_ATTRIBUTE).text().filter(|program| program.starts_with("hhnet ")).map(str::to_owned)
+    text(file, PROGRAM_ATTRIBUTE).filter(|program| program.starts_with("hhnet "))
 }
 
 /// Writes program and checksum into a file with all its contents, and gives it its final name.

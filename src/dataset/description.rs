@@ -184,7 +184,12 @@ pub(super) fn type_name(container: &hdf5::Container) -> String {
 
 /// The unit that a dataset states. NWB files have it in `unit`, MATLAB may have it in a list.
 pub(super) fn units(dataset: &hdf5::Dataset) -> Option<String> {
-    ["units", "unit"].into_iter().find_map(|name| attribute(dataset, name).text().map(str::to_owned))
+    ["units", "unit"].into_iter().find_map(|name| text(dataset, name))
+}
+
+/// An attribute that is a text.
+pub(crate) fn text(place: &hdf5::Location, name: &str) -> Option<String> {
+    attribute(place, name).text().map(str::to_owned)
 }
 
 /// The value of an attribute, empty if there is none. What cannot be read is no error: nobody may need it.

@@ -7,6 +7,7 @@ use super::options::GenerateOptions;
 use super::split::{SPLIT_NAMES, Split, SplitWriter, write_list};
 use crate::files::NewFile;
 use crate::interrupt::Interrupts;
+use crate::progress::Lines;
 use crate::stimulus::{NumpyRandom, Stream};
 use crate::{Error, Result};
 use std::fmt;
@@ -39,13 +40,8 @@ pub struct Generated {
 
 impl fmt::Display for Generated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}",
-            self.path.display(),
-            self.shape,
-            self.test_shape
-        )?;
+        let (path, Generated { shape, test_shape, .. }) = (self.path.display(), self);
+        writeln!(f, "'{path}': X, Y of shape {shape:?}, X_test, Y_test of shape {test_shape:?}")?;
         let dropped = self.dropped_trials.len() + self.dropped_test_trials.len();
         let seconds = self.elapsed.as_secs_f64();
         match self.spikes {
@@ -200,7 +196,7 @@ impl<'a> Generator<'a> {
         let count = split.samples.len();
         let mut outcome = Outcome::default();
         let mut kept = 0;
-        let mut lines = Lines::new(options);
+        let (mut lines, started) = (Lines::new(options.progress), Instant::now());
         while kept < count {
             self.interrupts.check("generate", || format!("'{}' was not written", split.path.display()))?;
             // At most as many trials as samples are missing: the stream ends where it would if trials were drawn one by
@@ -217,7 +213,13 @@ impl<'a> Generator<'a> {
             }
             self.unwritten = Some(split.number);
             kept += self.simulated.trials.len();
-            lines.report(split, kept, &outcome);
+            let line = report(split, kept, &outcome, options, started.elapsed());
+            // The last one is always printed.
+            if kept < count {
+                lines.line(format_args!("{line}"))
+            } else {
+                options.progress.line(format_args!("{line}"))
+            }
         }
         Ok(outcome)
     }
@@ -235,34 +237,15 @@ impl<'a> Generator<'a> {
     }
 }
 
-/// Prints the lines about a split: about one a second, and one at the end.
-struct Lines<'a> {
-    options: &'a GenerateOptions,
-    started: Instant,
-    last: Instant,
-}
-
-impl<'a> Lines<'a> {
-    fn new(options: &'a GenerateOptions) -> Self {
-        Lines { options, started: Instant::now(), last: Instant::now() }
-    }
-
-    fn report(&mut self, split: &Split, kept: usize, outcome: &Outcome) {
-        let count = split.samples.len();
-        if kept < count && self.last.elapsed() < Duration::from_secs(1) {
-            return;
-        }
-        self.last = Instant::now();
-        let [x, y, _] = SPLIT_NAMES[split.number];
-        let dropped = outcome.dropped.len();
-        let seconds = self.started.elapsed().as_secs_f64();
-        let simulated_seconds = (outcome.trials * split.steps) as f64 * self.options.current.dt_ms / 1000.0;
-        let speed = simulated_seconds / seconds;
-        self.options.progress.line(format_args!(
-            "{x}, {y}: {kept} of {count} samples, {dropped} trials dropped, {seconds:.1} s, \
-             {speed:.0} neuron-seconds per second"
-        ));
-    }
+/// How far a split is.
+fn report(split: &Split, kept: usize, outcome: &Outcome, options: &GenerateOptions, elapsed: Duration) -> String {
+    let [x, y, _] = SPLIT_NAMES[split.number];
+    let (count, dropped, seconds) = (split.samples.len(), outcome.dropped.len(), elapsed.as_secs_f64());
+    let speed = (outcome.trials * split.steps) as f64 * options.current.dt_ms / 1000.0 / seconds;
+    format!(
+        "{x}, {y}: {kept} of {count} samples, {dropped} trials dropped, {seconds:.1} s, {speed:.0} neuron-seconds per \
+         second"
+    )
 }
 
 pub(super) fn hopeless(options: &GenerateOptions) -> Error {

@@ -4,7 +4,7 @@ use super::write::{TestSamples, WriteOptions, Written, write};
 use crate::interrupt::Interrupts;
 use crate::math::{HALF_FILTER, LARGEST_STEP, resample};
 use crate::memory;
-use crate::neuron::whole_steps;
+use crate::neuron::{check_time, whole_steps};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use ndarray::Array3;
@@ -115,9 +115,7 @@ pub fn cut(
     interval_ms: f64,
     options: &ImportOptions,
 ) -> Result<Imported> {
-    if !(interval_ms > 0.0 && interval_ms.is_finite()) {
-        return Err(Error::parameter("interval_ms", interval_ms, "give a time above 0, in ms"));
-    }
+    check_time("interval_ms", interval_ms)?;
     let different = |what: &str, expected: usize, found: usize| {
         let remedy = "give a potential for each value of the current";
         Error::shape(what, format!("({expected},)"), format!("({found},)"), remedy)
@@ -205,9 +203,7 @@ pub(super) struct Cutter<'a> {
 impl<'a> Cutter<'a> {
     pub(super) fn new(options: &'a ImportOptions) -> Result<Self> {
         let ImportOptions { duration_ms, step_ms, spike_threshold_mv, .. } = *options;
-        if !(step_ms > 0.0 && step_ms.is_finite()) {
-            return Err(Error::parameter("step_ms", step_ms, "give a time above 0, in ms"));
-        }
+        check_time("step_ms", step_ms)?;
         let Some(steps) = whole_steps(duration_ms, step_ms) else {
             let remedy = format!("give a whole multiple of the time between two values, {step_ms} ms");
             return Err(Error::parameter("duration_ms", duration_ms, remedy));

@@ -1,7 +1,9 @@
 //! Datasets, read a range of samples at a time.
 
 use super::description::{broken_link, list_datasets, type_name, units};
+use super::merge::SHARDS;
 use super::reader::{Reader, zeros};
+use super::source::{Opened, Source};
 use crate::files::open_hdf5;
 use crate::memory;
 use crate::{Error, Result};
@@ -11,6 +13,9 @@ use hdf5::types::TypeDescriptor;
 use ndarray::Array3;
 use std::ops::{Bound, Range, RangeBounds};
 use std::path::{Path, PathBuf};
+
+/// Values of a dataset that is read as a whole, which makes training a little quicker: 32 MB in 32-bit numbers.
+const MEMORY_VALUES: usize = 1 << 23;
 
 /// A dataset of samples in an HDF5 file. A range of them is read at a time.
 ///
@@ -88,11 +93,6 @@ impl H5Matrix {
     /// ```
     pub fn allow_nan(mut self) -> Self {
         self.allow_nan = true;
-        self
-    }
-
-    pub(super) fn refuse_nan(mut self) -> Self {
-        self.allow_nan = false;
         self
     }
 
@@ -224,12 +224,32 @@ impl H5Matrix {
     }
 }
 
+impl Source for H5Matrix {
+    fn shape(&self) -> (usize, usize, usize) {
+        self.shape()
+    }
+
+    fn open(&self, _: &str) -> Result<Opened<'_>> {
+        let (samples, steps, channels) = self.shape();
+        // NaN may be read, but not computed with.
+        let matrix = H5Matrix { allow_nan: false, ..self.clone() };
+        if samples.saturating_mul(steps * channels) > MEMORY_VALUES {
+            return Ok(Opened::File(Box::new(Reader::open(matrix)?)));
+        }
+        let values = matrix.read_all::<f32>()?;
+        Ok(Opened::Memory(values.into_raw_vec_and_offset().0.into()))
+    }
+}
+
 /// A type of numbers in arrays of samples.
 pub(super) trait Number: H5Type + Copy + Default + Into<f64> + Send {
     /// The nearest number of this type.
     fn from_f64(value: f64) -> Self;
 
-    fn is_finite(self) -> bool;
+    fn is_finite(self) -> bool {
+        let value: f64 = self.into();
+        value.is_finite()
+    }
 
     /// The numbers themselves, if they are 32-bit ones.
     fn as_f32(values: &[Self]) -> Option<&[f32]>;
@@ -240,10 +260,6 @@ impl Number for f32 {
         value as f32
     }
 
-    fn is_finite(self) -> bool {
-        f32::is_finite(self)
-    }
-
     fn as_f32(values: &[f32]) -> Option<&[f32]> {
         Some(values)
     }
@@ -252,10 +268,6 @@ impl Number for f32 {
 impl Number for f64 {
     fn from_f64(value: f64) -> f64 {
         value
-    }
-
-    fn is_finite(self) -> bool {
-        f64::is_finite(self)
     }
 
     fn as_f32(_: &[f64]) -> Option<&[f32]> {
@@ -351,7 +363,7 @@ fn check_shards(file: &hdf5::File, dataset: &hdf5::Dataset, path: &Path, name: &
         return Ok(());
     }
     // Another program's virtual datasets come without a list.
-    let shards = file.dataset("shards").and_then(|shards| memory::read_texts(&shards)).unwrap_or_default();
+    let shards = file.dataset(SHARDS).and_then(|shards| memory::read_texts(&shards)).unwrap_or_default();
     let beside = path.parent().unwrap_or(Path::new(""));
     match shards.iter().find(|shard| !beside.join(shard.as_str()).exists()) {
         None => Ok(()),

@@ -4,20 +4,19 @@ use super::appender::{Appender, sample_bytes};
 use super::block::BLOCK_VALUES;
 use super::checksum;
 use super::options::{GenerateOptions, Shard, read_list};
-use super::split::{SPLIT_NAMES, SpikeRecord, describe_samples, write_list};
-use crate::files::{NewFile, hdf5_text, is_hdf5, open_hdf5};
+use super::split::{SPLIT_NAMES, SpikeRecord, sample_attributes, write_list};
+use crate::files::{NewFile, is_hdf5, open_hdf5, text_attribute, write_texts};
 use crate::interrupt::Interrupts;
 use crate::memory;
 use crate::progress::{Lines, Progress};
 use crate::{Error, Result};
-use hdf5::types::VarLenUnicode;
 use ndarray::{Array3, s};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The dataset with the names of the shards that hold the samples of a file.
-const SHARDS: &str = "shards";
+pub(super) const SHARDS: &str = "shards";
 /// The dataset with their checksums.
 const SHARD_CHECKSUMS: &str = "shard_sha256";
 
@@ -50,14 +49,8 @@ pub struct Merged {
 impl fmt::Display for Merged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.copied { "copied from" } else { "that stay in" };
-        write!(
-            f,
-            "'{}': X, Y of shape {:?}, X_test, Y_test of shape {:?}, {how} {} shards",
-            self.path.display(),
-            self.shape,
-            self.test_shape,
-            self.shards
-        )
+        let (path, Merged { shards, shape, test_shape, .. }) = (self.path.display(), self);
+        write!(f, "'{path}': X, Y of shape {shape:?}, X_test, Y_test of shape {test_shape:?}, {how} {shards} shards")
     }
 }
 
@@ -234,9 +227,11 @@ impl Merger<'_> {
         if self.copy {
             return self.copy(name, shape);
         }
-        self.refer(name, shape)
-            .and_then(|dataset| describe_samples(&dataset))
-            .map_err(self.error(format!("create '{name}'")))
+        let create = || {
+            let dataset = self.refer(name, shape)?;
+            sample_attributes(name).iter().try_for_each(|(name, text)| text_attribute(&dataset, name, text))
+        };
+        create().map_err(self.error(format!("create '{name}'")))
     }
 
     /// Creates a dataset whose samples stay in the shards.
@@ -257,8 +252,7 @@ impl Merger<'_> {
     /// Creates a dataset and copies its samples from the shards.
     fn copy(&mut self, name: &str, shape: [usize; 3]) -> Result<()> {
         let [total, steps, _] = shape;
-        let mut joined = Appender::create(self.file, self.path, name, shape)?;
-        describe_samples(joined.dataset()).map_err(self.error(format!("describe '{name}'")))?;
+        let mut joined = Appender::create(self.file, self.path, name, shape, &sample_attributes(name))?;
         for source in self.sources {
             let file = open_hdf5(source.path)?;
             let samples = source.dataset(&file, name)?;
@@ -297,17 +291,13 @@ impl Merger<'_> {
         if self.copy {
             return Ok(());
         }
-        let write = |list: &str, texts: &mut dyn Iterator<Item = String>| -> hdf5::Result<()> {
-            let texts = texts.map(|text| hdf5_text(&text)).collect::<hdf5::Result<Vec<_>>>()?;
-            self.file.new_dataset::<VarLenUnicode>().shape(texts.len()).create(list)?.write_raw(&texts)
-        };
-        write(SHARDS, &mut self.sources.iter().map(|source| name_from(self.path, source.path)))
-            .and_then(|()| {
-                write(
-                    SHARD_CHECKSUMS,
-                    &mut self.sources.iter().map(|source| source.checksum.clone().unwrap_or_default()),
-                )
-            })
+        let (names, checksums): (Vec<String>, Vec<String>) = self
+            .sources
+            .iter()
+            .map(|source| (name_from(self.path, source.path), source.checksum.clone().unwrap_or_default()))
+            .unzip();
+        write_texts(self.file, SHARDS, &names)
+            .and_then(|()| write_texts(self.file, SHARD_CHECKSUMS, &checksums))
             .map_err(self.error("list the shards".to_owned()))
     }
 

@@ -4,19 +4,18 @@
 //! electrophysiology: a `CurrentClampSeries` holds a potential, a `CurrentClampStimulusSeries` the injected current.
 
 use super::checksum;
-use super::description::attribute;
+use super::description::{attribute, text};
 use super::import::{Cutter, ImportOptions, Imported, Trace, Values};
-use super::text_attribute;
-use crate::files::{NewFile, hdf5_text, open_hdf5};
+use crate::files::{NewFile, hdf5_text, open_hdf5, text_attribute};
 use crate::memory;
-use crate::neuron::Response;
+use crate::neuron::{Response, check_time};
+use crate::progress::Lines;
 use crate::{Error, Result};
 use hdf5::types::VarLenUnicode;
 use hdf5::{Group, H5Type, LocationToken, ObjectReference1, ReferencedObject};
 use ndarray::{Ix1, s};
 use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const CURRENT: &str = "CurrentClampStimulusSeries";
 const POTENTIAL: &str = "CurrentClampSeries";
@@ -74,7 +73,7 @@ fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
         Some(sweeps) => sweeps,
         None => pair(Series::list(&file, &mut cutter), &mut cutter),
     };
-    let mut last = Instant::now();
+    let mut lines = Lines::new(options.progress);
     for (nth, Sweep { current, potential }) in sweeps.iter().enumerate() {
         let opened =
             Recorded::open(current, "amperes", path).and_then(|x| Ok((x, Recorded::open(potential, "volts", path)?)));
@@ -82,10 +81,7 @@ fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
             Ok((x, y)) => cutter.add(&potential.name, &x.trace(), &y.trace())?,
             Err(reason) => cutter.leave_out(&potential.name, reason),
         }
-        if last.elapsed() > Duration::from_secs(1) {
-            last = Instant::now();
-            options.progress.line(format_args!("{} of {} sweeps read", nth + 1, sweeps.len()));
-        }
+        lines.line(format_args!("{} of {} sweeps read", nth + 1, sweeps.len()));
     }
     let mut imported = cutter.finish().map_err(|error| match error {
         Error::Shape { remedy, .. } => Error::file(path, "it yields no samples", remedy),
@@ -365,7 +361,7 @@ fn read_range(dataset: &hdf5::Dataset, range: Range<usize>) -> hdf5::Result<Vec<
 /// assert_eq!(picoamperes_in("mV"), None);
 /// ```
 pub fn picoamperes_in(unit: &str) -> Option<f64> {
-    prefix(unit, &["A", "ampere", "amperes"]).map(|exponent| 10_f64.powi(12 + exponent))
+    prefix(unit, "A", "ampere").map(|exponent| 10_f64.powi(12 + exponent))
 }
 
 /// The number of mV in a unit of potential: `volts`, `V`, `mV`, ...; `None` if it is not one.
@@ -375,41 +371,29 @@ pub fn picoamperes_in(unit: &str) -> Option<f64> {
 /// assert_eq!([millivolts_in("volts"), millivolts_in("mV")], [Some(1e3), Some(1.0)]);
 /// ```
 pub fn millivolts_in(unit: &str) -> Option<f64> {
-    prefix(unit, &["V", "volt", "volts"]).map(|exponent| 10_f64.powi(3 + exponent))
+    prefix(unit, "V", "volt").map(|exponent| 10_f64.powi(3 + exponent))
 }
 
-/// The power of ten of the prefix before one of the names of a unit.
-fn prefix(unit: &str, names: &[&str]) -> Option<i32> {
+/// Prefixes of units, as a symbol and as a word, and their powers of ten. There are two characters for µ.
+const PREFIXES: [(&str, &str, i32); 8] = [
+    ("", "", 0),
+    ("m", "milli", -3),
+    ("u", "micro", -6),
+    ("µ", "micro", -6),
+    ("μ", "micro", -6),
+    ("n", "nano", -9),
+    ("p", "pico", -12),
+    ("f", "femto", -15),
+];
+
+/// The power of ten of the prefix before a unit. Symbols are case-sensitive, words are not.
+fn prefix(unit: &str, symbol: &str, word: &str) -> Option<i32> {
     let unit = unit.trim();
-    names.iter().find_map(|name| {
-        // Symbols are case-sensitive, words are not.
-        let is_symbol = name.len() == 1;
-        let start = unit.len().checked_sub(name.len())?;
-        let (prefix, end) = unit.split_at_checked(start)?;
-        if end != *name && (is_symbol || !end.eq_ignore_ascii_case(name)) {
-            return None;
-        }
-        match (prefix, is_symbol) {
-            ("", _) => Some(0),
-            ("m", true) => Some(-3),
-            ("u" | "µ" | "μ", true) => Some(-6),
-            ("n", true) => Some(-9),
-            ("p", true) => Some(-12),
-            ("f", true) => Some(-15),
-            (word, false) => match word.to_ascii_lowercase().as_str() {
-                "milli" => Some(-3),
-                "micro" => Some(-6),
-                "nano" => Some(-9),
-                "pico" => Some(-12),
-                _ => None,
-            },
-            _ => None,
-        }
-    })
-}
-
-fn text(place: &hdf5::Location, name: &str) -> Option<String> {
-    attribute(place, name).text().map(str::to_owned)
+    let lower = unit.to_ascii_lowercase();
+    let before_symbol = unit.strip_suffix(symbol);
+    let before_word = lower.strip_suffix('s').unwrap_or(&lower).strip_suffix(word);
+    let found = PREFIXES.iter().find(|(short, long, _)| before_symbol == Some(*short) || before_word == Some(*long));
+    found.map(|(_, _, exponent)| *exponent)
 }
 
 fn number(place: &hdf5::Location, name: &str) -> Option<f64> {
@@ -471,9 +455,7 @@ fn check_sweeps(currents_pa: &[Vec<f64>], responses: &[Response]) -> Result<()> 
                 return Err(Error::not_finite(what, value, place, "give finite values"));
             }
         }
-        if !(response.dt_ms > 0.0 && response.dt_ms.is_finite()) {
-            return Err(Error::parameter("Response::dt_ms", response.dt_ms, "give a time above 0, in ms"));
-        }
+        check_time("Response::dt_ms", response.dt_ms)?;
     }
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! The parameters of a data set. They are stored in its file, and can be read from it.
 
 use super::block::block_trials;
-use super::description::{AttributeValue, attribute};
-use super::text_attribute;
-use crate::files::open_hdf5;
+use super::description::{AttributeValue, attribute, text};
+use crate::files::{open_hdf5, text_attribute};
 use crate::memory;
 use crate::neuron::{HhPscAlpha, whole_steps};
 use crate::progress::Progress;
@@ -99,11 +98,8 @@ impl Shard {
         until(self.index - 1)..until(self.index)
     }
 
-    fn validate(self) -> Result<()> {
-        if self.index == 0 || self.index > self.count {
-            return Err(Error::parameter("shard", self, SHARD_REMEDY));
-        }
-        Ok(())
+    fn is_valid(self) -> bool {
+        (1..=self.count).contains(&self.index)
     }
 }
 
@@ -117,12 +113,10 @@ impl FromStr for Shard {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let numbers = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-        // 0/0 is refused.
-        let (index, count) = numbers.unwrap_or((0, 0));
-        let shard = Shard { index, count };
-        shard.validate().map_err(|_| Error::parameter("shard", text, SHARD_REMEDY))?;
-        Ok(shard)
+        let parse =
+            |(index, count): (&str, &str)| Some(Shard { index: index.parse().ok()?, count: count.parse().ok()? });
+        let shard = text.split_once('/').and_then(parse).filter(|shard| shard.is_valid());
+        shard.ok_or_else(|| Error::parameter("shard", text, SHARD_REMEDY))
     }
 }
 
@@ -167,7 +161,9 @@ impl GenerateOptions {
             return Err(Error::parameter("threads", threads, format!("give 1 to {MAX_THREADS}")));
         }
         if let Some(shard) = self.shard {
-            shard.validate()?;
+            if !shard.is_valid() {
+                return Err(Error::parameter("shard", shard, SHARD_REMEDY));
+            }
             if self.stream == Stream::Numpy {
                 let remedy = "the stream numpy is one sequence, and cannot generate a shard alone: give stream philox";
                 return Err(Error::parameter("shard", shard, remedy));
@@ -293,13 +289,12 @@ impl GenerateOptions {
             for (name, _, value) in options.numbers() {
                 *value = file.attr(name)?.read_scalar()?;
             }
-            let text = |name| attribute(&file, name).text().map(str::to_owned);
-            options.stream = match text("stream").unwrap_or_default().parse() {
+            options.stream = match text(&file, "stream").unwrap_or_default().parse() {
                 Ok(stream) => stream,
                 Err(_) => return Err("its random stream is unknown to this version".into()),
             };
             let has_shard = file.attr_names()?.iter().any(|name| name == "shard");
-            Ok(has_shard.then(|| text("shard").unwrap_or_default()))
+            Ok(has_shard.then(|| text(&file, "shard").unwrap_or_default()))
         };
         let shard = read().map_err(|reason| {
             let problem = format!("its parameters cannot be read: {reason}");

@@ -1,8 +1,6 @@
 //! Where the samples of a training or a prediction come from: arrays in memory, or datasets in files.
 
-use super::H5Matrix;
 use super::matrix::Number;
-use super::reader::Reader;
 use crate::{Error, Result};
 use ndarray::{ArrayBase, Data, Ix3};
 use std::borrow::Cow;
@@ -76,25 +74,5 @@ where
                 Err(Error::not_finite(name, value, place, remedy))
             }
         }
-    }
-}
-
-/// Values of a dataset that is read as a whole, which makes training a little quicker: 32 MB in 32-bit numbers.
-const MEMORY_VALUES: usize = 1 << 23;
-
-impl Source for H5Matrix {
-    fn shape(&self) -> (usize, usize, usize) {
-        self.shape()
-    }
-
-    fn open(&self, _: &str) -> Result<Opened<'_>> {
-        let (samples, steps, channels) = self.shape();
-        // NaN may be read, but not computed with.
-        let matrix = self.clone().refuse_nan();
-        if samples.saturating_mul(steps * channels) > MEMORY_VALUES {
-            return Ok(Opened::File(Box::new(Reader::open(matrix)?)));
-        }
-        let values = matrix.read_all::<f32>()?;
-        Ok(Opened::Memory(values.into_raw_vec_and_offset().0.into()))
     }
 }

@@ -3,7 +3,7 @@
 use super::appender::Appender;
 use super::block::Block;
 use super::options::GenerateOptions;
-use super::text_attribute;
+use crate::files::text_attribute;
 use crate::{Error, Result};
 use ndarray::{ArrayView1, s};
 use std::ops::Range;
@@ -57,11 +57,7 @@ pub(super) struct SplitWriter {
 impl SplitWriter {
     pub(super) fn create(file: &hdf5::File, split: &Split, options: &GenerateOptions) -> Result<Self> {
         let (path, [x, y, spikes]) = (split.path, SPLIT_NAMES[split.number]);
-        let create = |name: &str| -> Result<Appender> {
-            let samples = Appender::create(file, path, name, split.shape())?;
-            describe_samples(samples.dataset()).map_err(Error::hdf5(path, format!("describe '{name}'")))?;
-            Ok(samples)
-        };
+        let create = |name| Appender::create(file, path, name, split.shape(), &sample_attributes(name));
         let (x, y) = (create(x)?, create(y)?);
         let spikes = options
             .keep_spiking
@@ -88,12 +84,11 @@ impl SplitWriter {
     }
 }
 
-/// Writes the attributes of `X`, `Y`, `X_test` or `Y_test`: quantity and units.
-pub(super) fn describe_samples(dataset: &hdf5::Dataset) -> hdf5::Result<()> {
-    let is_current = dataset.name().starts_with("/X");
+/// The attributes of `X`, `Y`, `X_test` or `Y_test`.
+pub(super) fn sample_attributes(name: &str) -> [(&'static str, &'static str); 2] {
+    let is_current = name.starts_with('X');
     let (quantity, units) = if is_current { ("injected current", "pA") } else { ("membrane potential", "mV") };
-    text_attribute(dataset, "quantity", quantity)?;
-    text_attribute(dataset, "units", units)
+    [("quantity", quantity), ("units", units)]
 }
 
 /// All spikes of a split in order: their samples and times.

@@ -2,9 +2,9 @@
 
 use super::appender::{Appender, sample_bytes};
 use super::checksum::{self, CHECKSUM, PROGRAM_ATTRIBUTE};
-use super::split::{SPLIT_NAMES, describe_samples};
-use super::text_attribute;
-use crate::files::NewFile;
+use super::split::{SPLIT_NAMES, sample_attributes};
+use crate::files::{NewFile, text_attribute};
+use crate::neuron::check_time;
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayView3, s};
 use std::fmt;
@@ -82,9 +82,7 @@ pub fn write(path: impl AsRef<Path>, x: &Array3<f64>, y: &Array3<f64>, options: 
 }
 
 fn write_samples(path: &Path, x: &Array3<f64>, y: &Array3<f64>, options: &WriteOptions) -> Result<Written> {
-    if !(options.step_ms > 0.0 && options.step_ms.is_finite()) {
-        return Err(Error::parameter("step_ms", options.step_ms, "give a time above 0, in ms"));
-    }
+    check_time("step_ms", options.step_ms)?;
     check_attributes(&options.attributes)?;
     check("x", x, "y", y)?;
     let (training, test) = match &options.test {
@@ -159,8 +157,7 @@ fn check(x_name: &str, x: &Array3<f64>, y_name: &str, y: &Array3<f64>) -> Result
 }
 
 fn write_array(file: &hdf5::File, path: &Path, name: &str, values: ArrayView3<f64>) -> Result<()> {
-    let mut samples = Appender::create(file, path, name, values.dim().into())?;
-    describe_samples(samples.dataset()).map_err(Error::hdf5(path, format!("describe '{name}'")))?;
+    let mut samples = Appender::create(file, path, name, values.dim().into(), &sample_attributes(name))?;
     samples.append(values.as_standard_layout().as_slice().unwrap_or_default())?;
     samples.finish()
 }

@@ -57,7 +57,7 @@ impl Adam {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        check_learning_rate(f64::from(self.learning_rate))?;
+        check_learning_rate("Adam: learning_rate", f64::from(self.learning_rate))?;
         for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
             if !(0.0..1.0).contains(&(beta as f32)) {
                 return Err(Error::parameter(format!("Adam: {name}"), beta, "give 0 or more and less than 1"));
@@ -76,7 +76,7 @@ impl Adam {
 
     /// Sets the rate. The rest of the state stays.
     pub(super) fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
-        check_learning_rate(rate)?;
+        check_learning_rate("Adam: learning_rate", rate)?;
         self.learning_rate = rate as f32;
         Ok(())
     }
@@ -101,11 +101,11 @@ impl Adam {
     }
 }
 
-fn check_learning_rate(rate: f64) -> Result<()> {
+pub(super) fn check_learning_rate(name: &str, rate: f64) -> Result<()> {
     if is_learning_rate(rate) {
         return Ok(());
     }
-    Err(Error::parameter("Adam: learning_rate", rate, "give a learning rate above 0, such as 0.001"))
+    Err(Error::parameter(name, rate, "give a learning rate above 0, such as 0.001"))
 }
 
 /// Whether Adam can use the rate. It is used as a 32-bit number, in which very small numbers are 0 and very large ones

@@ -3,14 +3,14 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::layers::Activation;
-use super::network::{Network, NetworkLayer};
+use super::network::Network;
 
-pub(crate) fn to_tensor(values: &[f32], shape: &[usize], device: Device) -> std::result::Result<Tensor, TchError> {
+pub(crate) fn to_tensor(values: &[f32], shape: &[usize], device: Device) -> Result<Tensor, TchError> {
     let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
     Tensor::f_from_slice(values)?.f_reshape(&shape)?.f_to_device(device)
 }
 
-pub(crate) fn from_tensor(tensor: &Tensor) -> std::result::Result<Vec<f32>, TchError> {
+pub(crate) fn from_tensor(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
     let mut values = vec![0.0; tensor.numel()];
     let length = values.len();
@@ -23,17 +23,7 @@ pub(crate) fn from_tensor(tensor: &Tensor) -> std::result::Result<Vec<f32>, TchE
 ///
 /// Each layer is one matrix product. Channels are the rows and all time steps of all samples the columns, so that the
 /// long side is contiguous in memory: on a CPU this takes about half the time of libtorch's `conv1d`.
-pub(crate) fn forward(network: &Network, weights: &[Tensor], x: &Tensor) -> std::result::Result<Tensor, TchError> {
-    forward_with(network, weights, x, &mut |_, _| Ok(()))
-}
-
-/// The same. Calls `each` with each layer and its output, shape (channels, samples * steps).
-pub(crate) fn forward_with(
-    network: &Network,
-    weights: &[Tensor],
-    x: &Tensor,
-    each: &mut dyn FnMut(&NetworkLayer, &Tensor) -> std::result::Result<(), TchError>,
-) -> std::result::Result<Tensor, TchError> {
+pub(crate) fn forward(network: &Network, weights: &[Tensor], x: &Tensor) -> Result<Tensor, TchError> {
     let (samples, steps, channels) = x.size3()?;
     let columns = samples * steps;
     let mut h = x.f_permute([2, 0, 1])?.f_reshape([channels, columns])?;
@@ -58,7 +48,6 @@ pub(crate) fn forward_with(
             Activation::Tanh => sums.f_tanh()?,
             Activation::Sigmoid => sums.f_sigmoid()?,
         };
-        each(layer, &h)?;
     }
     let outputs = network.outputs() as i64;
     h.f_reshape([outputs, samples, steps])?.f_permute([1, 2, 0])

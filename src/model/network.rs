@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use tch::Device;
-
+use super::Model;
 use super::layers::{Activation, Conv1D, Layer, Padding, TimeDistributed};
-use super::{Engine, Model};
 
 /// Name, kind, shapes and size of a layer, for [`Model::summary`] and for a drawing of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,11 +150,6 @@ impl Network {
     /// The first layer that the fused engine cannot compute.
     pub fn not_fused(&self) -> Option<&NetworkLayer> {
         self.layers.iter().find(|layer| !matches!(layer.activation, Activation::Relu | Activation::Linear))
-    }
-
-    /// Whether this engine on this device is the fused one.
-    pub fn is_fused(&self, engine: Engine, device: Device) -> bool {
-        engine == Engine::Fused || engine == Engine::Auto && device == Device::Cpu && self.not_fused().is_none()
     }
 }
 

@@ -3,7 +3,7 @@
 use tch::Device;
 
 use super::Model;
-use super::adam::is_learning_rate;
+use super::adam::check_learning_rate;
 use super::layers::{Activation, Conv1D, Dense, InputLayer, Padding, TimeDistributed, check_size, l2};
 use super::sequential::Sequential;
 use crate::simd::SimdLevel;
@@ -78,9 +78,7 @@ impl Default for ModelOptions {
 impl ModelOptions {
     /// Checks what only these options can name; [`Sequential::compile`] checks the rest.
     pub(super) fn check(&self) -> Result<()> {
-        if !is_learning_rate(self.lr) {
-            return Err(Error::parameter("lr", self.lr, "give a learning rate above 0, such as 0.001"));
-        }
+        check_learning_rate("lr", self.lr)?;
         l2(self.l2).check("l2")?;
         if self.layer_sizes.len() != self.kernel_sizes.len() {
             return Err(Error::parameter(

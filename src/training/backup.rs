@@ -12,14 +12,12 @@
 
 use std::path::Path;
 
-use hdf5::types::VarLenUnicode;
-
 use super::callbacks::{Callback, CallbackState};
 use super::samples::Data;
 use super::{FitOptions, History};
 use crate::dataset::checksum::PROGRAM;
-use crate::dataset::description::attribute;
-use crate::files::{hdf5_text, open_hdf5};
+use crate::dataset::description::text;
+use crate::files::{open_hdf5, text_attribute, write_texts};
 use crate::memory;
 use crate::model::{Model, TRAINING};
 use crate::simd::SimdLevel;
@@ -76,7 +74,7 @@ impl<'a> Backup<'a> {
         model.save_keras(self.path, true, &|file| {
             let group = file.create_group(TRAINING)?;
             for (name, lines) in [("run", &self.run), ("start", &self.start)] {
-                group.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&hdf5_text(lines)?)?;
+                text_attribute(&group, name, lines)?;
             }
             write_history(&group.create_group("history")?, history)?;
             let callbacks = group.create_group("callbacks")?;
@@ -96,8 +94,7 @@ impl<'a> Backup<'a> {
             return Err(Error::file(path, "it holds weights, but no state of a training", "use another name"));
         };
         let lines = |name| -> Result<String> {
-            let text = attribute(&group, name).text().map(str::to_owned);
-            text.ok_or_else(|| format!("'{name}' is not text").into()).map_err(cannot_read())
+            text(&group, name).ok_or_else(|| format!("'{name}' is not text").into()).map_err(cannot_read())
         };
         let (run, start) = (lines("run")?, lines("start")?);
         self.compare(&run, &self.run)?;
@@ -184,18 +181,21 @@ fn write_history(group: &hdf5::Group, history: &History) -> hdf5::Result<()> {
     for (name, values) in history.columns() {
         group.new_dataset_builder().with_data(values).create(name)?;
     }
-    let notes = history.notes.iter().map(|note| hdf5_text(note)).collect::<hdf5::Result<Vec<_>>>()?;
-    group.new_dataset_builder().with_data(&notes).create("notes")?;
-    Ok(())
+    write_texts(group, "notes", &history.notes)
 }
 
 fn read_history(group: &hdf5::Group) -> hdf5::Result<History> {
-    let mut history = History::default();
-    for (name, values) in history.columns_mut() {
-        *values = memory::read_dataset(&group.dataset(name)?)?;
-    }
-    history.notes = memory::read_texts(&group.dataset("notes")?)?;
-    Ok(history)
+    let column = |name| memory::read_dataset(&group.dataset(name)?);
+    Ok(History {
+        learning_rate: column("learning_rate")?,
+        loss: column("loss")?,
+        mse: column("mse")?,
+        seconds: column("seconds")?,
+        val_loss: column("val_loss")?,
+        val_mse: column("val_mse")?,
+        notes: memory::read_texts(&group.dataset("notes")?)?,
+        interrupted: false,
+    })
 }
 
 fn write_state(group: &hdf5::Group, state: &CallbackState) -> hdf5::Result<()> {

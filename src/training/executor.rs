@@ -52,12 +52,9 @@ impl Executor {
     pub fn squared_error(&self, weights: &[f32], part: &Part) -> Result<f64> {
         let predicted = self.predict(weights, part)?;
         let mut predicted = predicted.iter();
-        let Part { samples, rows, steps } = part;
         let mut sum = 0.0;
-        for row in rows.iter() {
-            let start = row * samples.steps;
-            let steps = start + steps.start..start + steps.end;
-            let y = &samples.y[steps.start * samples.outputs..steps.end * samples.outputs];
+        for &row in &part.rows {
+            let (_, y) = part.samples.stretch(row, &part.steps);
             sum += y.iter().zip(&mut predicted).map(|(&y, &p)| f64::from(p - y) * f64::from(p - y)).sum::<f64>();
         }
         Ok(sum)
@@ -65,24 +62,41 @@ impl Executor {
 
     /// The ReLU units that are 0 at every step of the data, for each layer that has any.
     pub fn dead_units(&self, weights: &[f32], data: &Data) -> Result<Vec<DeadUnits>> {
-        let relu = |layer: &&NetworkLayer| layer.activation == Activation::Relu;
-        let layers: Vec<&NetworkLayer> = self.network.layers.iter().filter(relu).collect();
-        let mut active: Vec<Vec<bool>> = layers.iter().map(|layer| vec![false; layer.outputs]).collect();
-        'all: for portion in self.portions(data) {
-            for part in 0..portion.parts() {
-                // Usually the first samples activate all units.
-                if active.iter().flatten().all(|&active| active) {
-                    break 'all;
-                }
-                self.find_active(weights, &portion.part(part)?, &mut active)?;
+        let mut found = Vec::new();
+        for (nth, layer) in self.network.layers.iter().enumerate() {
+            if layer.activation == Activation::Relu {
+                let units = self.first(nth + 1).zeros(weights, data)?;
+                found.extend((!units.is_empty()).then(|| DeadUnits {
+                    layer: layer.name.clone(),
+                    units,
+                    of: layer.outputs,
+                }));
             }
         }
-        let dead = layers.iter().zip(active).map(|(layer, active)| DeadUnits {
-            layer: layer.name.clone(),
-            units: (0..active.len()).filter(|&unit| !active[unit]).collect(),
-            of: active.len(),
-        });
-        Ok(dead.filter(|dead| !dead.units.is_empty()).collect())
+        Ok(found)
+    }
+
+    /// The first layers of the network, by the same engine. They have the first of the weights.
+    fn first(&self, layers: usize) -> Executor {
+        let network = Network { layers: self.network.layers[..layers].to_vec() };
+        let fused = self.fused.as_ref().map(|fused| Fused::new(&network, fused.level));
+        Executor { network, device: self.device, fused }
+    }
+
+    /// The outputs that are not above 0 at any step of the data.
+    fn zeros(&self, weights: &[f32], data: &Data) -> Result<Vec<usize>> {
+        let mut zeros: Vec<usize> = (0..self.network.outputs()).collect();
+        for portion in self.portions(data) {
+            for part in 0..portion.parts() {
+                // Usually there are none left after the first samples.
+                if zeros.is_empty() {
+                    return Ok(zeros);
+                }
+                let output = self.predict(weights, &portion.part(part)?)?;
+                zeros.retain(|&unit| !output.iter().skip(unit).step_by(self.network.outputs()).any(|h| *h > 0.0));
+            }
+        }
+        Ok(zeros)
     }
 
     /// Memory that one thread takes for a part with so many time steps, bytes.
@@ -91,11 +105,6 @@ impl Executor {
         let numbers =
             self.fused.as_ref().map_or_else(|| self.libtorch_numbers(steps), |fused| fused.activations(steps));
         times * numbers * size_of::<f32>() as u128
-    }
-
-    /// The same for the search for dead units, which libtorch does.
-    pub fn dead_units_bytes(&self, steps: usize) -> u128 {
-        self.libtorch_numbers(steps) * size_of::<f32>() as u128
     }
 
     /// Numbers that libtorch needs: for each step, what the kernels of all layers cover, and what the layers put out.

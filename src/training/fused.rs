@@ -26,7 +26,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::prelude::*;
 
-use super::samples::{Part, Samples};
+use super::samples::{Part, surroundings};
 use crate::model::{Activation, Network, NetworkLayer};
 use crate::simd::{Kernel, SimdLevel, dispatch_on};
 
@@ -49,7 +49,7 @@ const SUM_STEPS: usize = 960;
 /// The network, and memory for the threads that compute with it.
 pub(super) struct Fused {
     network: Network,
-    level: SimdLevel,
+    pub(super) level: SimdLevel,
     /// Memory that is not in use. Allocating it again would take as long as computing a sample.
     spare: Mutex<Vec<Memory>>,
 }
@@ -75,15 +75,12 @@ impl Fused {
 
     /// The output for a part. If this is a stretch of a sample, its output also depends on the steps around it.
     pub(super) fn predict(&self, weights: &[f32], part: &Part) -> Vec<f32> {
-        let reach = self.network.reach();
-        let Samples { steps, channels, outputs, .. } = *part.samples;
-        let start = part.steps.start.saturating_sub(reach.0);
-        let end = steps.min(part.steps.end + reach.1);
+        let (around, wanted) = surroundings(&part.steps, part.samples.steps, self.network.reach());
         let mut memory = self.take_memory();
-        let mut output = Vec::with_capacity(part.rows.len() * part.steps.len() * outputs);
-        for row in part.rows.iter() {
-            let x = &part.samples.x[(row * steps + start) * channels..(row * steps + end) * channels];
-            let wanted = part.steps.start - start..part.steps.end - start;
+        let mut output = Vec::with_capacity(part.rows.len() * wanted.len() * self.network.outputs());
+        for &row in &part.rows {
+            let (x, _) = part.samples.stretch(row, &around);
+            let wanted = wanted.clone();
             let sample = Sample { network: &self.network, weights, x, memory: &mut memory };
             dispatch_on(self.level, Prediction { sample, wanted, output: &mut output });
         }

@@ -107,17 +107,6 @@ impl History {
         ]
     }
 
-    pub(super) fn columns_mut(&mut self) -> [(&'static str, &mut Vec<f64>); 6] {
-        [
-            ("learning_rate", &mut self.learning_rate),
-            ("loss", &mut self.loss),
-            ("mse", &mut self.mse),
-            ("seconds", &mut self.seconds),
-            ("val_loss", &mut self.val_loss),
-            ("val_mse", &mut self.val_mse),
-        ]
-    }
-
     /// The line about an epoch, counted from 1.
     pub(super) fn line(&self, epoch: usize, epochs: usize) -> String {
         let width = epochs.to_string().len();

@@ -1,10 +1,10 @@
 //! The network on libtorch, with its automatic differentiation.
 
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::Executor;
-use super::samples::{Part, Samples};
-use crate::model::{Activation, NetworkLayer, forward, forward_with, from_tensor, to_tensor};
+use super::samples::{Part, Samples, surroundings};
+use crate::model::{forward, from_tensor, to_tensor};
 use crate::{Error, Result};
 
 impl Executor {
@@ -34,56 +34,20 @@ impl Executor {
         compute().map_err(Error::torch("compute loss and gradient"))
     }
 
-    /// The output for a part.
+    /// The output for a part. If this is a stretch of a sample, its output also depends on the steps around it.
     pub(super) fn libtorch_predict(&self, weights: &[f32], part: &Part) -> Result<Vec<f32>> {
+        let Part { samples, rows, steps } = part;
+        let (around, wanted) = surroundings(steps, samples.steps, self.network.reach());
+        let x: Vec<f32> = rows.iter().flat_map(|&row| samples.stretch(row, &around).0).copied().collect();
         let compute = || {
-            let (x, start) = self.with_surroundings(part)?;
+            let x = to_tensor(&x, &[rows.len(), around.len(), samples.channels], self.device)?;
             let y = forward(&self.network, &self.tensors(weights, false)?, &x)?;
-            from_tensor(&y.f_narrow(1, start, part.steps.len() as i64)?)
+            from_tensor(&y.f_narrow(1, wanted.start as i64, wanted.len() as i64)?)
         };
         compute().map_err(Error::torch("apply the model"))
     }
 
-    /// Marks the units of each ReLU layer that are above 0 at any step of a part.
-    pub(super) fn find_active(&self, weights: &[f32], part: &Part, active: &mut [Vec<bool>]) -> Result<()> {
-        let mut compute = || {
-            let (x, start) = self.with_surroundings(part)?;
-            let (count, steps, _) = x.size3()?;
-            let mut layers = active.iter_mut();
-            let mut mark = |layer: &NetworkLayer, h: &Tensor| {
-                if layer.activation != Activation::Relu {
-                    return Ok(());
-                }
-                let h = h.f_reshape([-1, count, steps])?.f_narrow(2, start, part.steps.len() as i64)?;
-                let largest = from_tensor(&h.f_amax([1, 2], false)?)?;
-                let units = layers.next().into_iter().flatten();
-                units.zip(largest).for_each(|(active, largest)| *active |= largest > 0.0);
-                Ok(())
-            };
-            forward_with(&self.network, &self.tensors(weights, false)?, &x, &mut mark)
-        };
-        compute().map(|_| ()).map_err(Error::torch("apply the model"))
-    }
-
-    /// The input on which a part's output depends, and the position of the part in it: a stretch of a sample comes
-    /// with the steps around it.
-    fn with_surroundings(
-        &self,
-        Part { samples, rows, steps: wanted }: &Part,
-    ) -> std::result::Result<(Tensor, i64), tch::TchError> {
-        let Samples { steps, channels, .. } = **samples;
-        let (before, after) = self.network.reach();
-        let start = wanted.start.saturating_sub(before);
-        let end = steps.min(wanted.end + after);
-        let mut x = Vec::with_capacity(rows.len() * (end - start) * channels);
-        for row in rows.iter() {
-            x.extend(&samples.x[(row * steps + start) * channels..(row * steps + end) * channels]);
-        }
-        let x = to_tensor(&x, &[rows.len(), end - start, channels], self.device)?;
-        Ok((x, (wanted.start - start) as i64))
-    }
-
-    fn tensors(&self, weights: &[f32], requires_grad: bool) -> std::result::Result<Vec<Tensor>, tch::TchError> {
+    fn tensors(&self, weights: &[f32], requires_grad: bool) -> Result<Vec<Tensor>, TchError> {
         let variables = self.network.variables();
         variables
             .iter()

@@ -47,8 +47,13 @@ pub(super) struct Samples<'a> {
 impl Samples<'_> {
     /// The values of `x` and `y` of one sample.
     pub fn sample(&self, row: usize) -> (&[f32], &[f32]) {
-        let (x, y) = (self.steps * self.channels, self.steps * self.outputs);
-        (&self.x[row * x..(row + 1) * x], self.y.get(row * y..(row + 1) * y).unwrap_or_default())
+        self.stretch(row, &(0..self.steps))
+    }
+
+    /// The values at some of its steps.
+    pub fn stretch(&self, row: usize, steps: &Range<usize>) -> (&[f32], &[f32]) {
+        let range = |values: usize| (row * self.steps + steps.start) * values..(row * self.steps + steps.end) * values;
+        (&self.x[range(self.channels)], self.y.get(range(self.outputs)).unwrap_or_default())
     }
 }
 
@@ -181,16 +186,22 @@ impl<'a> Portion<'a> {
             }
             Content::Files { x, y } => {
                 // The output also depends on the steps around it.
-                let around = wanted.start.saturating_sub(reach.0)..steps.min(wanted.end + reach.1);
+                let (around, wanted) = surroundings(&wanted, steps, reach);
                 let read = |opened, values| read(opened, rows, steps, around.clone(), values);
                 let x = read(x, channels)?.into();
                 let y = y.as_ref().map_or(Ok(Vec::new()), |y| read(y, outputs))?.into();
                 let samples = Samples { x, y, steps: around.len(), channels, outputs };
-                let wanted = wanted.start - around.start..wanted.end - around.start;
                 Ok(Part { samples: Cow::Owned(samples), rows: (0..rows.len()).collect(), steps: wanted })
             }
         }
     }
+}
+
+/// The steps of a sample on which its output at the steps `wanted` depends, and where these are among them.
+pub(super) fn surroundings(wanted: &Range<usize>, steps: usize, reach: (usize, usize)) -> (Range<usize>, Range<usize>) {
+    let around = wanted.start.saturating_sub(reach.0)..steps.min(wanted.end + reach.1);
+    let inner = wanted.start - around.start..wanted.end - around.start;
+    (around, inner)
 }
 
 /// The values at the steps `wanted` of some samples, which have `steps` steps of `values` values.

@@ -121,15 +121,11 @@ impl Column {
         let name = String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned();
         let words: Vec<&str> = name.split(|c: char| " _/()[]".contains(c)).filter(|word| !word.is_empty()).collect();
         let unit = words.get(1..).and_then(|words| words.last());
-        let unit_kind = unit.and_then(|unit| {
-            let is_current = picoamperes_in(unit).is_some();
-            let is_potential = millivolts_in(unit).is_some();
-            match () {
-                () if is_current => Some(Kind::Current),
-                () if is_potential => Some(Kind::Potential),
-                () if milliseconds_in(unit).is_some() => Some(Kind::Time),
-                () => None,
-            }
+        let unit_kind = unit.and_then(|unit| match () {
+            () if picoamperes_in(unit).is_some() => Some(Kind::Current),
+            () if millivolts_in(unit).is_some() => Some(Kind::Potential),
+            () if milliseconds_in(unit).is_some() => Some(Kind::Time),
+            () => None,
         });
         let usual = || match words.first()?.to_lowercase().as_str() {
             "current" | "stimulus" | "i" | "x" => Some(Kind::Current),

@@ -31,7 +31,6 @@
 
 use std::fmt::Display;
 
-use hdf5::types::VarLenUnicode;
 use hdf5::{Group, LocationType, Result};
 use ndarray::ArrayView;
 
@@ -39,7 +38,7 @@ use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
 use crate::dataset::checksum;
 use crate::dataset::description::attribute;
-use crate::files::hdf5_text;
+use crate::files::text_attribute;
 use crate::memory;
 use crate::model::{MAX_PARAMS, Model, NetworkLayer, Variable};
 
@@ -199,8 +198,7 @@ fn texts(place: &Group, name: &str) -> Result<Option<Vec<String>>> {
 
 /// Writes weights and optimiser state to a new file.
 pub(super) fn write(file: &hdf5::File, model: &Model, values: &[f32]) -> Result<()> {
-    let description = hdf5_text(&config::to_json(model))?;
-    file.new_attr::<VarLenUnicode>().create(MODEL)?.write_scalar(&description)?;
+    text_attribute(file, MODEL, &config::to_json(model))?;
     let (variables, adam) = (model.variables(), &model.adam);
     create_named_group(file, "vars", "sequential")?;
     file.create_group("layers")?;
@@ -238,7 +236,7 @@ fn write_layer(file: &hdf5::File, layer: &NetworkLayer, values: &[f32]) -> Resul
 /// Creates a group with Keras' attribute `name`.
 fn create_named_group(file: &hdf5::File, path: &str, name: &str) -> Result<Group> {
     let group = file.create_group(path)?;
-    group.new_attr::<VarLenUnicode>().create("name")?.write_scalar(&hdf5_text(name)?)?;
+    text_attribute(&group, "name", name)?;
     Ok(group)
 }
 

@@ -34,14 +34,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
             return Err(problem);
         }
         let values = match expected {
-            Dtype::I64 => {
-                let numbers = tensor.data().chunks_exact(8).map(|bytes| bytes.try_into().unwrap_or_default());
-                numbers.map(|bytes| i64::from_le_bytes(bytes) as f64).collect()
-            }
-            _ => {
-                let numbers = tensor.data().chunks_exact(4).map(|bytes| bytes.try_into().unwrap_or_default());
-                numbers.map(|bytes| f64::from(f32::from_le_bytes(bytes))).collect()
-            }
+            Dtype::I64 => tensor.data().as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f64).collect(),
+            _ => tensor.data().as_chunks().0.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes))).collect(),
         };
         arrays.insert(name.clone(), Array { shape: tensor.shape().to_vec(), values, name });
     }

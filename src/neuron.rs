@@ -15,10 +15,10 @@ mod batch;
 mod rates;
 
 use crate::math::ln;
-use crate::simd::{self, SimdLevel};
+use crate::simd::{SimdLevel, dispatch_on};
 use crate::{Error, Result};
-use batch::Batch;
 
+pub(crate) use batch::Batch;
 pub use rates::{alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
 
 /// Parameters of the neuron, with NEST's names and default values.
@@ -170,8 +170,8 @@ impl State {
 
     /// The state after `dt` ms with a weighted sum of slopes.
     #[inline]
-    fn advanced<const N: usize>(self, dt: f64, slopes: &[(f64, State); N]) -> Self {
-        slopes.iter().fold(self, |y, &(weight, k)| State {
+    fn advanced(self, dt: f64, weights: &[f64], slopes: &[State]) -> Self {
+        weights.iter().zip(slopes).fold(self, |y, (&weight, &k)| State {
             v: y.v + dt * weight * k.v,
             m: y.m + dt * weight * k.m,
             h: y.h + dt * weight * k.h,
@@ -213,33 +213,26 @@ impl HhPscAlpha {
     fn advance(&self, mut y: State, i: f64, resolution: f64, step: &mut f64) -> Option<State> {
         let (mut t, mut steps) = (0.0, 0);
         while t < resolution {
-            let mut length = *step;
-            (y, t) = loop {
-                steps += 1;
-                if steps > MOST_ADAPTIVE_STEPS {
-                    return None;
+            steps += 1;
+            if steps > MOST_ADAPTIVE_STEPS {
+                return None;
+            }
+            let last = *step > resolution - t;
+            let length = if last { resolution - t } else { *step };
+            let (next, error) = self.fehlberg(y, i, length);
+            // A step so long that it overflows is repeated, too.
+            let excess = if next.v.is_finite() { error / ERROR_TOLERANCE } else { f64::MAX };
+            *step = length;
+            if excess > 1.1 {
+                let shorter = length * (0.9 / libm::exp(ln(excess) / 5.0)).max(0.2);
+                if t + shorter != t {
+                    *step = shorter;
+                    continue;
                 }
-                let last = length > resolution - t;
-                if last {
-                    length = resolution - t;
-                }
-                let (next, error) = self.fehlberg(y, i, length);
-                let t_next = if last { resolution } else { t + length };
-                let tried = length;
-                // A step so long that it overflows is repeated, too.
-                let excess = if next.v.is_finite() { error / ERROR_TOLERANCE } else { f64::MAX };
-                if excess > 1.1 {
-                    length *= (0.9 / libm::exp(ln(excess) / 5.0)).max(0.2);
-                    if t + length != t {
-                        continue;
-                    }
-                    length = tried;
-                } else if excess < 0.5 {
-                    length *= (0.9 / libm::exp(ln(excess.max(f64::MIN_POSITIVE)) / 6.0)).clamp(1.0, 5.0);
-                }
-                *step = length;
-                break (next, t_next);
-            };
+            } else if excess < 0.5 {
+                *step *= (0.9 / libm::exp(ln(excess.max(f64::MIN_POSITIVE)) / 6.0)).clamp(1.0, 5.0);
+            }
+            (y, t) = (next, if last { resolution } else { t + length });
         }
         Some(y)
     }
@@ -249,19 +242,13 @@ impl HhPscAlpha {
     ///
     /// Source: E. Fehlberg, Computing 6, 61 (1970), doi 10.1007/BF02241732.
     fn fehlberg(&self, y: State, i: f64, dt: f64) -> (State, f64) {
-        let [a2, a3, a4, a5, a6] = FEHLBERG_STAGES;
-        let (b, d) = (FEHLBERG_ORDER_5, FEHLBERG_DIFFERENCE);
-        let k1 = self.derivative(y, i);
-        let k2 = self.derivative(y.advanced(dt, &[(a2[0], k1)]), i);
-        let k3 = self.derivative(y.advanced(dt, &[(a3[0], k1), (a3[1], k2)]), i);
-        let k4 = self.derivative(y.advanced(dt, &[(a4[0], k1), (a4[1], k2), (a4[2], k3)]), i);
-        let k5 = self.derivative(y.advanced(dt, &[(a5[0], k1), (a5[1], k2), (a5[2], k3), (a5[3], k4)]), i);
-        let to6 = [(a6[0], k1), (a6[1], k2), (a6[2], k3), (a6[3], k4), (a6[4], k5)];
-        let k6 = self.derivative(y.advanced(dt, &to6), i);
-        let order5 = [(b[0], k1), (b[2], k3), (b[3], k4), (b[4], k5), (b[5], k6)];
-        let difference = [(d[0], k1), (d[2], k3), (d[3], k4), (d[4], k5), (d[5], k6)];
-        let error = State { v: 0.0, m: 0.0, h: 0.0, n: 0.0 }.advanced(dt, &difference);
-        (y.advanced(dt, &order5), error.v.abs().max(error.m.abs()).max(error.h.abs()).max(error.n.abs()))
+        let mut slopes = [self.derivative(y, i); 6];
+        for (stage, weights) in (1..).zip(&FEHLBERG_STAGES) {
+            slopes[stage] = self.derivative(y.advanced(dt, &weights[..stage], &slopes), i);
+        }
+        let error = State { v: 0.0, m: 0.0, h: 0.0, n: 0.0 }.advanced(dt, &FEHLBERG_DIFFERENCE, &slopes);
+        let largest = error.v.abs().max(error.m.abs()).max(error.h.abs()).max(error.n.abs());
+        (y.advanced(dt, &FEHLBERG_ORDER_5, &slopes), largest)
     }
 
     /// Simulates the response to an injected current, one neuron at a time: the scalar reference.
@@ -386,12 +373,12 @@ impl HhPscAlpha {
             for step in (value * timing.steps_per_value..(value + 1) * timing.steps_per_value).step_by(span) {
                 let i = timing.current_in_step(step, current_pa);
                 let k1 = self.derivative(y, i);
-                let k2 = self.derivative(y.advanced(step_ms, &[(0.5, k1)]), i);
-                let k3 = self.derivative(y.advanced(step_ms, &[(0.5, k2)]), i);
-                let y4 = y.advanced(step_ms, &[(1.0, k3)]);
+                let k2 = self.derivative(y.advanced(step_ms, &[0.5], &[k1]), i);
+                let k3 = self.derivative(y.advanced(step_ms, &[0.5], &[k2]), i);
+                let y4 = y.advanced(step_ms, &[1.0], &[k3]);
                 let k4 = self.derivative(y4, i);
                 is_valid &= (y4.v - y.v).abs() < LARGEST_MOVE_MV;
-                y = y.advanced(step_ms, &[(1.0 / 6.0, k1), (1.0 / 3.0, k2), (1.0 / 3.0, k3), (1.0 / 6.0, k4)]);
+                y = y.advanced(step_ms, &[1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0], &[k1, k2, k3, k4]);
                 is_valid &= lowest_mv < y.v && y.v < highest_mv;
             }
             if !is_valid {
@@ -448,24 +435,13 @@ impl HhPscAlpha {
         let mut potentials = vec![vec![0.0; length]; currents_pa.len()];
         let currents: Vec<&[f64]> = currents_pa.iter().map(Vec::as_slice).collect();
         let mut slices: Vec<&mut [f64]> = potentials.iter_mut().map(Vec::as_mut_slice).collect();
-        let spikes = self.batch(level, timing, &currents, &mut slices, Spikes::Keep);
+        let batch = Batch { neuron: self, timing, currents: &currents, potentials: &mut slices, keep_spiking: true };
+        let spikes = dispatch_on(level, batch);
         potentials
             .into_iter()
             .zip(spikes)
             .map(|(potential_mv, spikes)| Ok(Response { potential_mv, spike_times_ms: spikes?, dt_ms: dt_current_ms }))
             .collect()
-    }
-
-    /// Simulates many currents of the same length, already checked, at a given SIMD level. Returns the spikes of each.
-    pub(crate) fn batch(
-        &self,
-        level: SimdLevel,
-        timing: Timing,
-        currents: &[&[f64]],
-        potentials: &mut [&mut [f64]],
-        spikes: Spikes,
-    ) -> Vec<Result<Vec<f64>>> {
-        simd::dispatch_on(level, Batch { neuron: self, timing, currents, potentials, spikes })
     }
 
     /// Checks the parameters and the time steps.
@@ -606,15 +582,6 @@ impl Adaptive {
     fn new(timing: Timing) -> Self {
         Adaptive { step_ms: timing.resolution_ms, ready_at: 0, spike_times_ms: Vec::new() }
     }
-}
-
-/// What a simulation does after a spike.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Spikes {
-    /// It continues.
-    Keep,
-    /// It stops, because the trial will be dropped. The potentials from there on are meaningless.
-    StopAtFirst,
 }
 
 pub(crate) fn check_current(current_pa: &[f64]) -> Result<()> {

@@ -3,8 +3,8 @@
 use super::generate::hopeless;
 use super::options::GenerateOptions;
 use super::split::Split;
-use crate::neuron::Spikes;
-use crate::simd::SimdLevel;
+use crate::neuron::Batch;
+use crate::simd::{SimdLevel, dispatch_on};
 use crate::stimulus::{NumpyRandom, PhiloxRandom, Stream};
 use crate::{Error, Result};
 use std::ops::Range;
@@ -176,8 +176,9 @@ impl Simulator<'_> {
         let timing = neuron.check(current.dt_ms, *resolution_ms)?;
         let currents: Vec<&[f64]> = currents.chunks(self.steps).collect();
         let mut potentials: Vec<&mut [f64]> = potentials.chunks_mut(self.steps).collect();
-        let spikes = if *keep_spiking { Spikes::Keep } else { Spikes::StopAtFirst };
-        Ok(neuron.batch(SimdLevel::best(), timing, &currents, &mut potentials, spikes))
+        let (currents, potentials) = (&currents[..], &mut potentials[..]);
+        let batch = Batch { neuron, timing, currents, potentials, keep_spiking: *keep_spiking };
+        Ok(dispatch_on(SimdLevel::best(), batch))
     }
 
     /// With the stream philox, draws a sample again until the neuron does not spike.

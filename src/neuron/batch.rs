@@ -17,7 +17,7 @@
 
 use fearless_simd::prelude::*;
 
-use super::{Adaptive, HhPscAlpha, INITIAL_POTENTIAL_MV, LARGEST_MOVE_MV, Spikes, State, Timing};
+use super::{Adaptive, HhPscAlpha, INITIAL_POTENTIAL_MV, LARGEST_MOVE_MV, State, Timing};
 use crate::Result;
 use crate::simd::{Doubles, Kernel};
 
@@ -25,7 +25,7 @@ const TWO_24: f64 = 16_777_216.0;
 /// The most lanes that are simulated together.
 const MAX_LANES: usize = 16;
 
-/// Trials of the same length.
+/// Trials of the same length, one or more values.
 pub(crate) struct Batch<'a, 'b> {
     pub neuron: &'a HhPscAlpha,
     pub timing: Timing,
@@ -33,7 +33,8 @@ pub(crate) struct Batch<'a, 'b> {
     pub currents: &'a [&'a [f64]],
     /// Where the potentials are written, mV: for each current, as many as it has values.
     pub potentials: &'a mut [&'b mut [f64]],
-    pub spikes: Spikes,
+    /// Whether a trial goes on after a spike. If not, its potentials from there on are meaningless.
+    pub keep_spiking: bool,
 }
 
 impl Kernel for Batch<'_, '_> {
@@ -42,100 +43,76 @@ impl Kernel for Batch<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
-        let Batch { neuron, timing, currents, potentials, spikes } = self;
+        let Batch { neuron, timing, currents, potentials, keep_spiking } = self;
         let mut results = Vec::with_capacity(currents.len());
         let lanes = Doubles::<S, 2>::LEN;
         for (currents, potentials) in currents.chunks(lanes).zip(potentials.chunks_mut(lanes)) {
-            let trials = Trials::new(neuron, timing, currents, spikes);
+            let part = Batch { neuron, timing, currents, potentials, keep_spiking };
             results.extend(if currents.len() <= S::f64s::LEN {
-                simulate::<S, 1>(simd, trials, potentials)
+                part.simulate::<S, 1>(simd)
             } else {
-                simulate::<S, 2>(simd, trials, potentials)
+                part.simulate::<S, 2>(simd)
             });
         }
         results
     }
 }
 
-/// Simulates at most as many trials as `N` vectors have lanes.
-#[inline(always)]
-fn simulate<S: Simd, const N: usize>(
-    simd: S,
-    mut trials: Trials,
-    potentials: &mut [&mut [f64]],
-) -> Vec<Result<Vec<f64>>> {
-    let mut fixed = FixedSteps::<S, N>::new(simd, trials.neuron, trials.timing);
-    let mut states = States::splat(simd, State::steady(INITIAL_POTENTIAL_MV));
-    for value in 0..trials.length() {
-        let before = states;
-        let valid;
-        (states, valid) = fixed.advance(before, trials.currents, value);
-        if valid != FixedSteps::<S, N>::ALL {
-            trials.redo(before, &mut states, valid, value);
+impl Batch<'_, '_> {
+    /// Simulates at most as many trials as `N` vectors have lanes.
+    #[inline(always)]
+    fn simulate<S: Simd, const N: usize>(self, simd: S) -> Vec<Result<Vec<f64>>> {
+        // For each trial, the state of the adaptive scheme, or the error that ended the trial.
+        let mut adaptive: Vec<Result<Adaptive>> =
+            self.currents.iter().map(|_| Ok(Adaptive::new(self.timing))).collect();
+        let mut fixed = FixedSteps::<S, N>::new(simd, self.neuron, self.timing);
+        let mut states = States::splat(simd, State::steady(INITIAL_POTENTIAL_MV));
+        for value in 0..self.currents[0].len() {
+            let before = states;
+            let valid;
+            (states, valid) = fixed.advance(before, self.currents, value);
+            if valid != FixedSteps::<S, N>::ALL {
+                self.redo(&mut adaptive, before, &mut states, valid, value);
+            }
+            let mut v = [0.0; MAX_LANES];
+            states.v.store(&mut v);
+            for (potential, &v) in self.potentials.iter_mut().zip(&v) {
+                potential[value] = v;
+            }
         }
-        let mut v = [0.0; MAX_LANES];
-        states.v.store(&mut v);
-        for (potential, &v) in potentials.iter_mut().zip(&v) {
-            potential[value] = v;
-        }
-    }
-    trials.spikes()
-}
-
-/// The trials that are simulated together, one in each lane.
-struct Trials<'a> {
-    neuron: &'a HhPscAlpha,
-    timing: Timing,
-    currents: &'a [&'a [f64]],
-    spikes: Spikes,
-    /// For each trial, the state of the adaptive scheme, or the error that ended the trial.
-    adaptive: Vec<Result<Adaptive>>,
-}
-
-impl<'a> Trials<'a> {
-    fn new(neuron: &'a HhPscAlpha, timing: Timing, currents: &'a [&'a [f64]], spikes: Spikes) -> Self {
-        let adaptive = currents.iter().map(|_| Ok(Adaptive::new(timing))).collect();
-        Trials { neuron, timing, currents, spikes, adaptive }
-    }
-
-    /// Number of values of each current.
-    fn length(&self) -> usize {
-        self.currents.first().map_or(0, |current| current.len())
+        adaptive.into_iter().map(|adaptive| Ok(adaptive?.spike_times_ms)).collect()
     }
 
     /// Repeats one value of the potential by the adaptive scheme, in the lanes that are not `valid`.
     #[cold]
     fn redo<S: Simd, const N: usize>(
-        &mut self,
+        &self,
+        adaptive: &mut [Result<Adaptive>],
         before: States<S, N>,
         states: &mut States<S, N>,
         valid: u64,
         value: usize,
     ) {
-        for lane in (0..self.currents.len()).filter(|&lane| valid >> lane & 1 == 0) {
+        for (lane, adaptive) in adaptive.iter_mut().enumerate().filter(|(lane, _)| valid >> lane & 1 == 0) {
             // A trial that has ended keeps its lane.
-            let state = self.redo_lane(lane, before.lane(lane), value).unwrap_or(State::steady(INITIAL_POTENTIAL_MV));
-            states.set_lane(lane, state);
+            let state = self.redo_lane(adaptive, before.lane(lane), self.currents[lane], value);
+            states.set_lane(lane, state.unwrap_or(State::steady(INITIAL_POTENTIAL_MV)));
         }
     }
 
     /// The same in one lane. Returns `None` if the trial ends or has already ended.
-    fn redo_lane(&mut self, lane: usize, before: State, value: usize) -> Option<State> {
-        let adaptive = self.adaptive[lane].as_mut().ok()?;
-        if self.spikes == Spikes::StopAtFirst && !adaptive.spike_times_ms.is_empty() {
+    fn redo_lane(&self, trial: &mut Result<Adaptive>, before: State, current: &[f64], value: usize) -> Option<State> {
+        let adaptive = trial.as_mut().ok()?;
+        if !self.keep_spiking && !adaptive.spike_times_ms.is_empty() {
             return None;
         }
-        match self.neuron.value_adaptively(before, value, self.timing, self.currents[lane], adaptive) {
+        match self.neuron.value_adaptively(before, value, self.timing, current, adaptive) {
             Ok(state) => Some(state),
             Err(error) => {
-                self.adaptive[lane] = Err(error);
+                *trial = Err(error);
                 None
             }
         }
-    }
-
-    fn spikes(self) -> Vec<Result<Vec<f64>>> {
-        self.adaptive.into_iter().map(|adaptive| Ok(adaptive?.spike_times_ms)).collect()
     }
 }
 
@@ -451,7 +428,9 @@ mod tests {
         let slices: Vec<&[f64]> = currents.iter().map(Vec::as_slice).collect();
         let mut potentials = vec![vec![0.0; STEPS]; currents.len()];
         let mut rows: Vec<&mut [f64]> = potentials.iter_mut().map(Vec::as_mut_slice).collect();
-        let spikes = neuron.batch(level, neuron.check(1.0, 0.1).unwrap(), &slices, &mut rows, Spikes::Keep);
+        let timing = neuron.check(1.0, 0.1).unwrap();
+        let batch = Batch { neuron: &neuron, timing, currents: &slices, potentials: &mut rows, keep_spiking: true };
+        let spikes = dispatch_on(level, batch);
         (potentials, spikes.into_iter().map(Result::unwrap).collect())
     }
 

@@ -1,7 +1,7 @@
 //! Tables of text: one row for each time, with columns for the current and the potential.
 
 use super::Sweeps;
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, Reader, ReaderBuilder};
 use hhnet::dataset::{millivolts_in, picoamperes_in};
 use hhnet::{Error, Result};
 use std::fs::File;
@@ -28,14 +28,8 @@ pub fn read(
     interval_ms: f64,
     is_rate_given: bool,
 ) -> Result<(Sweeps, String)> {
-    let cannot = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
-    let mut file = BufReader::new(File::open(path).map_err(cannot)?);
-    let delimiter = delimiter(&mut file).map_err(cannot)?;
-    file.rewind().map_err(cannot)?;
-    let mut reader =
-        ReaderBuilder::new().delimiter(delimiter).comment(Some(b'#')).trim(csv::Trim::All).from_reader(file);
-    let unreadable = |error: csv::Error| Error::file(path, format!("it is not a table: {error}"), REMEDY);
-    let header = reader.byte_headers().map_err(unreadable)?;
+    let (mut reader, delimiter) = open(path)?;
+    let header = reader.byte_headers().map_err(unreadable(path))?;
     let header: Vec<Column> = header.iter().enumerate().map(|(place, name)| Column::new(place, name)).collect();
     let find = |name: Option<&str>, kind: Kind| find(&header, name, kind, path);
     let (x, y) = (find(names.map(|names| names.0), Kind::Current)?, find(names.map(|names| names.1), Kind::Potential)?);
@@ -52,36 +46,59 @@ pub fn read(
         None => 1.0,
     };
 
-    let mut times = Vec::new();
+    let columns = [Some((x, x_factor)), Some((y, y_factor)), time.map(|time| (time, time_factor))];
+    let [currents_pa, potentials_mv, times] = rows(reader, columns, sweep, delimiter, path)?;
+    let interval_ms = if time.is_some() { interval(&times, path)? } else { interval_ms };
+    let mut taken = format!("X from column '{}' ({x_unit}), Y from column '{}' ({y_unit})", x.name, y.name);
+    if let Some(time) = time {
+        taken += &format!(", times from column '{}': one value every {interval_ms} ms", time.name);
+    }
+    if let Some(sweep) = sweep {
+        taken += &format!(", sweeps from column '{}'", sweep.name);
+    }
+    Ok((Sweeps { currents_pa, potentials_mv, interval_ms }, taken))
+}
+
+/// Opens a table, and finds what separates its columns.
+fn open(path: &Path) -> Result<(Reader<BufReader<File>>, u8)> {
+    let cannot = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+    let mut file = BufReader::new(File::open(path).map_err(cannot)?);
+    let delimiter = delimiter(&mut file).map_err(cannot)?;
+    file.rewind().map_err(cannot)?;
+    let mut builder = ReaderBuilder::new();
+    builder.delimiter(delimiter).comment(Some(b'#')).trim(csv::Trim::All);
+    Ok((builder.from_reader(file), delimiter))
+}
+
+/// Reads columns, each with a factor for its values. The result has the values of each sweep, for each column.
+fn rows(
+    mut reader: Reader<BufReader<File>>,
+    columns: [Option<(&Column, f64)>; 3],
+    sweep: Option<&Column>,
+    delimiter: u8,
+    path: &Path,
+) -> Result<[Vec<Vec<f64>>; 3]> {
+    let mut series: [Vec<Vec<f64>>; 3] = Default::default();
     let mut last_sweep: Option<Vec<u8>> = None;
-    let (mut currents_pa, mut potentials_mv): (Vec<Vec<f64>>, Vec<Vec<f64>>) = (Vec::new(), Vec::new());
     let mut row = ByteRecord::new();
-    while reader.read_byte_record(&mut row).map_err(unreadable)? {
-        let number = |column: &Column| number(&row, column, delimiter, path);
+    while reader.read_byte_record(&mut row).map_err(unreadable(path))? {
         let this_sweep = sweep.and_then(|sweep| row.get(sweep.place)).unwrap_or_default();
         if last_sweep.as_deref() != Some(this_sweep) {
             last_sweep = Some(this_sweep.to_vec());
-            currents_pa.push(Vec::new());
-            potentials_mv.push(Vec::new());
-            times.push(Vec::new());
+            series.iter_mut().for_each(|sweeps| sweeps.push(Vec::new()));
         }
-        let values = [(&mut currents_pa, x, x_factor), (&mut potentials_mv, y, y_factor)];
-        for (sweeps, column, factor) in values {
-            sweeps.last_mut().expect("a sweep was begun").push(factor * number(column)?);
-        }
-        if let Some(time) = time {
-            times.last_mut().expect("a sweep was begun").push(time_factor * number(time)?);
+        for (sweeps, column) in series.iter_mut().zip(columns) {
+            if let Some((column, factor)) = column {
+                sweeps.last_mut().expect("a sweep was begun").push(factor * number(&row, column, delimiter, path)?);
+            }
         }
     }
-    let interval_ms = if time.is_some() { interval(&times, path)? } else { interval_ms };
-    let mut columns = format!("X from column '{}' ({x_unit}), Y from column '{}' ({y_unit})", x.name, y.name);
-    if let Some(time) = time {
-        columns += &format!(", times from column '{}': one value every {interval_ms} ms", time.name);
-    }
-    if let Some(sweep) = sweep {
-        columns += &format!(", sweeps from column '{}'", sweep.name);
-    }
-    Ok((Sweeps { currents_pa, potentials_mv, interval_ms }, columns))
+    Ok(series)
+}
+
+/// For `map_err`: what csv says.
+fn unreadable(path: &Path) -> impl FnOnce(csv::Error) -> Error + use<'_> {
+    move |error| Error::file(path, format!("it is not a table: {error}"), REMEDY)
 }
 
 const REMEDY: &str = "give a table whose first line names the columns, such as time_ms,current_pA,potential_mV";

@@ -6,7 +6,9 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Activation, Adam, Conv1D, Dense, InputLayer, L2, Layer, Model, Padding, TimeDistributed, l2};
+use crate::model::{
+    Activation, Adam, Conv1D, Dense, InputLayer, L2, Layer, Model, NetworkLayer, Padding, TimeDistributed, l2,
+};
 
 /// A problem with a description.
 type Result<T> = std::result::Result<T, String>;
@@ -307,43 +309,12 @@ fn short(number: f64) -> f64 {
 
 /// Describes a model as Keras 3 does. What has Keras' default there is left out.
 pub(super) fn to_json(model: &Model) -> String {
-    let Model { sequential, network, adam, validation_samples, .. } = model;
-    let penalty = |factor: f64| match factor {
-        0.0 => Value::Null,
-        _ => json!({ "module": "keras.regularizers", "class_name": "L2", "config": { "l2": factor } }),
-    };
-    let object =
-        |class: &str, config: Value| json!({ "module": "keras.layers", "class_name": class, "config": config });
-    let mut layers = vec![object(
-        "InputLayer",
-        json!({ "name": "input_1", "batch_shape": [null, null, network.inputs()], "dtype": "float32" }),
-    )];
-    let named = network.layers.iter().map(|layer| (&layer.name, layer.dense_name()));
-    for (layer, (name, dense_name)) in sequential.layers.iter().skip(1).zip(named) {
-        layers.push(match layer {
-            Layer::InputLayer(_) => continue,
-            Layer::Conv1D(layer) => object(
-                "Conv1D",
-                json!({
-                    "name": name,
-                    "dtype": "float32",
-                    "filters": layer.filters,
-                    "kernel_size": [layer.kernel_size],
-                    "padding": layer.padding.to_string(),
-                    "dilation_rate": [layer.dilation_rate],
-                    "activation": layer.activation.to_string(),
-                    "kernel_regularizer": penalty(layer.kernel_regularizer.0),
-                    "bias_regularizer": penalty(layer.bias_regularizer.0),
-                }),
-            ),
-            Layer::TimeDistributed(TimeDistributed(dense)) => {
-                let activation = dense.activation.to_string();
-                let config =
-                    json!({ "name": dense_name, "dtype": "float32", "units": dense.units, "activation": activation });
-                object("TimeDistributed", json!({ "name": name, "dtype": "float32", "layer": object("Dense", config) }))
-            }
-        });
-    }
+    let Model { network, adam, validation_samples, .. } = model;
+    let shape = json!([null, null, network.inputs()]);
+    let input = json!({ "name": "input_1", "batch_shape": shape, "dtype": "float32" });
+    let mut layers = vec![layer_json("InputLayer", input)];
+    layers
+        .extend(network.layers.iter().map(|layer| if layer.is_dense { dense_json(layer) } else { conv1d_json(layer) }));
     json!({
         "module": "keras",
         "class_name": "Sequential",
@@ -367,4 +338,34 @@ pub(super) fn to_json(model: &Model) -> String {
         VALIDATION_SAMPLES: validation_samples,
     })
     .to_string()
+}
+
+fn layer_json(class_name: &str, config: Value) -> Value {
+    json!({ "module": "keras.layers", "class_name": class_name, "config": config })
+}
+
+fn conv1d_json(layer: &NetworkLayer) -> Value {
+    let penalty = |factor: f64| match factor {
+        0.0 => Value::Null,
+        _ => json!({ "module": "keras.regularizers", "class_name": "L2", "config": { "l2": factor } }),
+    };
+    let config = json!({
+        "name": layer.name,
+        "dtype": "float32",
+        "filters": layer.outputs,
+        "kernel_size": [layer.kernel_size],
+        "padding": layer.padding.to_string(),
+        "dilation_rate": [layer.dilation],
+        "activation": layer.activation.to_string(),
+        "kernel_regularizer": penalty(layer.penalties[0]),
+        "bias_regularizer": penalty(layer.penalties[1]),
+    });
+    layer_json("Conv1D", config)
+}
+
+fn dense_json(layer: &NetworkLayer) -> Value {
+    let (name, activation) = (layer.dense_name(), layer.activation.to_string());
+    let dense = json!({ "name": name, "dtype": "float32", "units": layer.outputs, "activation": activation });
+    let config = json!({ "name": layer.name, "dtype": "float32", "layer": layer_json("Dense", dense) });
+    layer_json("TimeDistributed", config)
 }

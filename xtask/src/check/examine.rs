@@ -161,8 +161,11 @@ fn output_faults(output: &Value, machine: &[String]) -> Vec<String> {
     if output["output_type"] == "stream" && output["name"] == "stderr" && !text(&output["text"]).trim().is_empty() {
         faults.push(format!("text on standard error: {}", start(text(&output["text"]))));
     }
-    if !output["data"][SVG].is_null() {
-        faults.extend(svg_faults(&text(&output["data"][SVG])));
+    let svg = &output["data"][SVG];
+    if !svg.is_null()
+        && let Err(error) = roxmltree::Document::parse(&text(svg))
+    {
+        faults.push(format!("the figure is not well-formed XML: {error}"));
     }
     let mut texts = vec![text(&output["text"])];
     texts.extend(output["data"].as_object().into_iter().flatten().map(|(_, data)| text(data)));
@@ -170,32 +173,6 @@ fn output_faults(output: &Value, machine: &[String]) -> Vec<String> {
     for directory in machine {
         if texts.iter().any(|text| text.contains(directory.as_str())) {
             faults.push(format!("the output names a directory of the machine: {directory}"));
-        }
-    }
-    faults
-}
-
-fn svg_faults(svg: &str) -> Vec<String> {
-    let document = match roxmltree::Document::parse(svg) {
-        Ok(document) => document,
-        Err(error) => return vec![format!("the figure is not well-formed XML: {error}")],
-    };
-    let mut faults = Vec::new();
-    if document.root_element().tag_name().name() != "svg" {
-        faults.push("the figure's outermost element is not `svg`".to_string());
-    }
-    for element in document.descendants().filter(|node| node.is_element()) {
-        let name = element.tag_name().name();
-        if ["script", "foreignObject", "iframe"].contains(&name) {
-            faults.push(format!("the figure has an element `{name}`"));
-        }
-        for attribute in element.attributes() {
-            if attribute.name().to_lowercase().starts_with("on") {
-                faults.push(format!("the figure has an attribute `{}`", attribute.name()));
-            }
-            if attribute.name() == "href" && !attribute.value().starts_with('#') {
-                faults.push(format!("the figure refers to `{}`", attribute.value()));
-            }
         }
     }
     faults
@@ -229,7 +206,7 @@ mod tests {
                 {"output_type": "execute_result", "data": {"text/plain": ["2"]}},
                 {"output_type": "stream", "name": "stdout", "text": ["val_mse: 1.5\n", "Epoch 2/2 - val_mse: 0.25 - 3s\n"]}]},
             {"cell_type": "code", "metadata": {"tags": ["orig-02", "own"]}, "source": ["draw()\n"], "execution_count": 2, "outputs": [
-                {"output_type": "execute_result", "data": {SVG: "<svg xmlns='http://www.w3.org/2000/svg'><g href='#a'/></svg>"}}]},
+                {"output_type": "execute_result", "data": {SVG: "<svg><g/></svg>"}}]},
         ]})
     }
 
@@ -257,11 +234,6 @@ mod tests {
 
     #[test]
     fn each_planted_fault_is_found() {
-        let svg = |inner: &str| {
-            json!(format!(
-                "<svg xmlns='http://www.w3.org/2000/svg' xmlns:x='http://www.w3.org/1999/xlink'>{inner}</svg>"
-            ))
-        };
         let figure = "/cells/2/outputs/0/data/image~1svg+xml";
         planted("/metadata/kernelspec/name", json!("python3"), &["kernel `rust`"]);
         planted("/cells/0/metadata/tags", json!([]), &["orig-00"]);
@@ -279,11 +251,7 @@ mod tests {
         planted("/cells/2/outputs", json!([]), &["orig-02", "no figure"]);
         planted("/cells/1/outputs/1/text", json!(["Compiling hhnet (/home/", "me)"]), &["cell 2", "/home/"]);
         planted(figure, json!("<svg><g></svg>"), &["well-formed"]);
-        planted(figure, json!("<html/>"), &["outermost"]);
-        planted(figure, svg("<script>1</script>"), &["`script`"]);
-        planted(figure, svg("<g onclick='1'/>"), &["`onclick`"]);
-        planted(figure, svg("<image x:href='http://example.org/a.png'/>"), &["refers to"]);
-        planted(figure, svg("<text>/home/me</text>"), &["/home/"]);
+        planted(figure, json!("<svg><text>/home/me</text></svg>"), &["/home/"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Listens for Jupyter, as its connection file says.
 pub struct Relay {
     connection: Value,
-    /// For each of the ports. None if Jupyter connects through files, over which evcxr listens itself.
+    /// One for each of the ports.
     listeners: Vec<TcpListener>,
 }
 
@@ -38,18 +38,16 @@ impl Relay {
     }
 
     fn new(connection: Value) -> Result<Self> {
-        let port = |name: &str| connection[name].as_u64().and_then(|port| u16::try_from(port).ok());
-        let mut listeners = Vec::new();
-        if connection["transport"] == "tcp" {
-            let ip = connection["ip"].as_str().context("`ip` is missing")?;
-            for name in PORTS {
-                let port = port(name).with_context(|| format!("`{name}` is missing"))?;
-                let listener = TcpListener::bind((ip, port)).with_context(|| {
-                    format!("cannot listen at {ip}:{port}: start the kernel again, so that Jupyter chooses other ports")
-                });
-                listeners.push(listener?);
-            }
-        }
+        ensure!(connection["transport"] == "tcp", "evcxr listens over TCP only");
+        let ip = connection["ip"].as_str().context("`ip` is missing")?;
+        let listen = |name: &str| {
+            let port = connection[name].as_u64().and_then(|port| u16::try_from(port).ok());
+            let port = port.with_context(|| format!("`{name}` is missing"))?;
+            TcpListener::bind((ip, port)).with_context(|| {
+                format!("cannot listen at {ip}:{port}: start the kernel again, so that Jupyter chooses other ports")
+            })
+        };
+        let listeners = PORTS.into_iter().map(listen).collect::<Result<_>>()?;
         Ok(Self { connection, listeners })
     }
 
@@ -67,9 +65,6 @@ impl Relay {
 
     /// Finds free ports for evcxr, and names them in the connection.
     fn choose_ports(&mut self) -> Result<Vec<SocketAddr>> {
-        if self.listeners.is_empty() {
-            return Ok(Vec::new());
-        }
         // All are held until there are enough, so that none is taken twice.
         let held = self.listeners.iter().map(|_| TcpListener::bind((LOCAL, 0))).collect::<io::Result<Vec<_>>>()?;
         let addresses = held.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
@@ -156,13 +151,5 @@ mod tests {
     fn a_connection_without_ports_is_refused_by_name() {
         let connection = json!({"transport": "tcp", "ip": "127.0.0.1", "shell_port": 0, "control_port": 70_000});
         assert_eq!(Relay::new(connection).err().unwrap().to_string(), "`control_port` is missing");
-    }
-
-    #[test]
-    fn evcxr_listens_itself_over_files() {
-        let connection = json!({"transport": "ipc", "ip": "/tmp/kernel", "shell_port": 1});
-        let mut relay = Relay::new(connection.clone()).unwrap();
-        assert!(relay.choose_ports().unwrap().is_empty());
-        assert_eq!(relay.connection, connection);
     }
 }

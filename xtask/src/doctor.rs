@@ -128,12 +128,10 @@ fn locks(paths: &Paths, report: &mut Report) -> Result<()> {
             report.ok("locks", &format!("{what} is at work; others wait for it"));
         }
     }
-    let entries = fs::read_dir(&paths.cells).into_iter().flatten().flatten().map(|entry| entry.path());
-    let kernels: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().contains("/kernel-")).collect();
-    let locks = kernels.iter().filter(|path| path.extension().is_some_and(|end| end == "lock"));
-    let (alive, ended): (Vec<&PathBuf>, Vec<&PathBuf>) = locks.partition(|path| is_held(path));
-    report
-        .ok("kernels", &format!("{} at work; {} ended, whose folders the next one removes", alive.len(), ended.len()));
+    let directories = cells::kernel_directories(&paths.kernels()?);
+    let ended = directories.iter().filter(|directory| cells::has_ended(directory)).count();
+    let alive = directories.len() - ended;
+    report.ok("kernels", &format!("{alive} at work; {ended} ended, whose folders the next one removes"));
     Ok(())
 }
 

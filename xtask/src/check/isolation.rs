@@ -2,7 +2,7 @@
 //! set-up has compiled, and leave that alone? In the same kernel, cells fail in all ways: are others left unharmed, and
 //! does the program that runs notebooks notice?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -108,7 +108,7 @@ pub fn check(paths: &Paths) -> Result<()> {
     fs::create_dir_all(&cargo_settings)?;
     fs::write(cargo_settings.join("config.toml"), CARGO_SETTINGS)?;
 
-    let (before, directories) = (compiled(&cells::prepared(paths)), kernel_directories(paths)?);
+    let (before, directories) = (compiled(&cells::prepared(paths)), cells::kernel_directories(&paths.cells));
     let mut python = Command::new(paths.python_program("python"));
     python.arg(paths.script("run_notebook.py")).arg(&notebook).arg(settings.join("executed.ipynb"));
     python.arg(&paths.scratch).current_dir(&paths.scratch).envs(VARIABLES);
@@ -125,8 +125,8 @@ pub fn check(paths: &Paths) -> Result<()> {
     }
 
     // A kernel's directory is there until the next one starts.
-    let new: Vec<PathBuf> = kernel_directories(paths)?.difference(&directories).cloned().collect();
-    let directory = new.first().context("the kernel has left no directory")?;
+    let left = cells::kernel_directories(&paths.cells);
+    let directory = left.difference(&directories).next().context("the kernel has left no directory")?;
     let changed = |found: &BTreeMap<PathBuf, SystemTime>, what: &str| -> Vec<String> {
         let is_new = |(path, time): &(&PathBuf, &SystemTime)| before.get(*path) != Some(time);
         found.iter().filter(is_new).map(|(path, _)| format!("{what}: {}", path.display())).collect()
@@ -159,13 +159,4 @@ fn compiled(directory: &Path) -> BTreeMap<PathBuf, SystemTime> {
         Some((path, entry.metadata().ok()?.modified().ok()?))
     });
     with_time.collect()
-}
-
-fn kernel_directories(paths: &Paths) -> Result<BTreeSet<PathBuf>> {
-    let entries = fs::read_dir(&paths.cells)?.flatten().map(|entry| entry.path());
-    let is_one = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("kernel-") && path.is_dir()
-    };
-    Ok(entries.filter(is_one).collect())
 }

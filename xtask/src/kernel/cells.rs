@@ -23,6 +23,7 @@
 //! A kernel starts with a package without dependencies. Without the other package, cargo would drop all versions from the
 //! lock file, and choose them again, over the network, once the notebook's first cell names the crate.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::FileTimes;
 use std::io::ErrorKind;
@@ -316,22 +317,27 @@ fn lock_all(kernels: &Path) -> Result<File> {
 pub fn remove_abandoned(paths: &Paths) -> Result<()> {
     let kernels = paths.kernels()?;
     let _lock = lock_all(&kernels)?;
-    for path in fs::read_dir(kernels)?.flatten().map(|entry| entry.path()) {
-        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kernel-")) {
-            continue;
-        }
-        let lock_path = path.with_extension("lock");
-        let is_unlocked = match File::options().write(true).open(&lock_path) {
-            Ok(lock) => lock.try_lock().is_ok(),
-            Err(error) => error.kind() == ErrorKind::NotFound,
-        };
-        if is_unlocked {
-            // What cannot be removed yet stays for the next kernel that starts.
-            let _ = remove(&path.with_extension(""));
-            let _ = remove(&lock_path);
-        }
+    for directory in kernel_directories(&kernels).into_iter().filter(|directory| has_ended(directory)) {
+        // What cannot be removed yet stays for the next kernel that starts.
+        let _ = remove(&directory);
+        let _ = remove(&directory.with_extension("lock"));
     }
     Ok(())
+}
+
+/// The directories of all kernels, also where only the directory or only its lock is left.
+pub fn kernel_directories(kernels: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(kernels).into_iter().flatten().flatten();
+    let of_kernels = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("kernel-"));
+    of_kernels.map(|entry| entry.path().with_extension("")).collect()
+}
+
+/// Whether the kernel to which a directory belongs has ended: nobody holds its lock.
+pub fn has_ended(directory: &Path) -> bool {
+    match File::options().write(true).open(directory.with_extension("lock")) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
 }
 
 /// What a copy of `prepared` is for.

@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+from jupyter_client.jsonutil import json_default
+from jupyter_client.session import Session
 from websocket import create_connection
 
 USERS = ["hhnet-check-1", "hhnet-check-2", "hhnet-check-3"]
@@ -125,22 +127,9 @@ class User:
 
 def execute(kernel, code):
     """Runs a cell. Returns what went wrong."""
-    message = {
-        "header": {
-            "msg_id": secrets.token_hex(16),
-            "msg_type": "execute_request",
-            "username": "",
-            "session": "check",
-            "version": "5.3",
-            "date": "",
-        },
-        "parent_header": {},
-        "metadata": {},
-        "content": {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True},
-        "channel": "shell",
-        "buffers": [],
-    }
-    kernel.send(json.dumps(message))
+    content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+    message = Session().msg("execute_request", content) | {"channel": "shell"}
+    kernel.send(json.dumps(message, default=json_default))
     fault, replied, idle = None, False, False
     while not (replied and idle):
         reply = json.loads(kernel.recv())

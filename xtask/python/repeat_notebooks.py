@@ -9,22 +9,16 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 from jupyter_client.manager import start_new_kernel
 from run_notebook import CELL_SECONDS, START_SECONDS, first_line
 
 
-def children(process):
-    threads = Path(f"/proc/{process}/task").iterdir()
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
-
-
 def memory_mb(process):
     """Resident memory of each process of evcxr below this one: its data, and its pages of files."""
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
-    below = [mb for child in children(process) for mb in memory_mb(child)]
-    if not status["Name"].strip().startswith("evcxr"):
-        return below
-    return [[int(status[name].split()[0]) / 1024 for name in ["RssAnon", "RssFile"]], *below]
+    below = psutil.Process(process).children(recursive=True)
+    found = [child.memory_info() for child in below if child.name().startswith("evcxr")]
+    return [((memory.rss - memory.shared) / 2**20, memory.shared / 2**20) for memory in found]
 
 
 def execute(client, cell, place):

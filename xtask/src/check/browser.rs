@@ -57,13 +57,8 @@ pub fn find() -> Option<PathBuf> {
 
 /// Works with copies of both notebooks.
 pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
-    let environment = Environment {
-        paths,
-        name: "browser",
-        title: "Playwright, which works the browser (download about 50 MB)",
-        directory: paths.home.join("browser"),
-        list: paths.script("browser.txt"),
-    };
+    let title = "Playwright, which works the browser (download about 50 MB)";
+    let environment = Environment::new(paths, "browser", title, paths.script("browser.txt"));
     environment.ensure()?;
     let results = paths.scratch.join("browser");
     remove(&results)?;

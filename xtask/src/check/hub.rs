@@ -26,22 +26,17 @@ pub fn run_in(folder: &str) -> Result<()> {
     let paths = Paths::find()?;
     let shared = Paths::of(absolute(folder)?);
     ensure!(shared.is_shared(), "{folder} is no shared installation: `cargo xtask setup --shared {folder}` makes one");
-    let environment = Environment {
-        paths: &paths,
-        name: "hub",
-        title: "Python packages: JupyterHub and JupyterLab (download about 50 MB)",
-        directory: paths.home.join("hub"),
-        list: paths.script("hub.txt"),
-    };
+    let title = "Python packages: JupyterHub and JupyterLab (download about 50 MB)";
+    let environment = Environment::new(&paths, "hub", title, paths.script("hub.txt"));
     let mut found = prerequisites::check(&paths)?;
     let pythons = [found.python.clone(), "/usr/bin/python3".into()];
     let readable = pythons.into_iter().find(|python| python.exists() && closed_folder(python).is_none());
     found.python = readable.context("the users need a Python that they can read: install the system's")?;
     environment.step()?.ensure(|| environment.make(&found))?;
     let proxy = install_proxy(&paths)?;
-    let jupyter = environment.directory.join("bin/jupyter");
     let kernelspec = shared.python.join("share/jupyter/kernels/rust");
-    run(Command::new(&jupyter).args(["kernelspec", "install", "--sys-prefix", "--replace"]).arg(kernelspec))?;
+    let mut jupyter = Command::new(environment.program("jupyter"));
+    run(jupyter.args(["kernelspec", "install", "--sys-prefix", "--replace"]).arg(kernelspec))?;
 
     let results = paths.scratch.join("hub");
     remove(&results)?;

@@ -20,31 +20,38 @@ pub const NO_INDEX: &str = "\"from versions: none\" means that the index of Pyth
 
 /// One environment.
 pub struct Environment<'a> {
-    pub paths: &'a Paths,
-    /// The stamp's file name; the logs' names begin with it.
-    pub name: &'static str,
+    paths: &'a Paths,
+    /// Its folder in `.hhnet`, and the stamp's file name. The logs' names begin with it.
+    name: &'static str,
     /// What the user reads.
-    pub title: &'static str,
-    /// Where it is.
-    pub directory: PathBuf,
+    title: &'static str,
     /// The file that lists the packages.
-    pub list: PathBuf,
+    list: PathBuf,
 }
 
 /// The environment that holds JupyterLab.
 pub fn jupyter(paths: &Paths) -> Environment<'_> {
-    Environment {
-        paths,
-        name: "python",
-        title: "Python packages: JupyterLab, nbclient, nbconvert and tools (download about 110 MB)",
-        directory: paths.python.clone(),
-        list: paths.script("requirements.txt"),
-    }
+    let title = "Python packages: JupyterLab, nbclient, nbconvert and tools (download about 110 MB)";
+    Environment::new(paths, "python", title, paths.script("requirements.txt"))
 }
 
 impl<'a> Environment<'a> {
+    /// The environment `.hhnet/NAME`.
+    pub fn new(paths: &'a Paths, name: &'static str, title: &'static str, list: PathBuf) -> Self {
+        Self { paths, name, title, list }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.paths.home.join(self.name)
+    }
+
+    /// One of its programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory().join("bin").join(name)
+    }
+
     pub fn python(&self) -> PathBuf {
-        self.directory.join("bin/python")
+        self.program("python")
     }
 
     pub fn step(&self) -> Result<Step<'a>> {
@@ -65,9 +72,10 @@ impl<'a> Environment<'a> {
 
     /// Makes it in place, since its programs name the place.
     pub fn make(&self, found: &Found) -> Result<()> {
-        remove(&self.directory)?;
+        let directory = self.directory();
+        remove(&directory)?;
         let mut venv = Command::new(&found.python);
-        venv.args(["-m", "venv"]).arg(&self.directory);
+        venv.args(["-m", "venv"]).arg(&directory);
         run_logged(self.paths, &format!("{}-venv", self.name), &mut venv, None)?;
         // The pip that Python brings may be one that cannot continue a download.
         let mut newer = Command::new(self.python());
@@ -78,7 +86,7 @@ impl<'a> Environment<'a> {
         let cache = self.paths.home.join("pip-cache");
         let mut packages = pip(&self.python(), "install");
         packages.arg("--cache-dir").arg(&cache).arg("-r").arg(&self.list);
-        run_logged(self.paths, &format!("{}-packages", self.name), &mut packages, Some(&self.directory))
+        run_logged(self.paths, &format!("{}-packages", self.name), &mut packages, Some(&directory))
             .context(NO_INDEX)?;
         remove(&cache)
     }

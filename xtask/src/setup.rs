@@ -131,7 +131,7 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
         },
     )?;
     worked |= kernelspec::install_launcher(paths)?;
-    worked |= kernelspec::ensure(paths, &python)?;
+    worked |= kernelspec::ensure(paths)?;
     worked |= cells.ensure(|| cells::prepare(paths))?;
     Ok(worked)
 }

@@ -2,6 +2,7 @@
 //! settings.
 
 use std::env;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 
 use crate::files::{remove, replace};
 use crate::paths::Paths;
-use crate::setup::step::Step;
 
 /// JupyterLab fetches no news and does not look for newer versions of itself.
 const LAB_SETTINGS: &str =
@@ -17,36 +17,30 @@ const LAB_SETTINGS: &str =
 
 /// Writes the kernelspec and the settings, which lie in the Python environment, unless they are there. Returns whether
 /// there was something to do.
-pub fn ensure(paths: &Paths, python: &Step) -> Result<bool> {
-    let folder = paths.python.join("share/jupyter/kernels/rust");
-    let file = folder.join("kernel.json");
+pub fn ensure(paths: &Paths) -> Result<bool> {
+    let share = paths.python.join("share/jupyter");
+    let (kernelspec, settings) = (share.join("kernels/rust"), share.join("lab/settings"));
     let specification = format!("{:#}", specification(paths));
-    if fs::read_to_string(&file).is_ok_and(|found| found != specification) {
-        // Another evcxr may have replaced it.
-        remove(&folder)?;
+    let files =
+        [(kernelspec.join("kernel.json"), specification.as_str()), (settings.join("overrides.json"), LAB_SETTINGS)];
+    let is_there = |(file, content): &(PathBuf, &str)| fs::read_to_string(file).is_ok_and(|found| found == *content);
+    if files.iter().all(is_there) {
+        return Ok(false);
     }
-    let step = Step {
-        paths,
-        name: "kernelspec",
-        title: "the kernelspec `rust`, by which Jupyter finds the kernel; settings of JupyterLab",
-        product: file.clone(),
-        inputs: [vec![specification.clone(), LAB_SETTINGS.to_string()], python.inputs.clone()].concat(),
-    };
-    step.ensure(|| {
-        fs::create_dir_all(&folder)?;
-        fs::write(&file, &specification)?;
-        let settings = paths.python.join("share/jupyter/lab/settings");
-        fs::create_dir_all(&settings)?;
-        fs::write(settings.join("overrides.json"), LAB_SETTINGS)?;
-        Ok(())
-    })
+    println!("* the kernelspec `rust`, by which Jupyter finds the kernel; settings of JupyterLab");
+    // Another evcxr may have replaced it.
+    remove(&kernelspec)?;
+    fs::create_dir_all(&kernelspec)?;
+    fs::create_dir_all(&settings)?;
+    for (file, content) in files {
+        fs::write(file, content)?;
+    }
+    Ok(true)
 }
 
 fn specification(paths: &Paths) -> Value {
     let toolchain = &paths.kernel_toolchain;
     let mut environment = json!({
-        "LIBTORCH": paths.libtorch,
-        "HDF5_DIR": paths.hdf5,
         // Jupyter fills in the search path. Without cargo's directory a Jupyter started from the desktop would not find
         // cargo.
         "PATH": format!("{}:${{PATH}}", toolchain.join("bin").display()),

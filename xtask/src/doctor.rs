@@ -159,9 +159,7 @@ fn kernel(paths: &Paths, report: &mut Report) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let notebook = folder.join("doctor.ipynb");
     fs::write(&notebook, cells::notebook(&[cells::DEPENDENCY, LIBRARIES]).to_string())?;
-    let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("run_notebook.py")).arg(&notebook).arg(folder.join("executed.ipynb")).arg(&folder);
-    let output = paths.with_jupyter(&mut python).output()?;
+    let output = paths.notebook_runner(&notebook, &folder.join("executed.ipynb"), &folder).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     remove(&folder)?;
     if !output.status.success() {

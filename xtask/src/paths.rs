@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -105,6 +105,15 @@ impl Paths {
     /// A program of the Python environment.
     pub fn python_program(&self, name: &str) -> PathBuf {
         self.python.join("bin").join(name)
+    }
+
+    /// A command that runs a notebook with `directory` as its working directory, and writes the executed one.
+    pub fn notebook_runner(&self, notebook: &Path, executed: &Path, directory: &Path) -> Command {
+        let mut python = Command::new(self.python_program("python"));
+        python.arg(self.script("run_notebook.py")).args([notebook, executed, directory]);
+        python.stdin(Stdio::null()).current_dir(directory);
+        self.with_jupyter(&mut python);
+        python
     }
 
     /// A path relative to the checkout, for messages.

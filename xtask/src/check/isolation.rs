@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::iter;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -109,11 +108,9 @@ pub fn check(paths: &Paths) -> Result<()> {
     fs::write(cargo_settings.join("config.toml"), CARGO_SETTINGS)?;
 
     let (before, directories) = (compiled(&cells::prepared(paths)), cells::kernel_directories(&paths.cells));
-    let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("run_notebook.py")).arg(&notebook).arg(settings.join("executed.ipynb"));
-    python.arg(&paths.scratch).current_dir(&paths.scratch).envs(VARIABLES);
-    python.env("EVCXR_CONFIG_DIR", &settings).env("EVCXR_TMPDIR", "/spoiled");
-    let output = paths.with_jupyter(&mut python).output()?;
+    let mut runner = paths.notebook_runner(&notebook, &settings.join("executed.ipynb"), &paths.scratch);
+    runner.envs(VARIABLES).env("EVCXR_CONFIG_DIR", &settings).env("EVCXR_TMPDIR", "/spoiled");
+    let output = runner.output()?;
     remove(&cargo_settings)?;
     let printed = String::from_utf8_lossy(&output.stdout);
     println!("{printed}");

@@ -1,7 +1,7 @@
 //! Runs the notebooks from a clean kernel, without a browser.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -123,17 +123,9 @@ fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&results)?;
     let executed = results.join(name);
     remove(&executed)?;
-    run_file(paths, &paths.notebooks.join(name), &executed, directory)?;
+    process::run(&mut paths.notebook_runner(&paths.notebooks.join(name), &executed, directory))
+        .with_context(|| format!("notebooks/{name} did not run to its end"))?;
     Ok(executed)
-}
-
-/// Runs a notebook with `directory` as its working directory, and writes the executed one.
-pub fn run_file(paths: &Paths, notebook: &Path, executed: &Path, directory: &Path) -> Result<()> {
-    let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("run_notebook.py")).args([notebook, executed, directory]);
-    python.stdin(Stdio::null()).current_dir(directory);
-    process::run(paths.with_jupyter(&mut python))
-        .with_context(|| format!("{} did not run to its end", paths.short(notebook)))
 }
 
 /// Exports an executed notebook as an HTML page in a folder.

@@ -28,7 +28,6 @@ use std::env;
 use std::fs::FileTimes;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -189,10 +188,8 @@ pub fn prepare(paths: &Paths) -> Result<()> {
     let notebook = paths.home.join("prepare.ipynb");
     let executed = paths.home.join("prepare.executed.ipynb");
     fs::write(&notebook, preparing_notebook().to_string())?;
-    let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("run_notebook.py")).args([&notebook, &executed, &paths.notebooks]);
-    python.current_dir(&paths.notebooks).env(PREPARED, part.join(CELLS));
-    run_logged(paths, "cells", paths.with_jupyter(&mut python), None)?;
+    let mut runner = paths.notebook_runner(&notebook, &executed, &paths.notebooks);
+    run_logged(paths, "cells", runner.env(PREPARED, part.join(CELLS)), None)?;
     remove(&notebook)?;
     remove(&executed)?;
 
@@ -411,6 +408,7 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::os::unix::fs::MetadataExt;
+    use std::process::Command;
     use std::thread;
     use std::time::Duration;
 

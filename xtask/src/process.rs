@@ -119,7 +119,9 @@ pub fn first_line(command: &mut Command) -> Option<String> {
     String::from_utf8_lossy(&output.stdout).lines().next().map(|line| line.trim().to_string())
 }
 
-/// The machine for which rustc compiles, such as `x86_64-unknown-linux-gnu`.
-pub fn host() -> Result<String> {
-    first_line(Command::new("rustc").args(["--print", "host-tuple"])).context("rustc names no host")
+/// What the checkout's rustc says of itself: its `sysroot` for example, or as `host-tuple` the machine for which it
+/// compiles, such as `x86_64-unknown-linux-gnu`.
+pub fn rustc_print(paths: &Paths, what: &str) -> Result<String> {
+    first_line(Command::new("rustc").args(["--print", what]).current_dir(&paths.root))
+        .with_context(|| format!("`rustc --print {what}` does not answer"))
 }

@@ -15,7 +15,7 @@ use fs_err::os::unix::fs::symlink;
 use crate::check::{cargo_in, report};
 use crate::files::remove;
 use crate::paths::{Paths, which};
-use crate::process::{first_line, run, run_logged};
+use crate::process::{run, run_logged, rustc_print};
 use crate::setup::{self, Target, hdf5, libtorch};
 
 const ARM64: &str = "aarch64-unknown-linux-gnu";
@@ -79,9 +79,9 @@ fn check_tools(arm64: &Paths) -> Result<()> {
     if missing.is_empty() && !runs_programs(arm64)? {
         missing.push("an emulator for ARM64 (Debian, Ubuntu: sudo apt install qemu-user-binfmt)".to_string());
     }
-    let sysroot = first_line(Command::new("rustc").args(["--print", "sysroot"])).context("rustc does not run")?;
+    let libraries = Path::new(&rustc_print(arm64, "sysroot")?).join("lib/rustlib");
     for target in [ARM64, MACOS] {
-        let is_there = || Path::new(&sysroot).join("lib/rustlib").join(target).exists();
+        let is_there = || libraries.join(target).exists();
         let add = || Command::new("rustup").args(["target", "add", target]).status();
         if !(is_there() || add().is_ok_and(|status| status.success())) {
             missing.push(format!("Rust's standard library for {target} (rustup target add {target})"));

@@ -32,7 +32,7 @@ use walkdir::WalkDir;
 
 use crate::files::{remove, replace};
 use crate::paths::{Paths, which};
-use crate::process::{first_line, run_logged};
+use crate::process::{run_logged, rustc_print};
 use crate::setup::step::Step;
 
 const CRATES: [&str; 3] = ["core", "alloc", "std"];
@@ -58,8 +58,7 @@ pub fn install(paths: &Paths) -> Result<()> {
     let home = paths.home.join("analyzer");
     let part = paths.home.join("analyzer.part");
     remove(&part)?;
-    let sysroot = first_line(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&paths.root));
-    let sysroot = PathBuf::from(sysroot.context("`rustc --print sysroot` does not answer")?);
+    let sysroot = PathBuf::from(rustc_print(paths, "sysroot")?);
     let sources = standard_library(paths, &sysroot)?;
     for name in CRATES {
         copy_sources(&sources.join(name).join("src"), &part.join("library").join(name).join("src"))?;
@@ -77,9 +76,7 @@ pub fn install(paths: &Paths) -> Result<()> {
     symlink(&paths.launcher, toolchain.join("bin/cargo"))?;
     // rustc writes a relative path to it into a cell's library, which leads nowhere once evcxr has moved that to the folder
     // above.
-    let standard_library =
-        first_line(Command::new("rustc").args(["--print", "target-libdir"]).current_dir(&paths.root));
-    symlink(standard_library.context("rustc names no target-libdir")?, toolchain.join("std"))?;
+    symlink(rustc_print(paths, "target-libdir")?, toolchain.join("std"))?;
     replace(&home, &part)
 }
 

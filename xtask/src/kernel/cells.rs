@@ -39,7 +39,7 @@ use walkdir::WalkDir;
 use crate::files::{remove, replace};
 use crate::kernel::environment;
 use crate::paths::Paths;
-use crate::process::{host, nice, run_logged};
+use crate::process::{nice, run_logged, rustc_print};
 use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
@@ -167,7 +167,7 @@ pub fn compile(paths: &Paths) -> Result<()> {
 }
 
 fn compile_in(paths: &Paths, cells: &Path) -> Result<()> {
-    let host = host()?;
+    let host = rustc_print(paths, "host-tuple")?;
     // evcxr builds cells, and has cargo check them to find out about some mistakes: the products are others.
     for task in ["build", "check"] {
         let mut cargo = nice("cargo");

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::files::{remove, replace};
 use crate::paths::{Paths, own_directory};
-use crate::process::{first_line, host, name_by_path, nice, run_logged};
+use crate::process::{first_line, name_by_path, nice, run_logged, rustc_print};
 use crate::setup::Target;
 use crate::setup::step::Step;
 
@@ -235,7 +235,7 @@ fn build_zlib(paths: &Paths, target: Target, sources: &Path, work: &Path) -> Res
 
 /// The directories of HDF5's and zlib's source. Cargo downloads the crates and checks them against Cargo.lock.
 fn sources(paths: &Paths) -> Result<(PathBuf, PathBuf)> {
-    let host = host()?;
+    let host = rustc_print(paths, "host-tuple")?;
     let output = Command::new("cargo")
         .args(["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", &host])
         .current_dir(&paths.root)

@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 
 use crate::files::remove;
 use crate::paths::{Paths, check_name};
-use crate::process::{first_line, run, run_logged};
+use crate::process::{run, run_logged, rustc_print};
 use crate::setup;
 
 /// Set-up's results that work in another place, once they are told it.
@@ -50,8 +50,7 @@ pub fn install(folder: &str) -> Result<()> {
     }
     println!("* the compiler");
     let rust = shared.home.join("rust");
-    let sysroot = first_line(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&paths.root));
-    let sysroot = PathBuf::from(sysroot.context("`rustc --print sysroot` does not answer")?);
+    let sysroot = PathBuf::from(rustc_print(&paths, "sysroot")?);
     fs::create_dir_all(&rust)?;
     for name in ["bin", "lib"] {
         copy(&paths, &sysroot.join(name), &rust)?;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::check::cargo;
 use crate::check::notebooks::NOTEBOOKS;
 use crate::process::run;
 use crate::setup;
@@ -22,9 +23,7 @@ pub const WITH_PEERS: [&str; 2] = ["generator", "training"];
 /// `cargo xtask bench NAME`: `options` go to the bench.
 pub fn crate_itself(name: &str, options: &[&str]) -> Result<()> {
     let paths = setup::run()?;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["bench", "--locked", "--bench", name, "--"]).args(options).current_dir(&paths.root);
-    run(paths.with_libraries(&mut cargo))
+    cargo(&paths, &[&["bench", "--locked", "--bench", name, "--"], options].concat())
 }
 
 /// `cargo xtask bench NAME --peers`: times other programs and this one on the same work, in one run.
@@ -35,9 +34,7 @@ pub fn peers(name: &str, options: &[&str]) -> Result<()> {
     let list = scripts.join(name).with_extension("txt");
     let environment = Environment::new(&paths, environment, "the peers' Python environment", list);
     environment.ensure()?;
-    let mut build = Command::new("cargo");
-    build.args(["build", "--locked", "--release", "--package", "hhnet-cli"]).current_dir(&paths.root);
-    run(paths.with_libraries(&mut build))?;
+    cargo(&paths, &["build", "--locked", "--release", "--package", "hhnet-cli"])?;
     let target = paths.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
     let mut script = Command::new(environment.python());
     script.arg(scripts.join(name).with_extension("py")).arg(target.join("release/hhnet")).args(options);

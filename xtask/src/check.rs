@@ -104,7 +104,8 @@ impl<'a> Checks<'a> {
     }
 }
 
-fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
+/// Runs cargo in the checkout, with the shared libraries.
+pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
     let mut cargo = cargo_in(paths, arguments);
     process::run(paths.with_libraries(&mut cargo)).with_context(|| format!("`cargo {}`", arguments.join(" ")))
 }

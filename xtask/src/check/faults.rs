@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::check::Checks;
+use crate::check::{Checks, cargo_in};
 use crate::paths::Paths;
 use crate::process::run_logged;
 use crate::setup;
@@ -40,9 +40,8 @@ pub fn run() -> Result<()> {
     let mut checks = Checks::new(&paths);
     for (what, name, variable, value) in LONG_TESTS {
         checks.run(what, |paths| {
-            let mut cargo = Command::new("cargo");
-            cargo.args(["test", "--locked", "--package", "hhnet-cli", "--test", name]).env(variable, value);
-            run_until(deadline, paths.with_libraries(cargo.current_dir(&paths.root)))
+            let mut cargo = cargo_in(paths, &["test", "--locked", "--package", "hhnet-cli", "--test", name]);
+            run_until(deadline, paths.with_libraries(cargo.env(variable, value)))
         });
     }
     checks.run("fuzz targets compile", |paths| run_until(deadline, &mut cargo_fuzz(paths, "build")));

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 
 use crate::check::{examine, report, results};
-use crate::files::{remove, replace};
+use crate::files::{remove, write};
 use crate::paths::Paths;
 use crate::process::{self, run_logged};
 use crate::setup;
@@ -46,9 +46,7 @@ pub fn keep() -> Result<()> {
         let advice = format!("notebooks/{name} stays as it was; the executed one is {}", paths.short(&executed));
         report(&examine::file(&executed, name)?, &advice)?;
         to_html(&paths, &executed, &paths.scratch.join("notebooks"))?;
-        let part = paths.notebooks.join(format!(".{name}.part"));
-        fs::copy(&executed, &part)?;
-        replace(&paths.notebooks.join(name), &part)?;
+        write(&paths.notebooks.join(name), fs::read(&executed)?)?;
         for (file, svg) in figures(name, &executed)? {
             fs::write(paths.root.join("docs").join(file), svg)?;
         }

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use fs_err::{self as fs, File};
 
-use crate::files::{remove, size_mb};
+use crate::files::{free_bytes, remove, size_mb};
 use crate::kernel::{cells, environment};
 use crate::paths::Paths;
 use crate::process::first_line;
@@ -34,7 +34,7 @@ pub fn run() -> Result<()> {
     }
     jupyter(&paths, &mut report);
     locks(&paths, &mut report)?;
-    let free = fs4::available_space(&paths.root)? as f64 / 1e9;
+    let free = free_bytes(&paths.root)? as f64 / 1e9;
     report.ok(
         "disk",
         &format!("{free:.1} GB free; .hhnet has {} MB, target {} MB", size_mb(&paths.home), size_mb(&paths.scratch)),

@@ -39,6 +39,12 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     Ok(fs::rename(part, path)?)
 }
 
+/// The free space on the disk that holds a file or a folder, in bytes.
+pub fn free_bytes(path: &Path) -> Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// The size in MB of the files in a folder, or of one file. Links are not followed.
 pub fn size_mb(path: &Path) -> u64 {
     let entries = WalkDir::new(path).into_iter().flatten().filter(|entry| !entry.file_type().is_dir());

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use fs_err as fs;
 
+use crate::files::free_bytes;
 use crate::kernel::cells;
 use crate::paths::{Paths, which};
 use crate::process::first_line;
@@ -40,7 +41,7 @@ pub struct Found {
 
 /// Looks for everything.
 pub fn check(paths: &Paths) -> Result<Found> {
-    let free = fs4::available_space(&paths.root).ok();
+    let free = free_bytes(&paths.root).ok();
     check_machine(paths, (env::consts::OS, env::consts::ARCH), free)
 }
 

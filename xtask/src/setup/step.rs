@@ -65,7 +65,7 @@ impl Step<'_> {
             hash.update(input.len().to_le_bytes());
             hash.update(input);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", hash.finalize())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The notebooks as learners get them in a course: without solutions and outputs.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
@@ -19,8 +19,7 @@ pub fn run(folder: &str, options: &[&str]) -> Result<()> {
 
 /// Writes the course version of both notebooks. Replaces no file.
 pub fn write(paths: &Paths, folder: &Path, options: &[&str]) -> Result<()> {
-    let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("course.py")).args(options).arg(folder);
-    python.args(NOTEBOOKS.map(|name| paths.notebooks.join(name))).stdin(Stdio::null());
-    process::run(paths.with_jupyter(&mut python)).context("the course version of the notebooks was not written")
+    let mut python = paths.python_script("course.py");
+    python.args(options).arg(folder).args(NOTEBOOKS.map(|name| paths.notebooks.join(name))).stdin(Stdio::null());
+    process::run(&mut python).context("the course version of the notebooks was not written")
 }

@@ -107,12 +107,17 @@ impl Paths {
         self.python.join("bin").join(name)
     }
 
+    /// A command that runs a Python program of ours in Jupyter's environment.
+    pub fn python_script(&self, name: &str) -> Command {
+        let mut python = Command::new(self.python_program("python"));
+        self.with_jupyter(python.arg(self.script(name)));
+        python
+    }
+
     /// A command that runs a notebook with `directory` as its working directory, and writes the executed one.
     pub fn notebook_runner(&self, notebook: &Path, executed: &Path, directory: &Path) -> Command {
-        let mut python = Command::new(self.python_program("python"));
-        python.arg(self.script("run_notebook.py")).args([notebook, executed, directory]);
-        python.stdin(Stdio::null()).current_dir(directory);
-        self.with_jupyter(&mut python);
+        let mut python = self.python_script("run_notebook.py");
+        python.args([notebook, executed, directory]).stdin(Stdio::null()).current_dir(directory);
         python
     }
 

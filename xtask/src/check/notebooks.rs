@@ -1,7 +1,6 @@
 //! Runs the notebooks from a clean kernel, without a browser.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -128,7 +127,5 @@ fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
 
 /// Exports an executed notebook as an HTML page in a folder.
 pub fn to_html(paths: &Paths, executed: &Path, folder: &Path) -> Result<()> {
-    let mut python = Command::new(paths.python_program("python"));
-    python.arg(paths.script("export_notebook.py")).args([executed, folder]);
-    run_logged(paths, "export", paths.with_jupyter(&mut python), None)
+    run_logged(paths, "export", paths.python_script("export_notebook.py").args([executed, folder]), None)
 }

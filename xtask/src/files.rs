@@ -16,6 +16,12 @@ pub fn remove(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Makes an empty folder, in place of what is there.
+pub fn empty_folder(path: &Path) -> Result<()> {
+    remove(path)?;
+    Ok(fs::create_dir_all(path)?)
+}
+
 /// Replaces `target` by a finished `part`.
 pub fn replace(target: &Path, part: &Path) -> Result<()> {
     // A folder cannot be renamed over another one, and one that is being removed must not be taken for a whole one.

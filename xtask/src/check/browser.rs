@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::check::examine::{self, code_cells, has_tag, list, text};
 use crate::check::notebooks::{self, NOTEBOOKS};
 use crate::check::report;
-use crate::files::remove;
+use crate::files::empty_folder;
 use crate::kernel::cells;
 use crate::paths::{Paths, which};
 use crate::setup;
@@ -61,8 +61,7 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     let environment = Environment::new(paths, "browser", title, paths.script("browser.txt"));
     environment.ensure()?;
     let results = paths.scratch.join("browser");
-    remove(&results)?;
-    fs::create_dir_all(&results)?;
+    empty_folder(&results)?;
     let folder = notebooks::new_folder(paths)?;
     let prepare = |name| prepare(paths, &folder, &results, name);
     let expected = NOTEBOOKS.into_iter().map(prepare).collect::<Result<Vec<_>>>()?;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 
 use crate::check::notebooks::NOTEBOOKS;
-use crate::files::remove;
+use crate::files::empty_folder;
 use crate::paths::{Paths, which};
 use crate::process::{run, run_logged};
 use crate::setup::prerequisites;
@@ -39,8 +39,7 @@ pub fn run_in(folder: &str) -> Result<()> {
     run(jupyter.args(["kernelspec", "install", "--sys-prefix", "--replace"]).arg(kernelspec))?;
 
     let results = paths.scratch.join("hub");
-    remove(&results)?;
-    fs::create_dir_all(&results)?;
+    empty_folder(&results)?;
     let mut python = Command::new(environment.python());
     python.arg(paths.script("hub.py")).arg(proxy).arg(&results);
     python.args(NOTEBOOKS.map(|name| shared.notebooks.join(name)));

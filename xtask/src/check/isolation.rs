@@ -13,7 +13,7 @@ use serde_json::json;
 use walkdir::WalkDir;
 
 use crate::check::report;
-use crate::files::remove;
+use crate::files::{empty_folder, remove};
 use crate::kernel::cells;
 use crate::paths::Paths;
 
@@ -91,8 +91,7 @@ const CELLS: [(&str, &str); 9] = [
 
 pub fn check(paths: &Paths) -> Result<()> {
     let settings = paths.scratch.join("isolation");
-    remove(&settings)?;
-    fs::create_dir_all(&settings)?;
+    empty_folder(&settings)?;
     for (name, content) in SETTINGS {
         fs::write(settings.join(name), content)?;
     }

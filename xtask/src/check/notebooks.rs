@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 
 use crate::check::{examine, report, results};
-use crate::files::{remove, write};
+use crate::files::{empty_folder, remove, write};
 use crate::paths::Paths;
 use crate::process::{self, run_logged};
 use crate::setup;
@@ -87,8 +87,7 @@ pub fn fresh_faults(paths: &Paths, name: &str, executed: &Path) -> Result<Vec<St
 /// An empty folder in which notebooks run, and write their files.
 pub fn new_folder(paths: &Paths) -> Result<PathBuf> {
     let folder = paths.scratch.join("run");
-    remove(&folder)?;
-    fs::create_dir_all(&folder)?;
+    empty_folder(&folder)?;
     Ok(folder)
 }
 

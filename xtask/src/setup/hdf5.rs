@@ -12,7 +12,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use serde_json::Value;
 
-use crate::files::{remove, replace};
+use crate::files::{empty_folder, remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{first_line, name_by_path, nice, run_logged, rustc_print};
 use crate::setup::Target;
@@ -183,9 +183,8 @@ fn build(paths: &Paths, target: Target) -> Result<()> {
     let (hdf5, zlib) = sources(paths)?;
     let work = paths.home.join("hdf5-build");
     let part = paths.home.join("hdf5.part");
-    remove(&work)?;
+    empty_folder(&work)?;
     remove(&part)?;
-    fs::create_dir_all(&work)?;
     build_zlib(paths, target, &zlib, &work)?;
 
     let define = |name: &str, value: &Path| format!("-D{name}={}", value.display());

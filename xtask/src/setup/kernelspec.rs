@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use crate::files::{remove, replace};
+use crate::files::{empty_folder, replace};
 use crate::paths::Paths;
 
 /// JupyterLab fetches no news and does not look for newer versions of itself.
@@ -29,8 +29,7 @@ pub fn ensure(paths: &Paths) -> Result<bool> {
     }
     println!("* the kernelspec `rust`, by which Jupyter finds the kernel; settings of JupyterLab");
     // Another evcxr may have replaced it.
-    remove(&kernelspec)?;
-    fs::create_dir_all(&kernelspec)?;
+    empty_folder(&kernelspec)?;
     fs::create_dir_all(&settings)?;
     for (file, content) in files {
         fs::write(file, content)?;

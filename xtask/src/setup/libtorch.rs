@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
-use crate::files::{remove, replace};
+use crate::files::{empty_folder, remove, replace};
 use crate::paths::{Paths, own_directory};
 use crate::process::{name_by_path, run_logged};
 use crate::setup::step::Step;
@@ -80,8 +80,7 @@ fn download(paths: &Paths, target: Target) -> Result<()> {
     // Those of an earlier try are kept, which pip checks again; those of another list are not.
     let list = wheels.join("list");
     if fs::read_to_string(&list).ok().as_deref() != Some(WHEELS) {
-        remove(&wheels)?;
-        fs::create_dir_all(&wheels)?;
+        empty_folder(&wheels)?;
         fs::write(&list, WHEELS)?;
     }
     remove(&part)?;

@@ -101,7 +101,7 @@ fn jupyter(paths: &Paths, report: &mut Report) {
     let text = list.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let specifications: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let found = specifications["kernelspecs"]["rust"]["resource_dir"].as_str().unwrap_or("none");
-    let ours = paths.python.join("share/jupyter/kernels/rust");
+    let ours = paths.kernelspec();
     match Path::new(found) == ours {
         true => report.ok("kernelspec", found),
         false => report.mend("kernelspec", &format!("`rust` is {found}, not {}", ours.display()), "cargo xtask setup"),

@@ -121,6 +121,11 @@ impl Paths {
         python
     }
 
+    /// The folder of the kernelspec `rust`, by which Jupyter finds the kernel.
+    pub fn kernelspec(&self) -> PathBuf {
+        self.python.join("share/jupyter/kernels/rust")
+    }
+
     /// A path relative to the checkout, for messages.
     pub fn short(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()

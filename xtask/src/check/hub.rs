@@ -34,9 +34,8 @@ pub fn run_in(folder: &str) -> Result<()> {
     found.python = readable.context("the users need a Python that they can read: install the system's")?;
     environment.step()?.ensure(|| environment.make(&found))?;
     let proxy = install_proxy(&paths)?;
-    let kernelspec = shared.python.join("share/jupyter/kernels/rust");
     let mut jupyter = Command::new(environment.program("jupyter"));
-    run(jupyter.args(["kernelspec", "install", "--sys-prefix", "--replace"]).arg(kernelspec))?;
+    run(jupyter.args(["kernelspec", "install", "--sys-prefix", "--replace"]).arg(shared.kernelspec()))?;
 
     let results = paths.scratch.join("hub");
     empty_folder(&results)?;

@@ -18,8 +18,7 @@ const LAB_SETTINGS: &str =
 /// Writes the kernelspec and the settings, which lie in the Python environment, unless they are there. Returns whether
 /// there was something to do.
 pub fn ensure(paths: &Paths) -> Result<bool> {
-    let share = paths.python.join("share/jupyter");
-    let (kernelspec, settings) = (share.join("kernels/rust"), share.join("lab/settings"));
+    let (kernelspec, settings) = (paths.kernelspec(), paths.python.join("share/jupyter/lab/settings"));
     let specification = format!("{:#}", specification(paths));
     let files =
         [(kernelspec.join("kernel.json"), specification.as_str()), (settings.join("overrides.json"), LAB_SETTINGS)];

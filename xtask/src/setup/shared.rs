@@ -65,11 +65,10 @@ pub fn install(folder: &str) -> Result<()> {
         println!("  WARNING: {warning}");
     }
     remove(&unfinished)?;
-    let kernelspec = shared.python.join("share/jupyter/kernels/rust");
     println!(
         "{} is ready: `jupyter kernelspec install --sys-prefix {}` tells the Jupyter that this command belongs to",
         folder.display(),
-        kernelspec.display()
+        shared.kernelspec().display()
     );
     Ok(())
 }

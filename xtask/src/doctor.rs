@@ -140,10 +140,10 @@ fn variables(report: &mut Report) {
     let names: BTreeSet<String> = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     // cargo itself sets some for the programs that it runs.
     let is_set_by_cargo = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST");
-    let shaping: Vec<&str> = names.iter().map(String::as_str).filter(|name| environment::shapes_builds(name)).collect();
-    let shaping: Vec<&str> = shaping.into_iter().filter(|name| !is_set_by_cargo(name)).collect();
-    if !shaping.is_empty() {
-        report.ok("variables", &format!("kernels do not take over {}", shaping.join(", ")));
+    let is_left_out = |name: &&str| environment::shapes_builds(name) && !is_set_by_cargo(name);
+    let left_out: Vec<&str> = names.iter().map(String::as_str).filter(is_left_out).collect();
+    if !left_out.is_empty() {
+        report.ok("variables", &format!("kernels do not take over {}", left_out.join(", ")));
     }
     for name in ["LD_PRELOAD", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CONDA_PREFIX", "VIRTUAL_ENV", "XDG_CACHE_HOME"]
     {

@@ -112,7 +112,7 @@ fn runs(notebook: &str) -> &'static [&'static str] {
 fn work(paths: &Paths, python: &Path, chromium: &Path, folder: &Path, results: &Path) -> Result<Value> {
     let mut driver = Command::new(python);
     driver.arg(paths.script("browser.py")).arg(chromium).args([folder, results]).arg(STOPPED).args(NOTEBOOKS);
-    driver.stdin(Stdio::null()).stderr(Stdio::inherit()).env_remove("EVCXR_TMPDIR");
+    driver.stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = paths
         .with_jupyter_in(&results.join("jupyter"), &mut driver)
         .output()

@@ -80,3 +80,20 @@ pub fn install_launcher(paths: &Paths) -> Result<bool> {
     replace(launcher, &part)?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_evcxr_has_put_there_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::of(directory.path().into());
+        assert!(ensure(&paths).unwrap() && !ensure(&paths).unwrap());
+        for name in ["kernel.json", "version.txt"] {
+            fs::write(paths.kernelspec().join(name), "another").unwrap();
+        }
+        assert!(ensure(&paths).unwrap() && !ensure(&paths).unwrap());
+        assert!(!paths.kernelspec().join("version.txt").exists());
+    }
+}

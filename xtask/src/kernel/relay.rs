@@ -38,7 +38,10 @@ impl Relay {
     }
 
     fn new(connection: Value) -> Result<Self> {
-        ensure!(connection["transport"] == "tcp", "evcxr listens over TCP only");
+        ensure!(
+            connection["transport"] == "tcp",
+            "evcxr listens over TCP only: set Jupyter's `KernelManager.transport` to `tcp`"
+        );
         let ip = connection["ip"].as_str().context("`ip` is missing")?;
         let listen = |name: &str| {
             let port = connection[name].as_u64().and_then(|port| u16::try_from(port).ok());

@@ -42,7 +42,7 @@ pub struct Train {
     /// Factor of the penalty on the convolutions' weights
     #[arg(long, value_name = "FACTOR", default_value_t = 0.01)]
     l2: f64,
-    /// Time steps that a convolution's kernel covers: on both sides of the present one, or up to it
+    /// Time steps that a convolution's kernel covers: `same`, on both sides of the present one; `causal`, up to it
     #[arg(long, value_parser = one_of(PADDINGS), default_value = "same")]
     padding: Padding,
     /// Function that the convolutions apply to their sums

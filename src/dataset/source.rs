@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Samples of shape (samples, steps, channels): an array of float64 or float32 numbers or a view of one, or an
-/// [`H5Matrix`], whose samples are read when they are needed.
+/// [`H5Matrix`](super::H5Matrix), whose samples are read when they are needed.
 ///
 /// ```
 /// use hhnet::dataset::{Opened, Source};

@@ -39,11 +39,12 @@ Usage: cargo xtask TASK
               into target/notebooks/. With --keep, they replace the committed notebooks and the figures in docs/.
   course      `--out DIR` writes both notebooks without solutions and outputs into DIR. With --nbgrader, DIR becomes the
               folder of an nbgrader course. docs/teaching.md says how to use them.
-  test        Set up, then run every check: formatting, texts, lints, documentation, Rust tests, both notebooks.
+  test        Set up, then run every check: formatting, texts, advisories, downloads, lints, documentation, Rust tests, the
+              course version, both notebooks.
   faults      Try many times what `test` tries a few times (programs that are killed, full disks, damaged files), and fuzz,
               within 30 minutes.
-  audit       Run only one check: look for advisories on all pinned packages, and for licences and sources of crates.
-  browser     Run only another: work with both notebooks in JupyterLab in Chromium.
+  audit       Run one check of `test`: look for advisories on all pinned packages, and for licences and sources of crates.
+  browser     Run one check of `test`: work with both notebooks in JupyterLab in Chromium.
   doctor      Report what is installed, whether it is in order, and how to mend it; start a kernel.
   hub FOLDER  Check a shared installation: three users, made for this, run both notebooks in JupyterHub (as root on Linux).
   cross       Run the tests on ARM64 in an emulator, and the lints for macOS (on Linux on x86-64; ARCHITECTURE.md).
@@ -53,7 +54,7 @@ Usage: cargo xtask TASK
               them that many times in one kernel, and prints its memory (on Linux).
   help        Show this text.
 
-The first set-up downloads about 0.7 GB and takes 10 to 20 minutes on two cores. environment.md says what it installs.";
+The first set-up downloads about 0.7 GB and takes 8 to 20 minutes on two cores. environment.md says what it installs.";
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();

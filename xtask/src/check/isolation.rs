@@ -69,7 +69,7 @@ const SETTINGS: [(&str, &str); 2] =
     [("evcxr.toml", "tmpdir = \"/spoiled\"\n"), ("init.evcxr", ":dep spoiled = { path = \"/spoiled\" }\n")];
 
 /// The cells after the one that loads the crate, with what must be printed when each of them runs.
-const CELLS: [(&str, &str); 9] = [
+const CELLS: [(&str, &str); 10] = [
     (
         "use hhnet::prelude::*;\nfn deep(n: u64) -> u64 { if n == 0 { 0 } else { 1 + deep(std::hint::black_box(n - 1)) } }",
         "",
@@ -81,6 +81,10 @@ const CELLS: [(&str, &str); 9] = [
     // One cell restores the model.
     ("let model = trained_model()?;\nprintln!(\"{} weights\", model.count_params());", "219 weights"),
     ("H5Matrix::open(\"nowhere.h5\", \"X\")?;", "failed, as it may: text on standard error: 'nowhere.h5'"),
+    (
+        "let none = Vec::<u64>::new();\nprintln!(\"{}\", none[3]);",
+        "failed, as it may: text on standard error: panicked: index out of bounds",
+    ),
     ("println!(\"still {} weights\", model.count_params());", "still 219 weights"),
     // evcxr itself.
     (

@@ -13,7 +13,7 @@ use hhnet::neuron::HhPscAlpha;
 use hhnet::simd::{Kernel, SimdLevel, dispatch_on};
 use hhnet::stimulus::{NumpyRandom, OrnsteinUhlenbeck, PhiloxRandom};
 
-/// Floating-point operations of a fixed step in `src/neuron/batch.rs`, a multiply-add counted as two: in each of four
+/// Floating-point operations of a fixed step in `src/neuron/vector.rs`, a multiply-add counted as two: in each of four
 /// stages 23 for the rates (one of them the division), 15 for the potential's slope and 9 for the gates'; 56 to move
 /// the states; 84 to move the exponentials; 5 to check the step. What comes once for each value of the current is left
 /// out.

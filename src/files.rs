@@ -270,7 +270,7 @@ pub(crate) fn open_hdf5(path: &Path) -> Result<hdf5::File> {
         return Err(Error::file(path, problem, "give an HDF5 file, or make one with `hhnet generate`"));
     };
     if bytes <= CHECKED_BYTES && is_endless(&mut file, start, bytes).map_err(Error::io(path, "read"))? {
-        let problem = "it is damaged: HDF5 would never end to read one of its global heaps";
+        let problem = "it is damaged: HDF5 would never finish reading one of its global heaps";
         return Err(Error::file(path, problem, "make or copy it again"));
     }
     // Samples are read a few at a time: a chunk that holds more of them should not be decompressed for each.
@@ -341,7 +341,7 @@ fn is_endless(file: &mut File, start: u64, bytes: u64) -> std::io::Result<bool> 
 }
 
 /// Writes a text as an attribute.
-pub(crate) fn text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
+pub(crate) fn write_text_attribute(place: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
     place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&hdf5_text(text)?)
 }
 

@@ -10,10 +10,10 @@
 //!    dropped;
 //! 4. [`model`] builds and describes the network, and reads and writes Keras' weights files;
 //! 5. [`training`] fits, evaluates and predicts, with the same results as Keras;
-//! 6. [`figure`] draws panels of lines as SVG or PNG, and shows a sequence of figures with a slider;
+//! 6. [`figure`] draws figures of one or more panels as SVG or PNG, and shows a sequence of figures with a slider;
 //! 7. [`notebook`] displays results in notebook cells.
 //!
-//! [`math`] has evenly spaced numbers and linear least squares.
+//! [`math`] has evenly spaced numbers, linear least squares and changes of a sampling rate.
 //!
 //! [`model`] and [`training`] need libtorch. They belong to the feature `model`, which is on by default. Without it
 //! (`default-features = false`) all other modules build and run on a machine without libtorch.

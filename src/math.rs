@@ -53,7 +53,7 @@ pub fn linspace(start: f64, stop: f64, num: usize) -> Vec<f64> {
 /// Half the length of the filter of [`resample`], in new steps.
 pub(crate) const HALF_FILTER: f64 = 22.0;
 /// The largest step of [`resample`]. Its filter has 44 times as many values.
-pub(crate) const LARGEST_STEP: f64 = 1e5;
+pub(crate) const MAX_STEP: f64 = 1e5;
 /// The frequency that the filter halves, relative to half the new sampling rate.
 const CUTOFF: f64 = 0.9;
 /// The parameter of the filter's Kaiser window: outside its pass band it damps by 70 dB.
@@ -86,8 +86,8 @@ const FILTER_POINTS: f64 = 1024.0;
 /// # Ok::<(), hhnet::Error>(())
 /// ```
 pub fn resample(values: &[f64], first: f64, step: f64, count: usize) -> Result<Vec<f64>> {
-    if !(1.0..=LARGEST_STEP).contains(&step) {
-        let remedy = format!("give 1 to {LARGEST_STEP}: values in between cannot be invented");
+    if !(1.0..=MAX_STEP).contains(&step) {
+        let remedy = format!("give 1 to {MAX_STEP}: values in between cannot be invented");
         return Err(Error::parameter("step", step, remedy));
     }
     // Half a value more, for places that are rounded.

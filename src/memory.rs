@@ -8,7 +8,7 @@ use hdf5::types::VarLenUnicode;
 
 use crate::{Error, Result};
 
-/// So much is not worth a look at the system, which takes longer than a small prediction.
+/// Up to this size, in bytes, the system is not asked: asking takes longer than a small prediction.
 const SMALL: u128 = 16 << 20;
 /// What remains for other uses of this and other programs, bytes.
 const RESERVE: u64 = 64 << 20;
@@ -44,7 +44,7 @@ pub(crate) fn read_texts(dataset: &hdf5::Dataset) -> hdf5::Result<Vec<String>> {
     Ok(texts.iter().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()).collect())
 }
 
-/// A text if there is less memory.
+/// What is missing for so many bytes; `None` if there is enough memory.
 pub(crate) fn shortage(bytes: u128) -> Option<String> {
     if bytes <= SMALL {
         return None;

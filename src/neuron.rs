@@ -11,15 +11,15 @@
 //! and with the values of the NEST simulator's `hh_psc_alpha`. NEST's model also has synapses (alpha-shaped currents).
 //! Here only the injected current drives the neuron.
 
-mod batch;
 mod rates;
+mod vector;
 
 use crate::math::ln;
 use crate::simd::{SimdLevel, dispatch_on};
 use crate::{Error, Result};
 
-pub(crate) use batch::Batch;
 pub use rates::{alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n};
+pub(crate) use vector::Trials;
 
 /// Parameters of the neuron, with NEST's names and default values.
 #[allow(non_snake_case)]
@@ -136,14 +136,14 @@ const HIGHEST_MV: f64 = -58.0;
 /// Fixed steps are valid above this potential, mV. There, no exponential can overflow.
 const LOWEST_MV: f64 = -220.0;
 /// Fixed steps are valid where the closing rate of m times the step is below this. From 2.8 on, the scheme is unstable.
-const LARGEST_RATE: f64 = 2.0;
+const MAX_RATE: f64 = 2.0;
 /// Fixed steps are valid where the potential moves by less than this in a step, mV.
-const LARGEST_MOVE_MV: f64 = 0.3;
+const MAX_MOVE_MV: f64 = 0.3;
 
 /// The most steps of the grid within a value of the current, or within the delay.
-const MOST_STEPS: usize = 100_000;
+const MAX_STEPS: usize = 100_000;
 /// The most steps of the adaptive scheme within a step of the grid: a spike takes a few. What needs more would take days.
-const MOST_ADAPTIVE_STEPS: usize = 10_000;
+const MAX_ADAPTIVE_STEPS: usize = 10_000;
 
 /// A membrane potential further from 0 mV than this has run away.
 const POTENTIAL_LIMIT_MV: f64 = 1e3;
@@ -214,7 +214,7 @@ impl HhPscAlpha {
         let (mut t, mut steps) = (0.0, 0);
         while t < resolution {
             steps += 1;
-            if steps > MOST_ADAPTIVE_STEPS {
+            if steps > MAX_ADAPTIVE_STEPS {
                 return None;
             }
             let last = *step > resolution - t;
@@ -323,10 +323,10 @@ impl HhPscAlpha {
         resolution_ms: f64,
         mut keep: impl FnMut(State),
     ) -> Result<Vec<f64>> {
-        let timing = self.check(dt_current_ms, resolution_ms)?;
+        let timing = self.timing(dt_current_ms, resolution_ms)?;
         check_current(current_pa)?;
         let mut y = State::steady(INITIAL_POTENTIAL_MV);
-        let mut adaptive = Adaptive::new(timing);
+        let mut adaptive = AdaptiveState::new(timing);
         for value in 0..current_pa.len() {
             y = self.value_adaptively(y, value, timing, current_pa, &mut adaptive)?;
             keep(y);
@@ -360,12 +360,12 @@ impl HhPscAlpha {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn simulate_rk4(&self, current_pa: &[f64], dt_current_ms: f64, resolution_ms: f64) -> Result<Response> {
-        let timing = self.check(dt_current_ms, resolution_ms)?;
+        let timing = self.timing(dt_current_ms, resolution_ms)?;
         check_current(current_pa)?;
         let (step_ms, span) = (timing.fixed_step_ms(), timing.fixed_span());
         let (lowest_mv, highest_mv) = timing.fixed_range_mv();
         let mut y = State::steady(INITIAL_POTENTIAL_MV);
-        let mut adaptive = Adaptive::new(timing);
+        let mut adaptive = AdaptiveState::new(timing);
         let mut potential_mv = Vec::with_capacity(current_pa.len());
         for value in 0..current_pa.len() {
             let before = y;
@@ -377,7 +377,7 @@ impl HhPscAlpha {
                 let k3 = self.derivative(y.advanced(step_ms, &[0.5], &[k2]), i);
                 let y4 = y.advanced(step_ms, &[1.0], &[k3]);
                 let k4 = self.derivative(y4, i);
-                is_valid &= (y4.v - y.v).abs() < LARGEST_MOVE_MV;
+                is_valid &= (y4.v - y.v).abs() < MAX_MOVE_MV;
                 y = y.advanced(step_ms, &[1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0], &[k1, k2, k3, k4]);
                 is_valid &= lowest_mv < y.v && y.v < highest_mv;
             }
@@ -425,7 +425,7 @@ impl HhPscAlpha {
         dt_current_ms: f64,
         resolution_ms: f64,
     ) -> Result<Vec<Response>> {
-        let timing = self.check(dt_current_ms, resolution_ms)?;
+        let timing = self.timing(dt_current_ms, resolution_ms)?;
         let length = currents_pa.first().map_or(0, Vec::len);
         if let Some(i) = currents_pa.iter().position(|current| current.len() != length) {
             let (expected, found) = (format!("({length},)"), format!("({},)", currents_pa[i].len()));
@@ -435,8 +435,8 @@ impl HhPscAlpha {
         let mut potentials = vec![vec![0.0; length]; currents_pa.len()];
         let currents: Vec<&[f64]> = currents_pa.iter().map(Vec::as_slice).collect();
         let mut slices: Vec<&mut [f64]> = potentials.iter_mut().map(Vec::as_mut_slice).collect();
-        let batch = Batch { neuron: self, timing, currents: &currents, potentials: &mut slices, keep_spiking: true };
-        let spikes = dispatch_on(level, batch);
+        let trials = Trials { neuron: self, timing, currents: &currents, potentials: &mut slices, keep_spiking: true };
+        let spikes = dispatch_on(level, trials);
         potentials
             .into_iter()
             .zip(spikes)
@@ -444,8 +444,8 @@ impl HhPscAlpha {
             .collect()
     }
 
-    /// Checks the parameters and the time steps.
-    pub(crate) fn check(&self, dt_current_ms: f64, resolution_ms: f64) -> Result<Timing> {
+    /// Checks the parameters, and returns the timing.
+    pub(crate) fn timing(&self, dt_current_ms: f64, resolution_ms: f64) -> Result<Timing> {
         self.validate()?;
         Timing::new(dt_current_ms, resolution_ms)
     }
@@ -457,7 +457,7 @@ impl HhPscAlpha {
         value: usize,
         timing: Timing,
         current_pa: &[f64],
-        adaptive: &mut Adaptive,
+        adaptive: &mut AdaptiveState,
     ) -> Result<State> {
         let Timing { resolution_ms, steps_per_value, .. } = timing;
         for step in value * steps_per_value..(value + 1) * steps_per_value {
@@ -534,12 +534,12 @@ impl Timing {
             );
             return Err(Error::parameter("resolution_ms", resolution_ms, remedy));
         };
-        if delay_steps > MOST_STEPS {
-            let shortest_ms = DELAY_MS / MOST_STEPS as f64;
+        if delay_steps > MAX_STEPS {
+            let shortest_ms = DELAY_MS / MAX_STEPS as f64;
             return Err(Error::parameter("resolution_ms", resolution_ms, format!("give {shortest_ms} ms or more")));
         }
-        if steps_per_value > MOST_STEPS {
-            let longest_ms = MOST_STEPS as f64 * resolution_ms;
+        if steps_per_value > MAX_STEPS {
+            let longest_ms = MAX_STEPS as f64 * resolution_ms;
             let remedy = format!("with a resolution_ms of {resolution_ms} ms, give {longest_ms} ms or less");
             return Err(Error::parameter("dt_current_ms", dt_current_ms, remedy));
         }
@@ -562,15 +562,15 @@ impl Timing {
 
     /// The lowest and the highest potential between which fixed steps are valid, mV.
     fn fixed_range_mv(self) -> (f64, f64) {
-        // Here the closing rate of m, 4 exp(-(V + 65) / 18), times the step is LARGEST_RATE.
-        let lowest = -65.0 - 18.0 * ln(LARGEST_RATE / (4.0 * self.fixed_step_ms()));
+        // Here the closing rate of m, 4 exp(-(V + 65) / 18), times the step is MAX_RATE.
+        let lowest = -65.0 - 18.0 * ln(MAX_RATE / (4.0 * self.fixed_step_ms()));
         (lowest.max(LOWEST_MV), HIGHEST_MV)
     }
 }
 
 /// What the adaptive scheme keeps of a trial from one step to the next, and the spikes that it has counted.
 #[derive(Debug, Clone)]
-pub(crate) struct Adaptive {
+pub(crate) struct AdaptiveState {
     /// The step size to try next, ms.
     step_ms: f64,
     /// The first step at whose end a spike may be counted again.
@@ -578,13 +578,13 @@ pub(crate) struct Adaptive {
     spike_times_ms: Vec<f64>,
 }
 
-impl Adaptive {
+impl AdaptiveState {
     fn new(timing: Timing) -> Self {
-        Adaptive { step_ms: timing.resolution_ms, ready_at: 0, spike_times_ms: Vec::new() }
+        AdaptiveState { step_ms: timing.resolution_ms, ready_at: 0, spike_times_ms: Vec::new() }
     }
 }
 
-pub(crate) fn check_current(current_pa: &[f64]) -> Result<()> {
+fn check_current(current_pa: &[f64]) -> Result<()> {
     match current_pa.iter().position(|x| !x.is_finite()) {
         None => Ok(()),
         Some(i) => {

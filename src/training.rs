@@ -51,6 +51,9 @@ use crate::model::Model;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
+/// What an interrupt of other work than `fit` means.
+const NO_RESULT: &str = "there is no result, and no file has changed";
+
 /// How [`Model::fit`] trains. `Default` is Keras' default.
 ///
 /// ```
@@ -281,7 +284,7 @@ impl Model {
         file.finish()
     }
 
-    /// Calls `each` with the output for some samples after the other, in order.
+    /// Calls `each` with the output, portion by portion, in order.
     fn predict_portions(&self, x: &dyn Source, each: &mut dyn FnMut(Vec<f64>) -> Result<()>) -> Result<()> {
         let data = Data::new(self, x, None, ["x", ""])?;
         let executor = Executor::new(self);
@@ -293,8 +296,8 @@ impl Model {
         })
     }
 
-    /// Computes all parts of one portion of the data after the other on several threads, and calls `each` with their
-    /// results. `what` is the name of this work in an error.
+    /// Computes the portions one after the other, each on several threads, and calls `each` with the results of its
+    /// parts. `what` is the name of this work in an error.
     fn for_each_portion<R: Send>(
         &self,
         what: &'static str,
@@ -305,10 +308,10 @@ impl Model {
     ) -> Result<()> {
         let portions = executor.portions(data);
         let count = portions.len();
-        self.check_memory(executor, data, executor.group(data.steps), false)?;
+        self.check_memory(executor, data, executor.part_samples(data.steps), false)?;
         let interrupts = Interrupts::receive();
         let work = |(): &(), part: &Part| {
-            interrupts.check(what, || "there is no result, and no file has changed".to_string())?;
+            interrupts.check(what, || NO_RESULT.to_string())?;
             work(part)
         };
         with_workers(self.threads(), executor.device, portions, &work, &mut |compute| {
@@ -371,7 +374,7 @@ impl Model {
     pub fn dead_units(&self, x: &dyn Source) -> Result<Vec<DeadUnits>> {
         let data = Data::new(self, x, None, ["x", ""])?;
         let executor = Executor::new(self);
-        self.check_memory(&executor, &data, executor.group(data.steps), false)?;
+        self.check_memory(&executor, &data, executor.part_samples(data.steps), false)?;
         executor.dead_units(&self.values()?, &data)
     }
 
@@ -379,7 +382,7 @@ impl Model {
     /// read.
     fn check_memory(&self, executor: &Executor, data: &Data, rows: usize, with_gradient: bool) -> Result<()> {
         let (threads, reach) = (self.threads(), executor.network.reach());
-        let stretch = executor.micro_batch_steps().saturating_add(reach.0 + reach.1);
+        let stretch = executor.part_steps().saturating_add(reach.0 + reach.1);
         let steps = if with_gradient { data.steps } else { data.steps.min(stretch) };
         let bytes = threads as u128 * executor.thread_bytes(steps, with_gradient);
         let bytes = bytes + data.portion_bytes(rows);

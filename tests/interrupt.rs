@@ -109,6 +109,23 @@ fn an_interrupted_first_epoch_leaves_the_model(x: &Array3<f64>, y: &Array3<f64>)
     assert_eq!(history.to_csv().lines().count(), 1);
 }
 
+/// The search for dead units, which ends a training, has found none when it is interrupted.
+fn a_complete_training_stays_complete(x: &Array3<f64>, y: &Array3<f64>) {
+    let mut trained = with_dead_unit();
+    let options = FitOptions { batch_size: BATCH, epochs: 1, ..FitOptions::default() };
+    let history = fit(&mut trained, &Interrupting::new(x, 9), y, &options);
+    assert!(history.len() == 1 && !history.interrupted);
+    assert_eq!(history.notes, ["the search for dead units was interrupted"]);
+}
+
+fn with_dead_unit() -> Model {
+    let mut model = model();
+    let mut weights = model.get_weights().unwrap();
+    weights[1].fill(-100.0);
+    model.set_weights(&weights).unwrap();
+    model
+}
+
 fn others_fail(folder: &Path) {
     let long = Array3::<f64>::ones((8000, 1000, 1));
     let model = model();
@@ -119,6 +136,7 @@ fn others_fail(folder: &Path) {
     let no_result = "was interrupted: there is no result, and no file has changed";
     is_interrupted(model.evaluate(&Interrupting::new(&long, 2), &long).map(drop), no_result);
     is_interrupted(model.predict(&Interrupting::new(&long, 2)).map(drop), no_result);
+    is_interrupted(with_dead_unit().dead_units(&Interrupting::new(&long, 2)).map(drop), no_result);
     let path = folder.join("prediction.h5");
     save(&path, "Y_pred", &long, "mV", false).unwrap();
     is_interrupted(model.predict_to(&Interrupting::new(&long, 2), &path, "Y_pred", "mV", true), no_result);
@@ -154,5 +172,6 @@ fn long_work_ends_and_the_process_lives() {
     let y = x.mapv(|x| 2.0 * x + 1.0);
     fit_keeps_whole_epochs(&x, &y, folder.path());
     an_interrupted_first_epoch_leaves_the_model(&x, &y);
+    a_complete_training_stays_complete(&x, &y);
     others_fail(folder.path());
 }

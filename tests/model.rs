@@ -563,6 +563,19 @@ fn layers_unlike_the_originals_are_described() {
 }
 
 #[test]
+fn the_first_convolution_need_not_be_the_first_layer() {
+    let mut model = Sequential::new(1);
+    model.add(InputLayer::new(1)).add(TimeDistributed(Dense::new(2))).add(Conv1D::new(1, 3));
+    let figure = model.compile(Adam::new(0.001), Loss::Mse).unwrap().plot_kernels().unwrap();
+    let svg = figure.to_svg().unwrap();
+    assert!(svg.as_str().contains("input 1, channel 0") && svg.as_str().matches("<circle").count() >= 6);
+    let mut dense = Sequential::new(1);
+    dense.add(InputLayer::new(1)).add(TimeDistributed(Dense::new(2)));
+    let error = dense.compile(Adam::new(0.001), Loss::Mse).unwrap().plot_kernels().unwrap_err();
+    assert_eq!(error.to_string(), "figure: the model has no convolution whose kernels could be drawn");
+}
+
+#[test]
 fn files_of_any_layers_round_trip() {
     let build = |seed: u64| {
         let mut model = Sequential::new(seed);

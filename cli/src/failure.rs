@@ -43,7 +43,7 @@ pub fn report_panics() {
     set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
         let place = info.location().map_or(String::new(), |location| format!(" ({location})"));
-        print(format_args!("hhnet: this is a fault of the program: {message}{place}; {REPORT}"));
+        print(format_args!("hhnet: this is a bug in the program: {message}{place}; {REPORT}"));
     }));
 }
 
@@ -91,7 +91,7 @@ mod tests {
         let output = Command::new(test).args([name, "--exact", "--nocapture"]).env(PANICS, "1").output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         let line = message.lines().find(|line| line.starts_with("hhnet: ")).expect(&message);
-        assert!(line.starts_with("hhnet: this is a fault of the program: two lines (cli/src/failure.rs:"), "{message}");
+        assert!(line.starts_with("hhnet: this is a bug in the program: two lines (cli/src/failure.rs:"), "{message}");
         assert!(line.ends_with("please report it, as docs/troubleshooting.md describes"), "{message}");
         assert!(!output.status.success() && !message.contains("stack backtrace"), "{message}");
     }

@@ -70,7 +70,7 @@ struct Sweeps {
 }
 
 /// What a source holds.
-enum Source {
+enum Contents {
     Sweeps(Sweeps),
     /// Samples with several channels, which are not cut.
     Samples(Array3<f64>, Array3<f64>),
@@ -150,7 +150,7 @@ impl Import {
         }
         let units = table::Units { x: &self.x_unit, y: &self.y_unit };
         let (sweeps, columns) = table::read(file, names, units, self.interval_ms(), self.rate_hz.is_some())?;
-        Ok((self.samples(Source::Sweeps(sweeps), format!("{}: {columns}", name_of(file)))?, self.last()))
+        Ok((self.samples(Contents::Sweeps(sweeps), format!("{}: {columns}", name_of(file)))?, self.last()))
     }
 
     fn last(&self) -> TestSamples {
@@ -183,7 +183,7 @@ impl Import {
     }
 
     /// Currents and potentials in arrays of shape (steps), (samples, steps) or (samples, steps, channels).
-    fn arrays(&self, x: Array3<f64>, y: Array3<f64>) -> Result<Source> {
+    fn arrays(&self, x: Array3<f64>, y: Array3<f64>) -> Result<Contents> {
         let (x, y) = (x * self.x_factor()?, y * self.y_factor()?);
         if x.dim().2 != 1 || y.dim().2 != 1 {
             if self.rate_hz.is_some() || self.duration_ms.is_some() {
@@ -191,10 +191,10 @@ impl Import {
                 let remedy = "leave it out: arrays of several channels are taken as they are";
                 return Err(Error::parameter(name, "given", remedy));
             }
-            return Ok(Source::Samples(x, y));
+            return Ok(Contents::Samples(x, y));
         }
         let rows = |values: &Array3<f64>| values.outer_iter().map(|row| row.iter().copied().collect()).collect();
-        Ok(Source::Sweeps(Sweeps { currents_pa: rows(&x), potentials_mv: rows(&y), interval_ms: self.interval_ms() }))
+        Ok(Contents::Sweeps(Sweeps { currents_pa: rows(&x), potentials_mv: rows(&y), interval_ms: self.interval_ms() }))
     }
 
     fn test_array(&self, values: Array3<f64>, factor: f64) -> Result<Array3<f64>> {
@@ -206,14 +206,14 @@ impl Import {
     }
 
     /// Cuts sweeps into samples. `source` says where they come from.
-    fn samples(&self, found: Source, source: String) -> Result<Imported> {
+    fn samples(&self, found: Contents, source: String) -> Result<Imported> {
         let mut imported = match found {
-            Source::Sweeps(Sweeps { currents_pa, potentials_mv, interval_ms }) => {
+            Contents::Sweeps(Sweeps { currents_pa, potentials_mv, interval_ms }) => {
                 let options =
                     self.options(self.duration_ms.unwrap_or_else(|| self.usual_duration_ms(&currents_pa, interval_ms)));
                 cut(&currents_pa, &potentials_mv, interval_ms, &options)?
             }
-            Source::Samples(x, y) => self.without_spikes(x, y),
+            Contents::Samples(x, y) => self.without_spikes(x, y),
         };
         imported.attributes.push(("source".to_owned(), source));
         Ok(imported)
@@ -238,12 +238,12 @@ impl Import {
             self.keep_spiking || i >= y.dim().0 || y.index_axis(Axis(0), i).iter().all(|&v| v < self.spike_threshold_mv)
         };
         let kept: Vec<usize> = (0..samples).filter(|&i| is_kept(i)).collect();
-        let part = |values: &Array3<f64>| {
+        let chosen = |values: &Array3<f64>| {
             if values.dim().0 == samples { values.select(Axis(0), &kept) } else { values.clone() }
         };
         Imported {
-            x: part(&x),
-            y: part(&y),
+            x: chosen(&x),
+            y: chosen(&y),
             options: self.options(steps as f64 * self.step_ms),
             sweeps: kept.len(),
             dropped_samples: samples - kept.len(),

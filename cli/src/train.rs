@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// The most learning rates of a schedule.
-const MOST_RATES: usize = 1_000_000;
+const MAX_RATES: usize = 1_000_000;
 
 #[derive(Args)]
 pub struct Train {
@@ -101,7 +101,7 @@ const ACTIVATIONS: [(&str, Activation); 4] = [
     ("sigmoid", Activation::Sigmoid),
 ];
 
-/// Takes one of some names, and gives what belongs to it.
+/// A parser for an option that takes one of these names, and gives the value of that name.
 fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
     values: [(&'static str, T); N],
 ) -> impl TypedValueParser<Value = T> {
@@ -220,11 +220,11 @@ impl Train {
             if !(decay > 0.0 && decay <= 1.0) {
                 return Err(Error::parameter("lr_decay", decay, "give a factor above 0 and at most 1, such as 0.98"));
             }
-            if self.epochs > MOST_RATES {
+            if self.epochs > MAX_RATES {
                 return Err(Error::parameter(
                     "epochs",
                     self.epochs,
-                    format!("give at most {MOST_RATES} with --lr-decay"),
+                    format!("give at most {MAX_RATES} with --lr-decay"),
                 ));
             }
             let schedule = (0..self.epochs).map(|epoch| self.lr * decay.powi(epoch as i32)).collect();

@@ -1,7 +1,7 @@
 //! Datasets to which samples are written one after the other.
 
 use super::checksum::{self, CHECKSUM, Checksum};
-use crate::files::{NewFile, text_attribute};
+use crate::files::{NewFile, write_text_attribute};
 use crate::{Error, Result};
 use ndarray::{ArrayView3, s};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ impl Appender {
     ) -> Result<Self> {
         let create = || -> hdf5::Result<hdf5::Dataset> {
             let dataset = file.new_dataset::<f64>().shape(shape).create(name)?;
-            attributes.iter().try_for_each(|(name, text)| text_attribute(&dataset, name, text))?;
+            attributes.iter().try_for_each(|(name, text)| write_text_attribute(&dataset, name, text))?;
             Ok(dataset)
         };
         let dataset = create().map_err(Error::hdf5(path, format!("create '{name}'")))?;
@@ -56,7 +56,7 @@ impl Appender {
 
     /// Writes the checksum of all values.
     pub(super) fn finish(self) -> Result<()> {
-        text_attribute(&self.dataset, CHECKSUM, &self.checksum.digits())
+        write_text_attribute(&self.dataset, CHECKSUM, &self.checksum.digits())
             .map_err(Error::hdf5(&self.path, format!("finish '{}'", self.name)))
     }
 }

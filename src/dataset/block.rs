@@ -3,7 +3,7 @@
 use super::generate::hopeless;
 use super::options::GenerateOptions;
 use super::split::Split;
-use crate::neuron::Batch;
+use crate::neuron::Trials;
 use crate::simd::{SimdLevel, dispatch_on};
 use crate::stimulus::{NumpyRandom, PhiloxRandom, Stream};
 use crate::{Error, Result};
@@ -165,20 +165,20 @@ impl Simulator<'_> {
     }
 
     /// Draws a current from the stream philox.
-    fn draw(&self, trace: &mut [f64], sample: usize, attempt: usize) {
-        let mut random = PhiloxRandom::trial(self.options.seed, self.split, sample as u64, attempt as u32);
+    fn draw(&self, trace: &mut [f64], sample: usize, dropped_before: usize) {
+        let mut random = PhiloxRandom::trial(self.options.seed, self.split, sample as u64, dropped_before as u32);
         self.options.current.fill(trace, &mut random);
     }
 
     /// Simulates the potentials for some currents. Returns the spike times of each trial.
     fn simulate(&self, currents: &[f64], potentials: &mut [f64]) -> Result<Vec<Result<Vec<f64>>>> {
         let GenerateOptions { neuron, current, resolution_ms, keep_spiking, .. } = self.options;
-        let timing = neuron.check(current.dt_ms, *resolution_ms)?;
+        let timing = neuron.timing(current.dt_ms, *resolution_ms)?;
         let currents: Vec<&[f64]> = currents.chunks(self.steps).collect();
         let mut potentials: Vec<&mut [f64]> = potentials.chunks_mut(self.steps).collect();
         let (currents, potentials) = (&currents[..], &mut potentials[..]);
-        let batch = Batch { neuron, timing, currents, potentials, keep_spiking: *keep_spiking };
-        Ok(dispatch_on(SimdLevel::best(), batch))
+        let trials = Trials { neuron, timing, currents, potentials, keep_spiking: *keep_spiking };
+        Ok(dispatch_on(SimdLevel::best(), trials))
     }
 
     /// With the stream philox, draws a sample again until the neuron does not spike.

@@ -6,7 +6,7 @@
 //! dataset. It depends on what the file holds and not on how HDF5 stores it. `program` names what wrote it.
 
 use super::description::{attribute, list_datasets, text, type_name};
-use crate::files::{NewFile, text_attribute};
+use crate::files::{NewFile, write_text_attribute};
 use crate::memory;
 use hdf5::plist::dataset_create::Layout;
 use hdf5::types::TypeDescriptor;
@@ -61,7 +61,7 @@ impl Checksum {
     }
 }
 
-/// What a file says of its origin.
+/// What comparing a file with its checksum has found.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seal {
     /// It has no checksum.
@@ -90,8 +90,8 @@ pub(crate) fn finish(new: NewFile, file: File) -> crate::Result<()> {
 
 /// Writes program and checksum into a file with all its contents.
 pub(crate) fn seal(file: &File) -> Result<()> {
-    text_attribute(file, PROGRAM_ATTRIBUTE, PROGRAM)?;
-    text_attribute(file, CHECKSUM, &of_file(file)?)
+    write_text_attribute(file, PROGRAM_ATTRIBUTE, PROGRAM)?;
+    write_text_attribute(file, CHECKSUM, &of_file(file)?)
 }
 
 /// Compares a file with its checksum, apart from the values of datasets that have one of their own.

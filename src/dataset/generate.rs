@@ -92,7 +92,7 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     let writers = [SplitWriter::create(&file, training, options)?, SplitWriter::create(&file, test, options)?];
     let disk = File::open(new.path()).map_err(Error::io(path, "open"))?;
     let [training, test] = Generator::new(options, &interrupts, training.steps, &disk, writers).fill(&splits)?;
-    write_how(&file, options, &training, &test).map_err(Error::hdf5(path, "write how it was made"))?;
+    write_parameters(&file, options, &training, &test).map_err(Error::hdf5(path, "write how it was made"))?;
     checksum::finish(new, file)?;
     let values = training.trials * shape[1] + test.trials * test_shape[1];
     Ok(Generated {
@@ -108,15 +108,15 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
 }
 
 /// Writes the parameters and the lists of dropped trials.
-fn write_how(file: &hdf5::File, options: &GenerateOptions, training: &Outcome, test: &Outcome) -> hdf5::Result<()> {
+fn write_parameters(file: &hdf5::File, options: &GenerateOptions, training: &Tally, test: &Tally) -> hdf5::Result<()> {
     options.write(file)?;
     write_list(file, "dropped_trials", &training.dropped)?;
     write_list(file, "dropped_test_trials", &test.dropped)
 }
 
-/// The outcome of the trials for a split.
+/// Counts of the trials for a split.
 #[derive(Default)]
-struct Outcome {
+struct Tally {
     /// Number of trials that were simulated.
     trials: usize,
     /// The numbers of those that were dropped.
@@ -125,7 +125,7 @@ struct Outcome {
     spikes: usize,
 }
 
-impl Outcome {
+impl Tally {
     /// Counts the trials of a block, up to the first that could not be simulated. `first` is the number of its first
     /// trial.
     fn add(&mut self, trials: &[Result<Trial>], first: usize, options: &GenerateOptions) {
@@ -152,7 +152,7 @@ struct Generator<'a> {
     simulated: Block,
     written: Block,
     writers: [SplitWriter; 2],
-    /// The number of the split that the block belongs to that was simulated last.
+    /// The split of the block that was simulated last and is not written yet.
     unwritten: Option<usize>,
 }
 
@@ -184,17 +184,17 @@ impl<'a> Generator<'a> {
     }
 
     /// Generates all samples of both splits.
-    fn fill(mut self, [training, test]: &[Split; 2]) -> Result<[Outcome; 2]> {
+    fn fill(mut self, [training, test]: &[Split; 2]) -> Result<[Tally; 2]> {
         let outcomes = [self.fill_split(training)?, self.fill_split(test)?];
         self.unwritten.map_or(Ok(()), |split| self.writers[split].append(&self.simulated))?;
         self.writers.into_iter().try_for_each(SplitWriter::finish)?;
         Ok(outcomes)
     }
 
-    fn fill_split(&mut self, split: &Split) -> Result<Outcome> {
+    fn fill_split(&mut self, split: &Split) -> Result<Tally> {
         let options = self.options;
         let count = split.samples.len();
-        let mut outcome = Outcome::default();
+        let mut tally = Tally::default();
         let mut kept = 0;
         let (mut lines, started) = (Lines::new(options.progress), Instant::now());
         while kept < count {
@@ -205,15 +205,15 @@ impl<'a> Generator<'a> {
             let sample = split.samples.start + kept;
             self.simulate(split, sample, next)?;
             // With the stream numpy trials are counted, with the stream philox samples.
-            let first = if options.stream == Stream::Numpy { outcome.trials } else { sample };
-            outcome.add(&self.simulated.trials, first, options);
+            let first = if options.stream == Stream::Numpy { tally.trials } else { sample };
+            tally.add(&self.simulated.trials, first, options);
             self.simulated.drop_spiking(options).map_err(|(i, error)| in_trial(error, split.name(), first + i))?;
-            if outcome.dropped_in_a_row >= HOPELESS {
+            if tally.dropped_in_a_row >= HOPELESS {
                 return Err(hopeless(options));
             }
             self.unwritten = Some(split.number);
             kept += self.simulated.trials.len();
-            let line = report(split, kept, &outcome, options, started.elapsed());
+            let line = report(split, kept, &tally, options, started.elapsed());
             // The last one is always printed.
             if kept < count {
                 lines.line(format_args!("{line}"))
@@ -221,7 +221,7 @@ impl<'a> Generator<'a> {
                 options.progress.line(format_args!("{line}"))
             }
         }
-        Ok(outcome)
+        Ok(tally)
     }
 
     /// Simulates a block while the block before is written.
@@ -238,10 +238,10 @@ impl<'a> Generator<'a> {
 }
 
 /// How far a split is.
-fn report(split: &Split, kept: usize, outcome: &Outcome, options: &GenerateOptions, elapsed: Duration) -> String {
+fn report(split: &Split, kept: usize, tally: &Tally, options: &GenerateOptions, elapsed: Duration) -> String {
     let [x, y, _] = SPLIT_NAMES[split.number];
-    let (count, dropped, seconds) = (split.samples.len(), outcome.dropped.len(), elapsed.as_secs_f64());
-    let speed = (outcome.trials * split.steps) as f64 * options.current.dt_ms / 1000.0 / seconds;
+    let (count, dropped, seconds) = (split.samples.len(), tally.dropped.len(), elapsed.as_secs_f64());
+    let speed = (tally.trials * split.steps) as f64 * options.current.dt_ms / 1000.0 / seconds;
     format!(
         "{x}, {y}: {kept} of {count} samples, {dropped} trials dropped, {seconds:.1} s, {speed:.0} neuron-seconds per \
          second"

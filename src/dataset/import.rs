@@ -2,7 +2,7 @@
 
 use super::write::{TestSamples, WriteOptions, Written, write};
 use crate::interrupt::Interrupts;
-use crate::math::{HALF_FILTER, LARGEST_STEP, resample};
+use crate::math::{HALF_FILTER, MAX_STEP, resample};
 use crate::memory;
 use crate::neuron::{check_time, whole_steps};
 use crate::progress::Progress;
@@ -236,8 +236,8 @@ impl<'a> Cutter<'a> {
             return Ok(());
         }
         let shortest_ms = current.interval_ms.min(potential.interval_ms);
-        if step_ms > shortest_ms * LARGEST_STEP {
-            let longest_ms = shortest_ms * LARGEST_STEP;
+        if step_ms > shortest_ms * MAX_STEP {
+            let longest_ms = shortest_ms * MAX_STEP;
             self.leave_out(name, format!("values {shortest_ms} ms apart; give a step of {longest_ms} ms or less"));
             return Ok(());
         }
@@ -272,8 +272,8 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
-    /// Keeps those samples of a block that have no spike and no NaN. `recorded` are the potentials as recorded, so many
-    /// for each sample.
+    /// Keeps those samples of a block that have no spike and no NaN. `recorded` are the potentials as recorded,
+    /// `values_per_sample` for each sample.
     fn keep(&mut self, name: &str, x: &[f64], y: &[f64], recorded: &[f64], values_per_sample: f64) {
         let until = |samples: usize| recorded.len().min((samples as f64 * values_per_sample).round() as usize);
         for (nth, (x, y)) in x.chunks(self.steps).zip(y.chunks(self.steps)).enumerate() {

@@ -1,11 +1,10 @@
 //! Joins the shards of a data set, generated on different machines, into one file.
 
 use super::appender::{Appender, sample_bytes};
-use super::block::BLOCK_VALUES;
 use super::checksum;
 use super::options::{GenerateOptions, Shard, read_list};
 use super::split::{SPLIT_NAMES, SpikeRecord, sample_attributes, write_list};
-use crate::files::{NewFile, is_hdf5, open_hdf5, text_attribute, write_texts};
+use crate::files::{NewFile, is_hdf5, open_hdf5, write_text_attribute, write_texts};
 use crate::interrupt::Interrupts;
 use crate::memory;
 use crate::progress::{Lines, Progress};
@@ -14,6 +13,9 @@ use ndarray::{Array3, s};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+/// Values that are copied at a time.
+const COPIED_VALUES: usize = 1 << 20;
 
 /// The dataset with the names of the shards that hold the samples of a file.
 pub(super) const SHARDS: &str = "shards";
@@ -81,14 +83,14 @@ impl fmt::Display for Merged {
 /// ```
 pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions) -> Result<Merged> {
     let path = path.as_ref();
-    let sources = open_sources(shards)?;
+    let files = open_shards(shards)?;
     let target = path.canonicalize().ok();
     if target.is_some() && shards.iter().any(|shard| shard.canonicalize().ok() == target) {
         return Err(Error::file(path, "it is one of the shards", "use another name: the shard would be lost"));
     }
-    let whole = GenerateOptions { shard: None, ..sources[0].options.clone() };
+    let whole = GenerateOptions { shard: None, ..files[0].options.clone() };
     let shapes = whole.shapes()?;
-    sources.iter().try_for_each(|source| source.check_shapes(shapes))?;
+    files.iter().try_for_each(|shard_file| shard_file.check_shapes(shapes))?;
 
     let [training, test] = shapes;
     let bytes = if options.copy { sample_bytes(&[training, training, test, test]) } else { 0 };
@@ -96,7 +98,7 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
     let file = new.create_hdf5()?;
     let progress = Lines::new(options.progress);
     let interrupts = Interrupts::receive();
-    let mut merger = Merger { path, file: &file, sources: &sources, copy: options.copy, progress, interrupts };
+    let mut merger = Merger { path, file: &file, shards: &files, copy: options.copy, progress, interrupts };
     for ([x, y, spikes], shape) in SPLIT_NAMES.into_iter().zip(shapes) {
         merger.join_samples(x, shape)?;
         merger.join_samples(y, shape)?;
@@ -108,45 +110,45 @@ pub fn merge(path: impl AsRef<Path>, shards: &[PathBuf], options: &MergeOptions)
     merger.join_dropped()?;
     whole.write(&file).map_err(Error::hdf5(path, "write how it was made"))?;
     checksum::finish(new, file)?;
-    let (path, shards) = (path.to_path_buf(), sources.len());
+    let (path, shards) = (path.to_path_buf(), shards.len());
     Ok(Merged { path, shards, shape: training, test_shape: test, copied: options.copy })
 }
 
 /// Opens all shards and sorts them. Checks that they are of one data set, and that each is there once.
-fn open_sources(shards: &[PathBuf]) -> Result<Vec<Source<'_>>> {
-    let mut sources: Vec<Source> = Vec::new();
-    for path in shards {
-        let source = Source::open(path)?;
-        if let Some(other) = sources.iter().find(|other| other.shard == source.shard) {
-            let problem = format!("it is shard {}, and so is '{}'", source.shard, other.path.display());
+fn open_shards(paths: &[PathBuf]) -> Result<Vec<ShardFile<'_>>> {
+    let mut shards: Vec<ShardFile> = Vec::new();
+    for path in paths {
+        let shard_file = ShardFile::open(path)?;
+        if let Some(other) = shards.iter().find(|other| other.shard == shard_file.shard) {
+            let problem = format!("it is shard {}, and so is '{}'", shard_file.shard, other.path.display());
             return Err(Error::file(path, problem, "give each shard once"));
         }
-        if let Some(first) = sources.first() {
-            source.check_same_data_set(first)?;
+        if let Some(first) = shards.first() {
+            shard_file.check_same_data_set(first)?;
         }
-        sources.push(source);
+        shards.push(shard_file);
     }
-    sources.sort_by_key(|source| source.shard.index);
-    let Some(first) = sources.first() else {
+    shards.sort_by_key(|shard_file| shard_file.shard.index);
+    let Some(first) = shards.first() else {
         return Err(Error::parameter("shards", "none", "give the files of all shards"));
     };
     let count = first.shard.count;
-    let is_missing = |index: &usize| sources.iter().all(|source| source.shard.index != *index);
+    let is_missing = |index: &usize| shards.iter().all(|shard_file| shard_file.shard.index != *index);
     let missing: Vec<String> =
         (1..=count).filter(is_missing).take(20).map(|index| format!("{index}/{count}")).collect();
     if !missing.is_empty() {
         let problem = format!(
             "it is one of {count} shards, of which {} are given; missing: {}",
-            sources.len(),
+            shards.len(),
             missing.join(", ")
         );
         return Err(Error::file(first.path, problem, "give all of them"));
     }
-    Ok(sources)
+    Ok(shards)
 }
 
 /// The file of one shard. It is open only while it is read: there may be more shards than a process may have open files.
-struct Source<'a> {
+struct ShardFile<'a> {
     path: &'a Path,
     options: GenerateOptions,
     shard: Shard,
@@ -154,7 +156,7 @@ struct Source<'a> {
     checksum: Option<String>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> ShardFile<'a> {
     fn open(path: &'a Path) -> Result<Self> {
         let options = GenerateOptions::read(path)?;
         let Some(shard) = options.shard else {
@@ -162,13 +164,14 @@ impl<'a> Source<'a> {
         };
         let file = open_hdf5(path)?;
         let (program, checksum) = (checksum::program(&file), checksum::recorded(&file));
-        Ok(Source { path, options, shard, program, checksum })
+        Ok(ShardFile { path, options, shard, program, checksum })
     }
 
-    fn check_same_data_set(&self, other: &Source) -> Result<()> {
-        let whole = |source: &Source| GenerateOptions { shard: None, ..source.options.clone() };
+    fn check_same_data_set(&self, other: &ShardFile) -> Result<()> {
+        let whole = |shard_file: &ShardFile| GenerateOptions { shard: None, ..shard_file.options.clone() };
         if self.program != other.program {
-            let program = |source: &Source| source.program.clone().unwrap_or("an unknown program".to_owned());
+            let program =
+                |shard_file: &ShardFile| shard_file.program.clone().unwrap_or("an unknown program".to_owned());
             let (own, others, path) = (program(self), program(other), other.path.display());
             let problem = format!("it was made by {own}, but '{path}' by {others}");
             return Err(Error::file(self.path, problem, "make all shards with the same version"));
@@ -176,7 +179,7 @@ impl<'a> Source<'a> {
         if self.shard.count == other.shard.count && whole(self) == whole(other) {
             return Ok(());
         }
-        let command = |source: &Source| format!("generate {}", source.options.arguments().join(" "));
+        let command = |shard_file: &ShardFile| format!("generate {}", shard_file.options.arguments().join(" "));
         let (own, others, path) = (command(self), command(other), other.path.display());
         let problem = format!("it was made by `{own}`, but '{path}' by `{others}`");
         Err(Error::file(self.path, problem, "give the shards of one data set"))
@@ -212,7 +215,7 @@ impl<'a> Source<'a> {
 struct Merger<'a> {
     path: &'a Path,
     file: &'a hdf5::File,
-    sources: &'a [Source<'a>],
+    shards: &'a [ShardFile<'a>],
     copy: bool,
     progress: Lines,
     interrupts: Interrupts,
@@ -229,7 +232,7 @@ impl Merger<'_> {
         }
         let create = || {
             let dataset = self.refer(name, shape)?;
-            sample_attributes(name).iter().try_for_each(|(name, text)| text_attribute(&dataset, name, text))
+            sample_attributes(name).iter().try_for_each(|(name, text)| write_text_attribute(&dataset, name, text))
         };
         create().map_err(self.error(format!("create '{name}'")))
     }
@@ -238,10 +241,10 @@ impl Merger<'_> {
     fn refer(&self, name: &str, shape: [usize; 3]) -> hdf5::Result<hdf5::Dataset> {
         let [total, steps, _] = shape;
         let mut builder = self.file.new_dataset::<f64>().shape(shape).fill_value(f64::NAN);
-        for source in self.sources {
-            let rows = source.samples(shape);
+        for shard_file in self.shards {
+            let rows = shard_file.samples(shape);
             if !rows.is_empty() {
-                let target = name_from(self.path, source.path);
+                let target = name_from(self.path, shard_file.path);
                 let from = (rows.len(), steps, 1);
                 builder = builder.virtual_map(target, name, from, (.., .., ..), (total, steps, 1), (rows, .., ..));
             }
@@ -253,19 +256,19 @@ impl Merger<'_> {
     fn copy(&mut self, name: &str, shape: [usize; 3]) -> Result<()> {
         let [total, steps, _] = shape;
         let mut joined = Appender::create(self.file, self.path, name, shape, &sample_attributes(name))?;
-        for source in self.sources {
-            let file = open_hdf5(source.path)?;
-            let samples = source.dataset(&file, name)?;
-            let count = source.samples(shape).len();
-            let at_a_time = (BLOCK_VALUES / steps).max(1);
+        for shard_file in self.shards {
+            let file = open_hdf5(shard_file.path)?;
+            let samples = shard_file.dataset(&file, name)?;
+            let count = shard_file.samples(shape).len();
+            let at_a_time = (COPIED_VALUES / steps).max(1);
             memory::check::<f64>(at_a_time as u128 * steps as u128, |shortage| {
-                Error::file(source.path, format!("a block of '{name}' {shortage}"), "use a machine with more memory")
+                Error::file(shard_file.path, format!("a part of '{name}' {shortage}"), "use a machine with more memory")
             })?;
             for first in (0..count).step_by(at_a_time) {
                 let last = (first + at_a_time).min(count);
                 let values: Array3<f64> = samples
                     .read_slice(s![first..last, .., ..])
-                    .map_err(Error::hdf5(source.path, format!("read samples {first}..{last} of '{name}'")))?;
+                    .map_err(Error::hdf5(shard_file.path, format!("read samples {first}..{last} of '{name}'")))?;
                 self.interrupts.check("merge", || format!("'{}' was not written", self.path.display()))?;
                 self.progress.line(format_args!("{name}: {} of {total} samples copied", joined.written()));
                 joined.append(values.as_slice().unwrap_or_default())?;
@@ -276,10 +279,10 @@ impl Merger<'_> {
 
     fn join_spikes(&self, name: &str) -> Result<()> {
         let record = SpikeRecord::create(self.file, name).map_err(self.error(format!("create {name}")))?;
-        for source in self.sources {
-            let file = open_hdf5(source.path)?;
-            let senders = read_list(&file, &format!("{name}/senders"), source.path)?;
-            let times = read_list(&file, &format!("{name}/times"), source.path)?;
+        for shard_file in self.shards {
+            let file = open_hdf5(shard_file.path)?;
+            let senders = read_list(&file, &format!("{name}/senders"), shard_file.path)?;
+            let times = read_list(&file, &format!("{name}/times"), shard_file.path)?;
             record.append(&senders, &times).map_err(self.error(format!("write {name}")))?;
         }
         Ok(())
@@ -292,9 +295,9 @@ impl Merger<'_> {
             return Ok(());
         }
         let (names, checksums): (Vec<String>, Vec<String>) = self
-            .sources
+            .shards
             .iter()
-            .map(|source| (name_from(self.path, source.path), source.checksum.clone().unwrap_or_default()))
+            .map(|shard_file| (name_from(self.path, shard_file.path), shard_file.checksum.clone().unwrap_or_default()))
             .unzip();
         write_texts(self.file, SHARDS, &names)
             .and_then(|()| write_texts(self.file, SHARD_CHECKSUMS, &checksums))
@@ -303,7 +306,8 @@ impl Merger<'_> {
 
     fn join_dropped(&self) -> Result<()> {
         for name in ["dropped_trials", "dropped_test_trials"] {
-            let lists = self.sources.iter().map(|source| read_list(&open_hdf5(source.path)?, name, source.path));
+            let lists =
+                self.shards.iter().map(|shard_file| read_list(&open_hdf5(shard_file.path)?, name, shard_file.path));
             let list: Vec<usize> = lists.collect::<Result<Vec<_>>>()?.concat();
             write_list(self.file, name, &list).map_err(self.error(format!("write '{name}'")))?;
         }

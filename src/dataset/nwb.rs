@@ -6,7 +6,7 @@
 use super::checksum;
 use super::description::{attribute, text};
 use super::import::{Cutter, ImportOptions, Imported, Trace, Values};
-use crate::files::{NewFile, hdf5_text, open_hdf5, text_attribute};
+use crate::files::{NewFile, hdf5_text, open_hdf5, write_text_attribute};
 use crate::memory;
 use crate::neuron::{Response, check_time};
 use crate::progress::Lines;
@@ -22,7 +22,7 @@ const POTENTIAL: &str = "CurrentClampSeries";
 const TABLE: &str = "general/intracellular_ephys/intracellular_recordings";
 
 /// A compressed file can hold about this many times its own size.
-const LARGEST_COMPRESSION: u64 = 1100;
+const MAX_COMPRESSION: u64 = 1100;
 
 /// Reads the current-clamp recordings of an NWB 2 file and cuts them into samples, as [`cut`](super::cut) does.
 ///
@@ -71,7 +71,7 @@ fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
     }
     let sweeps = match sweeps_of_table(&file, path, &mut cutter)? {
         Some(sweeps) => sweeps,
-        None => pair(Series::list(&file, &mut cutter), &mut cutter),
+        None => pair(TimeSeries::list(&file, &mut cutter), &mut cutter),
     };
     let mut lines = Lines::new(options.progress);
     for (nth, Sweep { current, potential }) in sweeps.iter().enumerate() {
@@ -94,13 +94,13 @@ fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
 
 /// A current and the potential that it causes.
 struct Sweep {
-    current: Series,
-    potential: Series,
+    current: TimeSeries,
+    potential: TimeSeries,
 }
 
-/// A series of values in the file, or a part of it.
+/// A series of values in the file, or a range of it.
 #[derive(Clone)]
-struct Series {
+struct TimeSeries {
     /// Without the groups that it is in.
     name: String,
     group: Group,
@@ -109,35 +109,35 @@ struct Series {
     sweep_number: Option<f64>,
     electrode: Option<LocationToken>,
     start_s: Option<f64>,
-    /// The part that belongs to a sweep; `None` means all.
-    part: Option<Range<usize>>,
+    /// The range that belongs to a sweep; `None` means all.
+    range: Option<Range<usize>>,
 }
 
-impl Series {
+impl TimeSeries {
     fn new(group: Group) -> Self {
         let electrode = group.group("electrode").and_then(|electrode| electrode.loc_info());
         let start = || group.dataset("starting_time").ok()?.read_scalar::<f64>().ok();
         let first_timestamp = || Some(read_range(&group.dataset("timestamps").ok()?, 0..1).ok()?[0]);
-        Series {
+        TimeSeries {
             name: group.name().rsplit('/').next().unwrap_or_default().to_owned(),
             kind: text(&group, "neurodata_type").unwrap_or_default(),
             sweep_number: number(&group, "sweep_number"),
             electrode: electrode.ok().map(|info| info.token),
             start_s: start().or_else(first_timestamp),
-            part: None,
+            range: None,
             group,
         }
     }
 
     /// The currents and potentials of the file, in the order of their names. Other patch-clamp series are noted.
-    fn list(file: &Group, cutter: &mut Cutter) -> Vec<Series> {
+    fn list(file: &Group, cutter: &mut Cutter) -> Vec<TimeSeries> {
         let mut found = Vec::new();
         for place in ["acquisition", "stimulus/presentation"] {
             let Ok(group) = file.group(place) else { continue };
             let mut names = group.member_names().unwrap_or_default();
             names.sort();
             // What is no group, or a broken link, is no series.
-            for series in names.iter().filter_map(|name| group.group(name).ok()).map(Series::new) {
+            for series in names.iter().filter_map(|name| group.group(name).ok()).map(TimeSeries::new) {
                 match series.kind.as_str() {
                     CURRENT | POTENTIAL => found.push(series),
                     kind if kind.ends_with("ClampSeries") => {
@@ -152,14 +152,14 @@ impl Series {
 }
 
 /// Finds the current of each potential in a file without a table of recordings: see [`read_nwb`].
-fn pair(series: Vec<Series>, cutter: &mut Cutter) -> Vec<Sweep> {
+fn pair(series: Vec<TimeSeries>, cutter: &mut Cutter) -> Vec<Sweep> {
     let (currents, potentials): (Vec<_>, Vec<_>) = series.into_iter().partition(|series| series.kind == CURRENT);
     let mut sweeps = Vec::new();
     for potential in &potentials {
-        let at_electrode = |series: &&Series| series.electrode == potential.electrode;
-        let beside: Vec<&Series> = currents.iter().filter(at_electrode).collect();
-        let siblings: Vec<&Series> = potentials.iter().filter(at_electrode).collect();
-        let starts_with_it = |series: &&&Series| match (series.start_s, potential.start_s) {
+        let at_electrode = |series: &&TimeSeries| series.electrode == potential.electrode;
+        let beside: Vec<&TimeSeries> = currents.iter().filter(at_electrode).collect();
+        let siblings: Vec<&TimeSeries> = potentials.iter().filter(at_electrode).collect();
+        let starts_with_it = |series: &&&TimeSeries| match (series.start_s, potential.start_s) {
             (Some(a), Some(b)) => (a - b).abs() < 1e-6,
             _ => false,
         };
@@ -177,7 +177,7 @@ fn pair(series: Vec<Series>, cutter: &mut Cutter) -> Vec<Sweep> {
             Some(&current) => sweeps.push(Sweep { current: current.clone(), potential: potential.clone() }),
             None => cutter.leave_out(
                 &potential.name,
-                "no current belongs to it: no table, sweep number, start or order of names tells",
+                "no current belongs to it: neither a table nor a sweep number, start or order of names tells which",
             ),
         }
     }
@@ -189,7 +189,7 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     items.next().filter(|_| items.next().is_none())
 }
 
-/// An element of a column of the table: a part of a series.
+/// An element of a column of the table: a range of a series.
 #[derive(H5Type, Clone, Copy)]
 #[repr(C)]
 struct Reference {
@@ -200,11 +200,11 @@ struct Reference {
 }
 
 impl Reference {
-    fn series(&self, file: &Group) -> Option<Series> {
+    fn series(&self, file: &Group) -> Option<TimeSeries> {
         let start = usize::try_from(self.idx_start).ok()?;
         let count = usize::try_from(self.count).ok()?;
         let Ok(ReferencedObject::Group(group)) = file.dereference(&self.timeseries) else { return None };
-        Some(Series { part: Some(start..start.saturating_add(count)), ..Series::new(group) })
+        Some(TimeSeries { range: Some(start..start.saturating_add(count)), ..TimeSeries::new(group) })
     }
 }
 
@@ -242,7 +242,7 @@ fn sweeps_of_table(file: &hdf5::File, path: &Path, cutter: &mut Cutter) -> Resul
 /// The values of a series, in pA or mV.
 struct Recorded<'a> {
     data: hdf5::Dataset,
-    part: Range<usize>,
+    range: Range<usize>,
     start_ms: f64,
     interval_ms: f64,
     /// From stored values to pA or mV.
@@ -253,22 +253,22 @@ struct Recorded<'a> {
 
 impl<'a> Recorded<'a> {
     /// Opens a series. Fails with the reason why it must be left out.
-    fn open(series: &Series, default_unit: &str, path: &'a Path) -> std::result::Result<Self, String> {
+    fn open(series: &TimeSeries, default_unit: &str, path: &'a Path) -> std::result::Result<Self, String> {
         let data = series.group.dataset("data").map_err(|_| "it has no dataset 'data'".to_owned())?;
         let (name, shape) = (&series.name, data.shape());
         let &[length] = &shape[..] else {
             return Err(format!("'{name}' has data of shape {shape:?}, not of one dimension"));
         };
         let bytes = std::fs::metadata(data.filename()).map_or(0, |file| file.len());
-        if length as u64 > bytes.saturating_mul(LARGEST_COMPRESSION) {
+        if length as u64 > bytes.saturating_mul(MAX_COMPRESSION) {
             return Err(format!("'{name}' claims {length} values, more than a file of {bytes} bytes can hold"));
         }
-        let part = series.part.clone().unwrap_or(0..length);
-        if part.end > length {
-            return Err(format!("the table wants values up to {} of '{name}', which has {length}", part.end));
+        let range = series.range.clone().unwrap_or(0..length);
+        if range.end > length {
+            return Err(format!("the table wants values up to {} of '{name}', which has {length}", range.end));
         }
-        if part.len() < 2 {
-            return Err(format!("'{name}' has {} values", part.len()));
+        if range.len() < 2 {
+            return Err(format!("'{name}' has {} values", range.len()));
         }
         let unit = text(&data, "unit").unwrap_or(default_unit.to_owned());
         let unit_factor = if default_unit == "volts" { millivolts_in(&unit) } else { picoamperes_in(&unit) };
@@ -281,14 +281,14 @@ impl<'a> Recorded<'a> {
             return Err(format!("'{name}' has conversion {conversion} and offset {offset}"));
         }
         let (start_s, interval_s) =
-            times(&series.group, &part, length).map_err(|reason| format!("'{name}' {reason}"))?;
+            times(&series.group, &range, length).map_err(|reason| format!("'{name}' {reason}"))?;
         Ok(Recorded {
             data,
             start_ms: start_s * 1000.0,
             interval_ms: interval_s * 1000.0,
             factor: conversion * unit_factor,
             offset: offset * unit_factor,
-            part,
+            range,
             path,
         })
     }
@@ -300,11 +300,11 @@ impl<'a> Recorded<'a> {
 
 impl Values for Recorded<'_> {
     fn count(&self) -> usize {
-        self.part.len()
+        self.range.len()
     }
 
     fn read(&self, range: Range<usize>) -> Result<Vec<f64>> {
-        let range = self.part.start + range.start..self.part.start + range.end;
+        let range = self.range.start + range.start..self.range.start + range.end;
         let mut values =
             read_range(&self.data, range).map_err(Error::hdf5(self.path, format!("read '{}'", self.data.name())))?;
         values.iter_mut().for_each(|value| *value = *value * self.factor + self.offset);
@@ -312,29 +312,29 @@ impl Values for Recorded<'_> {
     }
 }
 
-/// The time of the first value of a part, and the time between two, s.
-fn times(group: &Group, part: &Range<usize>, length: usize) -> std::result::Result<(f64, f64), String> {
+/// The time of the first value of a range, and the time between two, s.
+fn times(group: &Group, range: &Range<usize>, length: usize) -> std::result::Result<(f64, f64), String> {
     if let Ok(start) = group.dataset("starting_time") {
         let rate = number(&start, "rate").filter(|rate| *rate > 0.0 && rate.is_finite());
         let rate = rate.ok_or("has no 'rate' above 0")?;
         let start: f64 = start.read_scalar().map_err(|_| "has a 'starting_time' that is no number")?;
-        return Ok((start + part.start as f64 / rate, 1.0 / rate));
+        return Ok((start + range.start as f64 / rate, 1.0 / rate));
     }
     let timestamps = group.dataset("timestamps").map_err(|_| "has neither 'starting_time' nor 'timestamps'")?;
     if timestamps.shape() != [length] {
         return Err(format!("has timestamps of shape {:?} for {length} values", timestamps.shape()));
     }
     let read = |range| read_range(&timestamps, range).map_err(|error| format!("has unreadable timestamps: {error}"));
-    let (first, last) = (read(part.start..part.start + 1)?[0], read(part.end - 1..part.end)?[0]);
-    let interval = (last - first) / (part.len() - 1) as f64;
+    let (first, last) = (read(range.start..range.start + 1)?[0], read(range.end - 1..range.end)?[0]);
+    let interval = (last - first) / (range.len() - 1) as f64;
     if !(interval > 0.0 && interval.is_finite()) {
         return Err("has timestamps that do not increase".to_owned());
     }
     const BLOCK: usize = 1 << 20;
-    let (mut is_even, mut before, mut largest, mut largest_at) = (true, first, 0.0, part.start);
-    for start in part.clone().step_by(BLOCK) {
-        for (nth, time) in (start..).zip(read(start..part.end.min(start + BLOCK))?) {
-            is_even &= (time - first - (nth - part.start) as f64 * interval).abs() < interval / 2.0;
+    let (mut is_even, mut before, mut largest, mut largest_at) = (true, first, 0.0, range.start);
+    for start in range.clone().step_by(BLOCK) {
+        for (nth, time) in (start..).zip(read(start..range.end.min(start + BLOCK))?) {
+            is_even &= (time - first - (nth - range.start) as f64 * interval).abs() < interval / 2.0;
             if time - before > largest {
                 (largest, largest_at) = (time - before, nth);
             }
@@ -361,7 +361,7 @@ fn read_range(dataset: &hdf5::Dataset, range: Range<usize>) -> hdf5::Result<Vec<
 /// assert_eq!(picoamperes_in("mV"), None);
 /// ```
 pub fn picoamperes_in(unit: &str) -> Option<f64> {
-    prefix(unit, "A", "ampere").map(|exponent| 10_f64.powi(12 + exponent))
+    power_of_prefix(unit, "A", "ampere").map(|exponent| 10_f64.powi(12 + exponent))
 }
 
 /// The number of mV in a unit of potential: `volts`, `V`, `mV`, ...; `None` if it is not one.
@@ -371,7 +371,7 @@ pub fn picoamperes_in(unit: &str) -> Option<f64> {
 /// assert_eq!([millivolts_in("volts"), millivolts_in("mV")], [Some(1e3), Some(1.0)]);
 /// ```
 pub fn millivolts_in(unit: &str) -> Option<f64> {
-    prefix(unit, "V", "volt").map(|exponent| 10_f64.powi(3 + exponent))
+    power_of_prefix(unit, "V", "volt").map(|exponent| 10_f64.powi(3 + exponent))
 }
 
 /// Prefixes of units, as a symbol and as a word, and their powers of ten. There are two characters for µ.
@@ -387,7 +387,7 @@ const PREFIXES: [(&str, &str, i32); 8] = [
 ];
 
 /// The power of ten of the prefix before a unit. Symbols are case-sensitive, words are not.
-fn prefix(unit: &str, symbol: &str, word: &str) -> Option<i32> {
+fn power_of_prefix(unit: &str, symbol: &str, word: &str) -> Option<i32> {
     let unit = unit.trim();
     let lower = unit.to_ascii_lowercase();
     let before_symbol = unit.strip_suffix(symbol);
@@ -467,7 +467,7 @@ const START: &str = "2000-01-01T00:00:00+00:00";
 
 fn write_sweeps(file: &hdf5::File, currents_pa: &[Vec<f64>], responses: &[Response]) -> hdf5::Result<()> {
     set_type(file, "NWBFile")?;
-    text_attribute(file, "nwb_version", VERSION)?;
+    write_text_attribute(file, "nwb_version", VERSION)?;
     write_text(file, "session_description", "Simulated current-clamp recording of a Hodgkin-Huxley neuron")?;
     write_text(file, "identifier", "hhnet simulated recording")?;
     write_text(file, "session_start_time", START)?;
@@ -478,7 +478,7 @@ fn write_sweeps(file: &hdf5::File, currents_pa: &[Vec<f64>], responses: &[Respon
     }
     let device = file.create_group("general/devices/simulation")?;
     set_type(&device, "Device")?;
-    text_attribute(&device, "description", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
+    write_text_attribute(&device, "description", concat!("hhnet ", env!("CARGO_PKG_VERSION")))?;
     let electrode = file.create_group("general/intracellular_ephys/electrode")?;
     set_type(&electrode, "IntracellularElectrode")?;
     write_text(&electrode, "description", "ideal, without resistance")?;
@@ -516,9 +516,9 @@ impl Timing {
     /// Writes one of the two series. `unit` is the unit in the file, and the value of the unit of `values` in it.
     fn write(&self, group: &Group, kind: &str, values: &[f64], largest: f64, unit: (&str, f64)) -> hdf5::Result<()> {
         set_type(group, kind)?;
-        text_attribute(group, "description", "simulated")?;
-        text_attribute(group, "comments", "no comments")?;
-        text_attribute(group, "stimulus_description", "simulated")?;
+        write_text_attribute(group, "description", "simulated")?;
+        write_text_attribute(group, "comments", "no comments")?;
+        write_text_attribute(group, "stimulus_description", "simulated")?;
         group.new_attr::<u32>().create("sweep_number")?.write_scalar(&self.number)?;
         group.link_soft("/general/intracellular_ephys/electrode", "electrode")?;
 
@@ -527,22 +527,22 @@ impl Timing {
         let chunk = values.len().min(1 << 16);
         let data = group.new_dataset::<i16>().shape(values.len()).chunk(chunk).shuffle().deflate(4).create("data")?;
         data.write_raw(&values)?;
-        text_attribute(&data, "unit", unit.0)?;
+        write_text_attribute(&data, "unit", unit.0)?;
         for (name, value) in [("conversion", scale * unit.1), ("offset", 0.0), ("resolution", -1.0)] {
             data.new_attr::<f64>().create(name)?.write_scalar(&value)?;
         }
 
         let start = group.new_dataset::<f64>().create("starting_time")?;
         start.write_scalar(&self.start_s)?;
-        text_attribute(&start, "unit", "seconds")?;
+        write_text_attribute(&start, "unit", "seconds")?;
         start.new_attr::<f64>().create("rate")?.write_scalar(&(1000.0 / self.dt_ms))
     }
 }
 
 /// Marks an object as one of a type of NWB's schema.
 fn set_type(place: &hdf5::Location, kind: &str) -> hdf5::Result<()> {
-    text_attribute(place, "namespace", "core")?;
-    text_attribute(place, "neurodata_type", kind)
+    write_text_attribute(place, "namespace", "core")?;
+    write_text_attribute(place, "neurodata_type", kind)
 }
 
 fn write_text(group: &Group, name: &str, text: &str) -> hdf5::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::block::block_trials;
 use super::description::{AttributeValue, attribute, text};
-use crate::files::{open_hdf5, text_attribute};
+use crate::files::{open_hdf5, write_text_attribute};
 use crate::memory;
 use crate::neuron::{HhPscAlpha, whole_steps};
 use crate::progress::Progress;
@@ -121,11 +121,11 @@ impl FromStr for Shard {
 }
 
 /// A parameter that is a number: its attribute in the file, its option on the command line, and its value.
-type Number<'a> = (&'static str, &'static str, &'a mut f64);
+type NumericParameter<'a> = (&'static str, &'static str, &'a mut f64);
 
 impl GenerateOptions {
     /// All parameters that are numbers with a unit.
-    fn numbers(&mut self) -> [Number<'_>; 17] {
+    fn numbers(&mut self) -> [NumericParameter<'_>; 17] {
         let OrnsteinUhlenbeck { theta, mu, sigma, x0, dt_ms } = &mut self.current;
         let HhPscAlpha { C_m, g_Na, g_K, g_L, E_Na, E_K, E_L, I_e, t_ref } = &mut self.neuron;
         [
@@ -155,7 +155,7 @@ impl GenerateOptions {
     /// [`Error::Parameter`] for the first option outside its range, with its value and the allowed ones.
     pub fn validate(&self) -> Result<()> {
         self.current.validate()?;
-        self.neuron.check(self.current.dt_ms, self.resolution_ms)?;
+        self.neuron.timing(self.current.dt_ms, self.resolution_ms)?;
         self.shapes()?;
         if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
             return Err(Error::parameter("threads", threads, format!("give 1 to {MAX_THREADS}")));
@@ -247,8 +247,8 @@ impl GenerateOptions {
 
     /// Writes everything that the data depend on as attributes.
     pub(super) fn write(&self, file: &hdf5::File) -> hdf5::Result<()> {
-        text_attribute(file, "model", "hh_psc_alpha")?;
-        text_attribute(file, "stream", self.stream.name())?;
+        write_text_attribute(file, "model", "hh_psc_alpha")?;
+        write_text_attribute(file, "stream", self.stream.name())?;
         file.new_attr::<u32>().create("seed")?.write_scalar(&self.seed)?;
         for (name, count) in [("samples", self.samples), ("test_samples", self.test_samples)] {
             file.new_attr::<u64>().create(name)?.write_scalar(&(count as u64))?;
@@ -257,7 +257,7 @@ impl GenerateOptions {
             file.new_attr::<f64>().create(name)?.write_scalar(value)?;
         }
         file.new_attr::<bool>().create("keep_spiking")?.write_scalar(&self.keep_spiking)?;
-        self.shard.map_or(Ok(()), |shard| text_attribute(file, "shard", &shard.to_string()))
+        self.shard.map_or(Ok(()), |shard| write_text_attribute(file, "shard", &shard.to_string()))
     }
 
     /// Reads the options with which a data file was generated. Threads, progress and overwrite have their defaults.
@@ -306,7 +306,7 @@ impl GenerateOptions {
     }
 }
 
-/// Reads a list of whole numbers.
+/// Reads a list of numbers.
 pub(super) fn read_list<T: hdf5::H5Type>(file: &hdf5::File, name: &str, path: &Path) -> Result<Vec<T>> {
     file.dataset(name).and_then(|list| memory::read_dataset(&list)).map_err(Error::hdf5(path, format!("read '{name}'")))
 }

@@ -58,20 +58,20 @@ impl Reader {
             return self.read_with_hdf5(samples, 0..self.matrix.shape().1, values);
         };
         let first = self.first_value(samples.start, 0);
-        let parts = values.len() / THREAD_VALUES;
+        let most_threads = values.len() / THREAD_VALUES;
         // Asking for the number of cores takes longer than reading a sample.
-        if parts < 2 {
+        if most_threads < 2 {
             return self.read_contiguous(contiguous, [(first, values)]);
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts);
-        let part = values.len().div_ceil(threads);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(most_threads);
+        let length = values.len().div_ceil(threads);
         std::thread::scope(|scope| {
-            let start = |part| {
-                let read = move || self.read_contiguous(contiguous, [part]);
+            let start = |piece| {
+                let read = move || self.read_contiguous(contiguous, [piece]);
                 std::thread::Builder::new().spawn_scoped(scope, read)
             };
-            let parts = (first..).step_by(part).zip(values.chunks_mut(part));
-            let readers: Vec<_> = parts.map(start).collect();
+            let pieces = (first..).step_by(length).zip(values.chunks_mut(length));
+            let readers: Vec<_> = pieces.map(start).collect();
             let results = readers.into_iter().map(|reader| {
                 let reader = reader.map_err(Error::io(&contiguous.path, "start a thread that reads it"))?;
                 reader.join().unwrap_or_else(|panic| resume_unwind(panic))

@@ -3,7 +3,7 @@
 use super::appender::Appender;
 use super::block::Block;
 use super::options::GenerateOptions;
-use crate::files::text_attribute;
+use crate::files::write_text_attribute;
 use crate::{Error, Result};
 use ndarray::{ArrayView1, s};
 use std::ops::Range;
@@ -104,9 +104,9 @@ impl SpikeRecord {
             senders: group.new_dataset::<u64>().chunk(4096).shape(0..).create("senders")?,
             times: group.new_dataset::<f64>().chunk(4096).shape(0..).create("times")?,
         };
-        text_attribute(&record.senders, "quantity", "number of the sample, from 0")?;
-        text_attribute(&record.times, "quantity", "time of the spike from the start of its sample")?;
-        text_attribute(&record.times, "units", "ms")?;
+        write_text_attribute(&record.senders, "quantity", "number of the sample, from 0")?;
+        write_text_attribute(&record.times, "quantity", "time of the spike from the start of its sample")?;
+        write_text_attribute(&record.times, "units", "ms")?;
         Ok(record)
     }
 

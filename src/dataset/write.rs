@@ -3,7 +3,7 @@
 use super::appender::{Appender, sample_bytes};
 use super::checksum::{self, CHECKSUM, PROGRAM_ATTRIBUTE};
 use super::split::{SPLIT_NAMES, sample_attributes};
-use crate::files::{NewFile, text_attribute};
+use crate::files::{NewFile, write_text_attribute};
 use crate::neuron::check_time;
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayView3, s};
@@ -32,7 +32,7 @@ impl Default for WriteOptions {
 /// Where the test samples of a data file come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TestSamples {
-    /// So many samples at the end of the arrays. With 0 the file has no test samples.
+    /// This many samples at the end of the arrays; 0 for no test samples.
     Last(usize),
     /// Other currents (pA) and potentials (mV), which may be longer or shorter.
     Given(Array3<f64>, Array3<f64>),
@@ -97,8 +97,8 @@ fn write_samples(path: &Path, x: &Array3<f64>, y: &Array3<f64>, options: &WriteO
                 let remedy = format!("there are {samples} samples: give fewer, so that some are left for training");
                 return Err(Error::parameter("test", count, remedy));
             }
-            let part = |from, to| [x.slice(s![from..to, .., ..]), y.slice(s![from..to, .., ..])];
-            (part(0, samples - count), Some(part(samples - count, samples)))
+            let slice = |from, to| [x.slice(s![from..to, .., ..]), y.slice(s![from..to, .., ..])];
+            (slice(0, samples - count), Some(slice(samples - count, samples)))
         }
     };
     let written = Written {
@@ -164,5 +164,5 @@ fn write_array(file: &hdf5::File, path: &Path, name: &str, values: ArrayView3<f6
 
 fn write_attributes(file: &hdf5::File, options: &WriteOptions) -> hdf5::Result<()> {
     file.new_attr::<f64>().create("step_ms")?.write_scalar(&options.step_ms)?;
-    options.attributes.iter().try_for_each(|(name, text)| text_attribute(file, name, text))
+    options.attributes.iter().try_for_each(|(name, text)| write_text_attribute(file, name, text))
 }

@@ -34,7 +34,7 @@ pub struct Axes {
 }
 
 /// The bins of a histogram: more would be narrower than a pixel.
-const MOST_BINS: usize = 1000;
+const MAX_BINS: usize = 1000;
 
 impl Axes {
     /// A line through the points (x, y), in their order: x may run back, as in a phase portrait.
@@ -152,8 +152,8 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn hist(&mut self, values: &[f64], bins: usize, label: &str) -> &mut Self {
-        if !(1..=MOST_BINS).contains(&bins) {
-            return self.note(format!("'{label}': {bins} bins; give 1 to {MOST_BINS}"));
+        if !(1..=MAX_BINS).contains(&bins) {
+            return self.note(format!("'{label}': {bins} bins; give 1 to {MAX_BINS}"));
         }
         let finite: Vec<f64> = values.iter().copied().filter(|value| drawable(*value)).collect();
         if finite.is_empty() {

@@ -80,7 +80,7 @@ fn picture(figures: &[(String, &Figure)], column: f64) -> Result<Picture> {
             let mut chart = chart(&root, panel)?;
             let view = View { x: &panel.x, y: &panel.y, size: panel.size, column };
             for series in &axes.series {
-                let refused = |error| problem(format!("{}{error}", layout::place(name, figure, nth)));
+                let refused = |error| problem(format!("{}{error}", layout::panel_name(name, figure, nth)));
                 series.draw(&mut chart, &view).map_err(refused)?;
             }
             charts.push(chart);
@@ -89,8 +89,8 @@ fn picture(figures: &[(String, &Figure)], column: f64) -> Result<Picture> {
     }
     // The first charts are those of the first figure, whose series are named in the legends.
     for (mut chart, (panel, axes)) in charts.into_iter().zip(panels.iter().zip(&first.panels)) {
-        let frame = Rectangle::new([(0, 0), (units(panel.size.0), units(panel.size.1))], BLACK.stroke_width(PX));
-        chart.plotting_area().strip_coord_spec().draw(&frame)?;
+        let border = Rectangle::new([(0, 0), (units(panel.size.0), units(panel.size.1))], BLACK.stroke_width(PX));
+        chart.plotting_area().strip_coord_spec().draw(&border)?;
         if axes.legend {
             legend::draw(&mut chart, &recorder, axes, &frames)?;
         }

@@ -52,8 +52,8 @@ const EDGE: f64 = 8.0;
 const ARROW: (f64, f64) = (4.0, 10.0);
 
 fn draw(layers: &[LayerNode]) -> Result<Svg> {
-    let widths: Vec<[f64; 3]> = layers.iter().map(cells).collect();
-    let widest = widths.iter().map(|cells| cells.iter().sum()).fold(0.0, f64::max);
+    let widths: Vec<[f64; 3]> = layers.iter().map(box_widths).collect();
+    let widest = widths.iter().map(|widths| widths.iter().sum()).fold(0.0, f64::max);
     let height = layers.len() as f64 * 2.0 * ROW + layers.len().saturating_sub(1) as f64 * BETWEEN;
     let size = [widest, height].map(|inside| (inside + 2.0 * EDGE + 1.0) as u32).into();
     let recorder = Rc::new(RefCell::new(Recorder::new(size)));
@@ -61,9 +61,9 @@ fn draw(layers: &[LayerNode]) -> Result<Svg> {
     area.fill(&WHITE)?;
     // Lines of one pixel are sharp around the middle of a pixel.
     let middle = EDGE + widest / 2.0 + 0.5;
-    for (nth, (layer, cells)) in layers.iter().zip(&widths).enumerate() {
+    for (nth, (layer, widths)) in layers.iter().zip(&widths).enumerate() {
         let top = EDGE + 0.5 + nth as f64 * (2.0 * ROW + BETWEEN);
-        draw_layer(&area, layer, cells, (middle - cells.iter().sum::<f64>() / 2.0, top))?;
+        draw_layer(&area, layer, widths, (middle - widths.iter().sum::<f64>() / 2.0, top))?;
         if nth > 0 {
             draw_arrow(&area, middle, top)?;
         }
@@ -72,8 +72,8 @@ fn draw(layers: &[LayerNode]) -> Result<Svg> {
     Ok(Svg::new(size, shapes))
 }
 
-/// The widths of the cells for a layer's name, for "input:" and "output:", and for the shapes.
-fn cells(layer: &LayerNode) -> [f64; 3] {
+/// The widths of a layer's box where its name stands, "input:" and "output:", and the shapes.
+fn box_widths(layer: &LayerNode) -> [f64; 3] {
     let font = Font::new();
     // An even number of pixels, so that the middle of a box is the middle of a pixel, as its sides are.
     let cell = |label: &str| 2.0 * (font.width(&printable(label), TEXT) / 2.0 + EDGE).ceil();
@@ -82,10 +82,10 @@ fn cells(layer: &LayerNode) -> [f64; 3] {
 }
 
 /// The box of a layer, from its left upper corner on.
-fn draw_layer(area: &Area, layer: &LayerNode, cells: &[f64; 3], (left, top): (f64, f64)) -> Result<()> {
+fn draw_layer(area: &Area, layer: &LayerNode, widths: &[f64; 3], (left, top): (f64, f64)) -> Result<()> {
     let at = |x: f64, y: f64| (units(left + x), units(top + y));
     let black = BLACK.stroke_width(PX);
-    let (first, second, right) = (cells[0], cells[0] + cells[1], cells.iter().sum::<f64>());
+    let (first, second, right) = (widths[0], widths[0] + widths[1], widths.iter().sum::<f64>());
     area.draw(&Rectangle::new([at(0.0, 0.0), at(right, 2.0 * ROW)], black))?;
     for line in [
         [at(first, 0.0), at(first, 2.0 * ROW)],

@@ -46,7 +46,7 @@ pub(super) fn panels(figures: &[(String, &Figure)]) -> Result<Vec<Panel>> {
 }
 
 /// Names a panel in a message; the only panel of a figure needs no name.
-pub(super) fn place(name: &str, figure: &Figure, nth: usize) -> String {
+pub(super) fn panel_name(name: &str, figure: &Figure, nth: usize) -> String {
     if figure.panels.len() == 1 {
         return name.to_owned();
     }
@@ -72,7 +72,7 @@ fn scales(figures: &[(String, &Figure)]) -> Result<Vec<(Scale, Scale)>> {
         }
         for (nth, axes) in figure.panels.iter().enumerate() {
             add_series(axes, &mut x[group_x(nth)], &mut y[group_y(nth)])
-                .map_err(|message| problem(place(name, figure, nth) + &message))?;
+                .map_err(|message| problem(panel_name(name, figure, nth) + &message))?;
         }
     }
     Ok((0..first.panels.len()).map(|nth| (x[group_x(nth)].scale(), y[group_y(nth)].scale())).collect())

@@ -29,7 +29,7 @@ pub(super) fn draw(chart: &mut Chart, recorder: &RefCell<Recorder>, axes: &Axes,
     let entries = add_entries(chart, axes, f64::from(width / PX))?;
     let start = recorder.borrow().shapes.len();
     // Drawn at one place to see how large it is.
-    put(chart, (0, 0))?;
+    draw_at(chart, (0, 0))?;
     let shapes = recorder.borrow_mut().shapes.split_off(start);
     // Its area, the border around it, and texts where it has entries.
     let [Shape { outline: Outline::Rectangle(from, to), .. }, _, _, ..] = &shapes[..] else { return Ok(()) };
@@ -44,7 +44,7 @@ pub(super) fn draw(chart: &mut Chart, recorder: &RefCell<Recorder>, axes: &Axes,
         let to = (left + x + size.0 + GAP, top + y + size.1 + GAP);
         frames.iter().flatten().map(|shape| shape.length_in(from, to)).sum()
     };
-    put(chart, places(room).min_by(|a, b| covered(*a).total_cmp(&covered(*b))).unwrap_or_default())
+    draw_at(chart, places(room).min_by(|a, b| covered(*a).total_cmp(&covered(*b))).unwrap_or_default())
 }
 
 /// Places for a legend along the sides of a panel that has so much room beside it: matplotlib's, in its order, and four
@@ -97,7 +97,8 @@ fn handle(kind: &Kind, look: Look) -> impl Fn(BackendCoord) -> DynElement<'stati
     }
 }
 
-fn put(chart: &mut Chart, at: BackendCoord) -> Result<()> {
+/// Draws the legend with its left upper corner at a place of the panel.
+fn draw_at(chart: &mut Chart, at: BackendCoord) -> Result<()> {
     let mut legend = chart.configure_series_labels();
     legend.position(SeriesLabelPosition::Coordinate(at.0, at.1)).margin(units(INSIDE));
     legend.legend_area_size(units(HANDLE + INSIDE)).label_font(style(TEXT));

@@ -29,19 +29,20 @@ impl Model {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn plot_kernels(&self) -> Result<Figure> {
-        /// More lines than this do not need a legend but a closer look.
+        /// From this number of lines on, a legend does not help.
         const NAMED: usize = 6;
-        let weights = self.get_weights()?;
-        let [steps, inputs, outputs] = *weights[0].shape() else {
+        let Some(nth) = self.network.layers.iter().position(|layer| !layer.is_dense) else {
             return Err(Error::Figure("the model has no convolution whose kernels could be drawn".to_owned()));
         };
-        let layer = &self.network.layers[0];
+        let layer = &self.network.layers[nth];
+        let weights = &self.get_weights()?[2 * nth];
+        let (steps, inputs, outputs) = (layer.kernel_size, layer.inputs, layer.outputs);
         let lags: Vec<f64> = (0..steps).map(|j| (j * layer.dilation) as f64 - layer.left() as f64).collect();
         let mut figure = Figure::new();
         let axes = figure.axes(0, 0);
         for output in 0..outputs {
             for input in 0..inputs {
-                let kernel: Vec<f64> = (0..steps).map(|step| f64::from(weights[0][[step, input, output]])).collect();
+                let kernel: Vec<f64> = (0..steps).map(|step| f64::from(weights[[step, input, output]])).collect();
                 let label = match (inputs * outputs, inputs) {
                     (NAMED.., _) => String::new(),
                     (_, 1) => format!("channel {output}"),

@@ -83,7 +83,7 @@ impl Series {
         let look = &self.look;
         match &self.kind {
             Kind::Line { x, y } => draw_line(&area, view, look, x, y),
-            Kind::Points { x, y } => draw_marks(&area, view, look, x, y),
+            Kind::Points { x, y } => draw_markers(&area, view, look, x, y),
             Kind::ErrorBars { x, y, error } => draw_error_bars(&area, view, look, (x, y), error),
             Kind::Histogram { edges, counts } => draw_bars(&area, view, look, edges, counts),
             Kind::Band { x, low, high } => {
@@ -122,11 +122,11 @@ fn draw_line(area: &Area, view: &View, look: &Look, x: &[f64], y: &[f64]) -> Dra
             _ => area.draw(&look.line(view.units(line)))?,
         }
     }
-    if look.markers { draw_marks(area, view, look, x, y) } else { Ok(()) }
+    if look.markers { draw_markers(area, view, look, x, y) } else { Ok(()) }
 }
 
-fn draw_marks(area: &Area, view: &View, look: &Look, x: &[f64], y: &[f64]) -> Drawn {
-    for nth in view.marks(x, y) {
+fn draw_markers(area: &Area, view: &View, look: &Look, x: &[f64], y: &[f64]) -> Drawn {
+    for nth in view.markers(x, y) {
         let place = view.unit(view.place((x[nth], y[nth])));
         area.draw(&Circle::new(place, units(MARKER_RADIUS), look.colour.filled()))?;
     }
@@ -137,7 +137,7 @@ fn draw_error_bars(area: &Area, view: &View, look: &Look, (x, y): (&[f64], &[f64
     let (cap, style) = (units(MARKER_RADIUS), look.stroke());
     // A logarithmic axis has no place for 0 and below.
     let bottom = if view.y.log { view.y.low } else { f64::NEG_INFINITY };
-    for nth in view.marks(x, y).into_iter().filter(|&nth| error[nth].is_finite()) {
+    for nth in view.markers(x, y).into_iter().filter(|&nth| error[nth].is_finite()) {
         let ends = [(y[nth] - error[nth].abs()).max(bottom), y[nth] + error[nth].abs()];
         let places = ends.map(|end| view.place((x[nth], end)));
         area.draw(&PathElement::new(places.map(|place| view.unit(place)), style))?;
@@ -146,7 +146,7 @@ fn draw_error_bars(area: &Area, view: &View, look: &Look, (x, y): (&[f64], &[f64
             area.draw(&(EmptyElement::at(view.unit(place)) + across))?;
         }
     }
-    draw_marks(area, view, look, x, y)
+    draw_markers(area, view, look, x, y)
 }
 
 fn draw_bars(area: &Area, view: &View, look: &Look, edges: &[f64], counts: &[f64]) -> Drawn {
@@ -170,7 +170,7 @@ fn draw_rules(area: &Area, view: &View, look: &Look, rules: (bool, &[f64], Optio
     for &at in at.iter().filter(|at| across.contains(**at)) {
         let place = |along: f64| view.place(if vertical { (at, along) } else { (along, at) });
         if let Some((from, to)) = clip(view.size, place(low), place(high))
-            && drawn.insert(view.cell(from))
+            && drawn.insert(view.square(from))
         {
             area.draw(&look.line(vec![view.unit(from), view.unit(to)]))?;
         }

@@ -49,7 +49,7 @@ impl View<'_> {
         (0.0..=self.size.0).contains(&x) && (0.0..=self.size.1).contains(&y)
     }
 
-    pub(super) fn cell(&self, (x, y): Place) -> (i64, i64) {
+    pub(super) fn square(&self, (x, y): Place) -> (i64, i64) {
         ((x / self.column).floor() as i64, (y / self.column).floor() as i64)
     }
 
@@ -82,8 +82,8 @@ impl View<'_> {
     }
 
     fn thin(&self, line: &[Place], squares: bool) -> Vec<Place> {
-        let cell = |place: &Place| {
-            let (column, row) = self.cell(*place);
+        let square = |place: &Place| {
+            let (column, row) = self.square(*place);
             (column, if squares { row } else { 0 })
         };
         let extremes = |group: &[Place]| {
@@ -96,7 +96,7 @@ impl View<'_> {
             kept.dedup();
             kept.into_iter().map(|nth| group[nth]).collect::<Vec<_>>()
         };
-        line.chunk_by(|a, b| cell(a) == cell(b)).flat_map(extremes).collect()
+        line.chunk_by(|a, b| square(a) == square(b)).flat_map(extremes).collect()
     }
 
     /// The lines without pieces that run from the same square to the same square as one before.
@@ -106,7 +106,7 @@ impl View<'_> {
         for line in lines {
             let mut continues = false;
             for pair in line.windows(2) {
-                let fresh = drawn.insert((self.cell(pair[0]), self.cell(pair[1])));
+                let fresh = drawn.insert((self.square(pair[0]), self.square(pair[1])));
                 match kept.last_mut() {
                     Some(last) if fresh && continues => last.push(pair[1]),
                     _ if fresh => kept.push(pair.to_vec()),
@@ -119,10 +119,10 @@ impl View<'_> {
         kept
     }
 
-    /// Which of the points have marks: those in the panel, without those that would hide behind one before.
-    pub(super) fn marks(&self, x: &[f64], y: &[f64]) -> Vec<usize> {
+    /// Which of the points have markers: those in the panel, without those that would hide behind one before.
+    pub(super) fn markers(&self, x: &[f64], y: &[f64]) -> Vec<usize> {
         let mut marked = HashSet::new();
-        let mut fresh = |place: Place| self.shows(place) && marked.insert(self.cell(place));
+        let mut fresh = |place: Place| self.shows(place) && marked.insert(self.square(place));
         (0..x.len().min(y.len())).filter(|&nth| fresh(self.place((x[nth], y[nth])))).collect()
     }
 
@@ -271,9 +271,9 @@ mod tests {
     }
 
     #[test]
-    fn marks_in_one_square_are_drawn_once() {
+    fn markers_in_one_square_are_drawn_once() {
         let x = [1.0, 1.1, 1.2, 5.0, 11.0, f64::NAN];
-        let marks = with_view(0.5, |view| view.marks(&x, &[1.0; 6]));
-        assert_eq!(marks, [0, 3]);
+        let markers = with_view(0.5, |view| view.markers(&x, &[1.0; 6]));
+        assert_eq!(markers, [0, 3]);
     }
 }

@@ -63,7 +63,7 @@ impl Adam {
                 return Err(Error::parameter(format!("Adam: {name}"), beta, "give 0 or more and less than 1"));
             }
         }
-        if !is_learning_rate(self.epsilon) {
+        if !is_positive_f32(self.epsilon) {
             return Err(Error::parameter("Adam: epsilon", self.epsilon, "give a small number above 0, such as 1e-7"));
         }
         Ok(())
@@ -102,7 +102,7 @@ impl Adam {
 }
 
 pub(super) fn check_learning_rate(name: &str, rate: f64) -> Result<()> {
-    if is_learning_rate(rate) {
+    if is_positive_f32(rate) {
         return Ok(());
     }
     Err(Error::parameter(name, rate, "give a learning rate above 0, such as 0.001"))
@@ -110,6 +110,6 @@ pub(super) fn check_learning_rate(name: &str, rate: f64) -> Result<()> {
 
 /// Whether Adam can use the rate. It is used as a 32-bit number, in which very small numbers are 0 and very large ones
 /// infinite.
-pub(crate) fn is_learning_rate(rate: f64) -> bool {
+pub(crate) fn is_positive_f32(rate: f64) -> bool {
     (rate as f32).is_finite() && rate as f32 > 0.0
 }

@@ -60,8 +60,8 @@ impl Model {
     pub fn save(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
         let path = path.as_ref();
         match Format::of(path)? {
-            Format::Keras => self.save_archive(path, overwrite),
-            Format::Weights => self.save_keras(path, overwrite, &|_| Ok(())),
+            Format::Archive => self.save_archive(path, overwrite),
+            Format::WeightsH5 => self.save_weights_h5(path, overwrite, &|_| Ok(())),
             Format::Safetensors => {
                 let bytes = safetensors::to_bytes(self, &self.values()?)
                     .map_err(|error| Error::file(path, error, "choose another format"))?;
@@ -87,7 +87,7 @@ impl Model {
     }
 
     /// Writes a `.weights.h5` file, to which `more` may add.
-    pub(crate) fn save_keras(
+    pub(crate) fn save_weights_h5(
         &self,
         path: &Path,
         overwrite: bool,
@@ -213,9 +213,9 @@ pub fn trained_model() -> Result<Model> {
 }
 
 /// Checks that a name belongs to a file that can hold the state of a training.
-pub(crate) fn check_keras_name(path: &Path) -> Result<()> {
+pub(crate) fn check_weights_h5_name(path: &Path) -> Result<()> {
     match Format::of(path)? {
-        Format::Weights => Ok(()),
+        Format::WeightsH5 => Ok(()),
         _ => Err(Error::file(path, "this format can hold a model only", "use a name that ends in '.weights.h5'")),
     }
 }
@@ -223,8 +223,8 @@ pub(crate) fn check_keras_name(path: &Path) -> Result<()> {
 /// What is written to a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Format {
-    Keras,
-    Weights,
+    Archive,
+    WeightsH5,
     Safetensors,
 }
 
@@ -234,8 +234,8 @@ impl Format {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let ends_in = |end: &str| name.ends_with(end) && name.len() > end.len();
         match () {
-            () if ends_in(".keras") => Ok(Format::Keras),
-            () if ends_in(".weights.h5") => Ok(Format::Weights),
+            () if ends_in(".keras") => Ok(Format::Archive),
+            () if ends_in(".weights.h5") => Ok(Format::WeightsH5),
             () if ends_in(".safetensors") => Ok(Format::Safetensors),
             () => Err(Error::file(
                 path,

@@ -1,19 +1,19 @@
 //! Opening and closing rates of the gates, as functions of the membrane potential.
 
-/// Of larger exponents, the exponential would overflow soon.
-const LARGEST: f64 = 700.0;
+/// Exponents are limited to this: the exponential overflows from 709.8 on.
+const MAX_EXPONENT: f64 = 700.0;
 
 /// x / (1 - exp(-x)). Its limit at x = 0 is 1, where the plain quotient is 0 / 0.
 ///
 /// `expm1` keeps the quotient accurate to the last bits for every other x, however small.
 fn exp_linear(x: f64) -> f64 {
-    let x = if x < -LARGEST { -LARGEST } else { x };
+    let x = if x < -MAX_EXPONENT { -MAX_EXPONENT } else { x };
     if x == 0.0 { 1.0 } else { -x / libm::expm1(-x) }
 }
 
 /// exp(x), limited so that it does not overflow: rates are finite at every finite potential. NaN remains NaN.
 fn exp(x: f64) -> f64 {
-    libm::exp(if x > LARGEST { LARGEST } else { x })
+    libm::exp(if x > MAX_EXPONENT { MAX_EXPONENT } else { x })
 }
 
 /// Opening rate of the sodium activation gate m at potential `v` (mV), 1/ms: 0.1 (V + 40) / (1 - exp(-(V + 40) / 10)).

@@ -43,7 +43,7 @@ fn report_panic(info: &PanicHookInfo) {
     let own = info.location().filter(|location| location.file().starts_with(sources));
     match (line, own) {
         (Some(line), _) => eprintln!("panicked: {message}\n      at: {line}"),
-        (None, Some(_)) => eprintln!("hhnet panicked, which is a fault of it: {message}; {REPORT}"),
+        (None, Some(_)) => eprintln!("hhnet panicked, which is a bug in hhnet: {message}; {REPORT}"),
         (None, None) => eprintln!("panicked: {message}"),
     }
 }

@@ -24,9 +24,10 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// The random numbers of one trial. They depend only on its seed, split, sample and attempt, not on any other trial.
+/// The random numbers of one trial. They depend only on its seed, split and sample, and on how many
+/// trials of this sample were dropped before.
 ///
-/// The key of [`philox4x32`] is (seed, split). Its counter is (block, attempt, low half of sample, high half). A block
+/// The key of [`philox4x32`] is (seed, split). Its counter is (block, dropped before, low half of sample, high half). A block
 /// gives two deviates, each from 52 bits by the inverse of the normal distribution.
 ///
 /// ```
@@ -45,10 +46,14 @@ pub struct PhiloxRandom {
 }
 
 impl PhiloxRandom {
-    /// The random numbers of one trial. `split` is 0 for `X` and 1 for `X_test`. `sample` is counted from 0. `attempt`
+    /// The random numbers of one trial. `split` is 0 for `X` and 1 for `X_test`. `sample` is counted from 0. `dropped_before`
     /// is the number of trials already dropped for this sample.
-    pub fn trial(seed: u32, split: u32, sample: u64, attempt: u32) -> Self {
-        PhiloxRandom { key: [seed, split], counter: [0, attempt, sample as u32, (sample >> 32) as u32], spare: None }
+    pub fn trial(seed: u32, split: u32, sample: u64, dropped_before: u32) -> Self {
+        PhiloxRandom {
+            key: [seed, split],
+            counter: [0, dropped_before, sample as u32, (sample >> 32) as u32],
+            spare: None,
+        }
     }
 
     /// The next number from the standard normal distribution.
@@ -195,8 +200,8 @@ mod tests {
     #[test]
     fn deviates_are_normal_and_trials_are_uncorrelated() {
         const N: usize = 200_000;
-        let draw = |seed, split, sample, attempt| -> Vec<f64> {
-            let mut random = PhiloxRandom::trial(seed, split, sample, attempt);
+        let draw = |seed, split, sample, dropped_before| -> Vec<f64> {
+            let mut random = PhiloxRandom::trial(seed, split, sample, dropped_before);
             (0..N).map(|_| random.standard_normal()).collect()
         };
         let first = draw(1, 0, 0, 0);

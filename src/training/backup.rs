@@ -17,7 +17,7 @@ use super::samples::Data;
 use super::{FitOptions, History};
 use crate::dataset::checksum::PROGRAM;
 use crate::dataset::description::text;
-use crate::files::{open_hdf5, text_attribute, write_texts};
+use crate::files::{open_hdf5, write_text_attribute, write_texts};
 use crate::memory;
 use crate::model::{Model, TRAINING};
 use crate::simd::SimdLevel;
@@ -71,10 +71,10 @@ impl<'a> Backup<'a> {
 
     /// Writes the whole file, in place of the one before.
     pub fn save(&self, model: &Model, history: &History, states: &[CallbackState]) -> Result<()> {
-        model.save_keras(self.path, true, &|file| {
+        model.save_weights_h5(self.path, true, &|file| {
             let group = file.create_group(TRAINING)?;
             for (name, lines) in [("run", &self.run), ("start", &self.start)] {
-                text_attribute(&group, name, lines)?;
+                write_text_attribute(&group, name, lines)?;
             }
             write_history(&group.create_group("history")?, history)?;
             let callbacks = group.create_group("callbacks")?;

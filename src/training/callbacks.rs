@@ -16,7 +16,7 @@ pub use early_stopping::EarlyStopping;
 pub use learning_rate::{LearningRateScheduler, ReduceLrOnPlateau};
 
 use super::History;
-use crate::model::{Model, check_keras_name};
+use crate::model::{Model, check_weights_h5_name};
 use crate::{Error, Result};
 
 /// An action of [`Model::fit`] between epochs. Callbacks run in the order of the list in
@@ -76,7 +76,7 @@ impl Callback {
             Callback::ReduceLrOnPlateau(plateau) => plateau.check(),
             Callback::LearningRateScheduler(scheduler) => scheduler.check(),
             Callback::ModelCheckpoint(checkpoint) => checkpoint.check(has_validation),
-            Callback::BackupAndRestore(backup) => check_keras_name(&backup.path),
+            Callback::BackupAndRestore(backup) => check_weights_h5_name(&backup.path),
             Callback::CsvLogger(_) | Callback::TerminateOnNan => Ok(()),
         }
     }

@@ -131,11 +131,11 @@ impl<'a> Epochs<'a> {
         let count = (samples * self.train.steps * self.train.outputs) as f64;
         for (part_error, part_gradient) in compute(Task::Gradient(weights.to_vec()))? {
             error += part_error;
-            gradient.iter_mut().zip(part_gradient).for_each(|(sum, part)| *sum += f64::from(part));
+            gradient.iter_mut().zip(part_gradient).for_each(|(sum, value)| *sum += f64::from(value));
         }
         let found = self.penalty.evaluation(error / count, weights);
         if found.loss.is_finite() {
-            adam.step(weights, &self.penalty.add_gradient(weights, &gradient, count));
+            adam.step(weights, &self.penalty.loss_gradient(weights, &gradient, count));
         }
         Ok(found)
     }
@@ -160,37 +160,37 @@ impl<'a> Epochs<'a> {
 /// The penalty on weights.
 pub(super) struct Penalty {
     /// Consecutive weights, and the factor of their penalty.
-    parts: Vec<(Range<usize>, f64)>,
+    ranges: Vec<(Range<usize>, f64)>,
 }
 
 impl Penalty {
     pub fn new(network: &Network) -> Self {
-        let mut parts: Vec<(Range<usize>, f64)> = Vec::new();
+        let mut ranges: Vec<(Range<usize>, f64)> = Vec::new();
         for layer in &network.layers {
             for (weights, factor) in [&layer.kernel, &layer.bias].into_iter().zip(layer.penalties) {
-                match parts.last_mut() {
+                match ranges.last_mut() {
                     Some((last, same)) if *same == factor => last.end = weights.end,
-                    _ => parts.push((weights.clone(), factor)),
+                    _ => ranges.push((weights.clone(), factor)),
                 }
             }
         }
-        parts.retain(|(_, factor)| *factor != 0.0);
-        Penalty { parts }
+        ranges.retain(|(_, factor)| *factor != 0.0);
+        Penalty { ranges }
     }
 
     /// The loss that belongs to a mean squared error.
     pub fn evaluation(&self, mse: f64, weights: &[f32]) -> Evaluation {
         let square = |weight: &f32| f64::from(*weight) * f64::from(*weight);
         let penalties =
-            self.parts.iter().map(|(part, factor)| factor * weights[part.clone()].iter().map(square).sum::<f64>());
+            self.ranges.iter().map(|(range, factor)| factor * weights[range.clone()].iter().map(square).sum::<f64>());
         Evaluation { loss: mse + penalties.sum::<f64>(), mse }
     }
 
     /// The gradient of the loss, from that of the sum of squared errors over `count` values.
-    fn add_gradient(&self, weights: &[f32], gradient: &[f64], count: f64) -> Vec<f32> {
-        let mut sums: Vec<f64> = gradient.iter().map(|part| part / count).collect();
-        for (part, factor) in &self.parts {
-            for (sum, &weight) in sums[part.clone()].iter_mut().zip(&weights[part.clone()]) {
+    fn loss_gradient(&self, weights: &[f32], gradient: &[f64], count: f64) -> Vec<f32> {
+        let mut sums: Vec<f64> = gradient.iter().map(|value| value / count).collect();
+        for (range, factor) in &self.ranges {
+            for (sum, &weight) in sums[range.clone()].iter_mut().zip(&weights[range.clone()]) {
                 *sum += 2.0 * factor * f64::from(weight);
             }
         }

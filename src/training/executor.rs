@@ -1,21 +1,22 @@
-//! The engine at work: gradients and predictions on parts of the data, by [`fused`] or [`libtorch`](super::libtorch).
+//! The engine at work: gradients and predictions on parts of the data, by [`fused`](super::fused) or [`libtorch`](super::libtorch).
 
-use super::DeadUnits;
 use super::fused::Fused;
 use super::samples::{Data, Part, Portion};
+use super::{DeadUnits, NO_RESULT};
 use crate::Result;
+use crate::interrupt::Interrupts;
 use crate::model::{Activation, Device, Model, Network, NetworkLayer};
 
-/// Time steps of a micro-batch for libtorch: few enough for its arrays to stay in the cache, enough to keep the
+/// Time steps of a part for libtorch: few enough for its arrays to stay in the cache, enough to keep the
 /// overhead per call small.
-const MICRO_BATCH_STEPS: usize = 10_000;
-/// Time steps of a micro-batch for the fused engine, whose calls have little overhead: few enough for all threads to
+const LIBTORCH_PART_STEPS: usize = 10_000;
+/// Time steps of a part for the fused engine, whose calls have little overhead: few enough for all threads to
 /// finish a batch at about the same time.
-const FUSED_MICRO_BATCH_STEPS: usize = 2_000;
-/// Numbers in a micro-batch. This limits its steps in models with many channels.
-const MICRO_BATCH_NUMBERS: usize = 1 << 22;
+const FUSED_PART_STEPS: usize = 2_000;
+/// Numbers in a part. This limits its steps in models with many channels.
+const PART_NUMBERS: usize = 1 << 22;
 /// An accelerator needs more work at a time than fits into a CPU's cache.
-const ACCELERATOR_MICRO_BATCHES: usize = 64;
+const ACCELERATOR_PARTS: usize = 64;
 
 /// Computes the network with one of the engines.
 pub(super) struct Executor {
@@ -62,10 +63,11 @@ impl Executor {
 
     /// The ReLU units that are 0 at every step of the data, for each layer that has any.
     pub fn dead_units(&self, weights: &[f32], data: &Data) -> Result<Vec<DeadUnits>> {
+        let interrupts = Interrupts::receive();
         let mut found = Vec::new();
         for (nth, layer) in self.network.layers.iter().enumerate() {
             if layer.activation == Activation::Relu {
-                let units = self.first(nth + 1).zeros(weights, data)?;
+                let units = self.first(nth + 1).zeros(weights, self.portions(data), &interrupts)?;
                 found.extend((!units.is_empty()).then(|| DeadUnits {
                     layer: layer.name.clone(),
                     units,
@@ -84,14 +86,20 @@ impl Executor {
     }
 
     /// The outputs that are not above 0 at any step of the data.
-    fn zeros(&self, weights: &[f32], data: &Data) -> Result<Vec<usize>> {
+    fn zeros<'a>(
+        &self,
+        weights: &[f32],
+        portions: impl Iterator<Item = Portion<'a>>,
+        interrupts: &Interrupts,
+    ) -> Result<Vec<usize>> {
         let mut zeros: Vec<usize> = (0..self.network.outputs()).collect();
-        for portion in self.portions(data) {
+        for portion in portions {
             for part in 0..portion.parts() {
                 // Usually there are none left after the first samples.
                 if zeros.is_empty() {
                     return Ok(zeros);
                 }
+                interrupts.check("dead_units", || NO_RESULT.to_string())?;
                 let output = self.predict(weights, &portion.part(part)?)?;
                 zeros.retain(|&unit| !output.iter().skip(unit).step_by(self.network.outputs()).any(|h| *h > 0.0));
             }
@@ -115,25 +123,25 @@ impl Executor {
 
     /// Samples of a micro-batch. On an accelerator it is the whole batch.
     pub fn micro_batch_samples(&self, steps: usize, batch_size: usize) -> usize {
-        if self.device == Device::Cpu { self.group(steps) } else { batch_size }
+        if self.device == Device::Cpu { self.part_samples(steps) } else { batch_size }
     }
 
     /// The portions in which data are evaluated or predicted.
     pub fn portions<'a>(&self, data: &'a Data<'a>) -> impl ExactSizeIterator<Item = Portion<'a>> + use<'a> {
-        data.portions(self.group(data.steps), self.micro_batch_steps())
+        data.portions(self.part_samples(data.steps), self.part_steps())
     }
 
     /// Samples of a part.
-    pub fn group(&self, steps: usize) -> usize {
-        (self.micro_batch_steps() / steps).max(1)
+    pub fn part_samples(&self, steps: usize) -> usize {
+        (self.part_steps() / steps).max(1)
     }
 
-    /// Time steps of a micro-batch.
-    pub fn micro_batch_steps(&self) -> usize {
+    /// Time steps of a part.
+    pub fn part_steps(&self) -> usize {
         let numbers = |layer: &NetworkLayer| layer.kernel_size.saturating_mul(layer.inputs);
         let numbers_per_step: usize = self.network.layers.iter().map(numbers).sum();
-        let steps = if self.fused.is_some() { FUSED_MICRO_BATCH_STEPS } else { MICRO_BATCH_STEPS };
-        let steps = steps.min(MICRO_BATCH_NUMBERS / numbers_per_step).max(1);
-        if self.device == Device::Cpu { steps } else { ACCELERATOR_MICRO_BATCHES * steps }
+        let steps = if self.fused.is_some() { FUSED_PART_STEPS } else { LIBTORCH_PART_STEPS };
+        let steps = steps.min(PART_NUMBERS / numbers_per_step).max(1);
+        if self.device == Device::Cpu { steps } else { ACCELERATOR_PARTS * steps }
     }
 }

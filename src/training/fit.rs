@@ -19,7 +19,7 @@ pub(super) struct Training<'a> {
     callbacks: Callbacks<'a>,
     backup: Option<Backup<'a>>,
     history: History,
-    lines: Lines,
+    lines: EpochLines,
 }
 
 impl<'a> Training<'a> {
@@ -45,7 +45,7 @@ impl<'a> Training<'a> {
             // The callbacks' files belong to this training from here on.
             backup.save(model, &history, &callbacks.states)?;
         }
-        let lines = Lines::new(options, &history);
+        let lines = EpochLines::new(options, &history);
         Ok(Training { model, options, callbacks, backup, history, lines })
     }
 
@@ -124,8 +124,14 @@ impl<'a> Training<'a> {
 
     fn finish(&mut self, executor: &Executor, train: &Data) -> Result<()> {
         self.callbacks.end(self.model, &mut self.history)?;
-        let dead = executor.dead_units(&self.model.values()?, train)?;
-        self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string()));
+        match executor.dead_units(&self.model.values()?, train) {
+            Ok(dead) => self.history.notes.extend(dead.into_iter().map(|dead| dead.to_string())),
+            // All epochs are complete.
+            Err(Error::Interrupted { .. }) => {
+                self.history.notes.push("the search for dead units was interrupted".to_string());
+            }
+            Err(error) => return Err(error),
+        }
         self.callbacks.remove_backup()
     }
 
@@ -147,7 +153,7 @@ fn with_history(error: Error, history: &History) -> Error {
 }
 
 /// The lines about the epochs.
-struct Lines {
+struct EpochLines {
     epochs: usize,
     /// Epochs from before an interruption.
     before: usize,
@@ -157,10 +163,10 @@ struct Lines {
     notes: usize,
 }
 
-impl Lines {
+impl EpochLines {
     fn new(options: &FitOptions, history: &History) -> Self {
         let (before, notes) = (history.len(), history.notes.len());
-        Lines { epochs: options.epochs, before, start: Instant::now(), last: None, notes }
+        EpochLines { epochs: options.epochs, before, start: Instant::now(), last: None, notes }
     }
 
     /// The line about the last epoch in `history`, unless there was one within a second. The very last is always due.
@@ -191,7 +197,7 @@ mod tests {
     fn lines_are_the_first_the_last_and_few_a_second() {
         let options = FitOptions { epochs: 100, ..FitOptions::default() };
         let mut history = History::default();
-        let mut lines = Lines::new(&options, &history);
+        let mut lines = EpochLines::new(&options, &history);
         let mut printed = Vec::new();
         for epoch in 1..=100 {
             if epoch == 50 {

@@ -70,7 +70,7 @@ impl Fused {
             error += dispatch_on(self.level, Gradient { sample, y, gradient: &mut gradient });
         }
         self.give_back(memory);
-        (error, gradient.into_iter().map(|part| part as f32).collect())
+        (error, gradient.into_iter().map(|value| value as f32).collect())
     }
 
     /// The output for a part. If this is a stretch of a sample, its output also depends on the steps around it.
@@ -275,7 +275,7 @@ fn square_errors<S: Simd>(simd: S, predicted: &[f32], y: &[f32], derivative: &mu
     let whole = y.len() / LANES * LANES;
     for start in (0..whole).step_by(SUM_STEPS) {
         let end = whole.min(start + SUM_STEPS);
-        let [[squares]] = sum_in_parts::<S, 1, 1>(
+        let [[squares]] = sum_lanes::<S, 1, 1>(
             #[inline(always)]
             |lane| {
                 let mut squares = S::f32s::splat(simd, 0.0);
@@ -493,12 +493,12 @@ fn weight_gradient<S: Simd>(
     for start in (0..layout.padded).step_by(SUM_STEPS) {
         let steps = start..layout.padded.min(start + SUM_STEPS);
         for first in (0..layer.outputs).step_by(CHANNELS) {
-            let part = WeightGradient { layer, layout, input, error, steps: steps.clone(), first };
+            let some = WeightGradient { layer, layout, input, error, steps: steps.clone(), first };
             match layer.outputs - first {
-                1 => part.channels::<S, 1>(simd, gradient),
-                2 => part.channels::<S, 2>(simd, gradient),
-                3 => part.channels::<S, 3>(simd, gradient),
-                _ => part.channels::<S, CHANNELS>(simd, gradient),
+                1 => some.channels::<S, 1>(simd, gradient),
+                2 => some.channels::<S, 2>(simd, gradient),
+                3 => some.channels::<S, 3>(simd, gradient),
+                _ => some.channels::<S, CHANNELS>(simd, gradient),
             }
         }
     }
@@ -527,7 +527,7 @@ impl WeightGradient<'_> {
                 _ => self.rows::<S, ROWS, N>(simd, row, gradient),
             }
         }
-        let [sums] = sum_in_parts::<S, 1, N>(
+        let [sums] = sum_lanes::<S, 1, N>(
             #[inline(always)]
             |lane| {
                 let mut sums = [S::f32s::splat(simd, 0.0); N];
@@ -556,7 +556,7 @@ impl WeightGradient<'_> {
         for o in 0..N {
             errors[o] = &self.error[self.error_at(o, self.steps.start)..].as_chunks().0[..blocks];
         }
-        let sums = sum_in_parts::<S, R, N>(
+        let sums = sum_lanes::<S, R, N>(
             #[inline(always)]
             |lane| {
                 let mut sums = [[S::f32s::splat(simd, 0.0); N]; R];
@@ -599,11 +599,11 @@ impl WeightGradient<'_> {
     }
 }
 
-/// `R` by `N` sums of [`LANES`] lanes. `part` sums as many lanes as a vector has, from the given lane on. The parts are
+/// `R` by `N` sums of [`LANES`] lanes. `sum_from` sums as many lanes as a vector has, from the given lane on. These are
 /// added up as the halves of a wide vector are, when it is summed.
 #[inline(always)]
-fn sum_in_parts<S: Simd, const R: usize, const N: usize>(
-    mut part: impl FnMut(usize) -> [[S::f32s; N]; R],
+fn sum_lanes<S: Simd, const R: usize, const N: usize>(
+    mut sum_from: impl FnMut(usize) -> [[S::f32s; N]; R],
 ) -> [[S::f32s; N]; R] {
     let add = |mut a: [[S::f32s; N]; R], b: [[S::f32s; N]; R]| {
         for r in 0..R {
@@ -614,11 +614,11 @@ fn sum_in_parts<S: Simd, const R: usize, const N: usize>(
         a
     };
     match LANES / S::f32s::LEN {
-        1 => part(0),
-        2 => add(part(0), part(LANES / 2)),
+        1 => sum_from(0),
+        2 => add(sum_from(0), sum_from(LANES / 2)),
         _ => {
-            let even = add(part(0), part(LANES / 2));
-            add(even, add(part(LANES / 4), part(3 * LANES / 4)))
+            let even = add(sum_from(0), sum_from(LANES / 2));
+            add(even, add(sum_from(LANES / 4), sum_from(3 * LANES / 4)))
         }
     }
 }

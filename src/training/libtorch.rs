@@ -26,8 +26,8 @@ impl Executor {
             let y = to_tensor(&y, &[rows.len(), steps, outputs], self.device)?;
             let error = forward(&self.network, &weights, &x)?.f_sub(&y)?.f_square()?.f_sum(Kind::Float)?;
             let mut gradient = Vec::new();
-            for part in Tensor::f_run_backward(&[&error], &weights, false, false)? {
-                gradient.extend(from_tensor(&part)?);
+            for tensor in Tensor::f_run_backward(&[&error], &weights, false, false)? {
+                gradient.extend(from_tensor(&tensor)?);
             }
             Ok((error.f_double_value(&[])?, gradient))
         };

@@ -63,13 +63,13 @@ pub(super) struct Portion<'a> {
     data: &'a Data<'a>,
     rows: Vec<usize>,
     /// Samples of a part.
-    group: usize,
+    part_samples: usize,
     /// Time steps of a part.
-    steps: usize,
+    part_steps: usize,
 }
 
 /// How the parts of a portion are read.
-pub(super) enum Reading {
+pub(super) enum ReadMode {
     /// They are in memory.
     Memory,
     /// By several threads at the same time.
@@ -105,9 +105,9 @@ impl<'a> Data<'a> {
             let remedy = format!("it needs as many samples and steps as {}, and {values} per step", names[0]);
             return Err(shape_error(names[1], format!("({count}, {steps}, {outputs})"), y, &remedy));
         }
-        // Also with the values of other layers or 64 bits, their number is one that a slice may have.
-        let values = [count, steps, channels.max(outputs), 8].into_iter().try_fold(1_usize, usize::checked_mul);
-        if values.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
+        // As 64-bit numbers, too, they must be as many as a slice may hold.
+        let bytes = [count, steps, channels.max(outputs), 8].into_iter().try_fold(1_usize, usize::checked_mul);
+        if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
             return Err(shape_error(names[0], "a smaller one".to_string(), x, "no memory has room for it"));
         }
         let x = x.open(names[0])?;
@@ -120,18 +120,18 @@ impl<'a> Data<'a> {
         Ok(Data { count, steps, channels, outputs, reach: model.network.reach(), content })
     }
 
-    /// The samples `rows`, computed in parts of `group` samples.
-    pub fn portion(&self, rows: Vec<usize>, group: usize) -> Portion<'_> {
-        Portion { data: self, rows, group, steps: self.steps }
+    /// The samples `rows`, computed in parts of `part_samples` samples.
+    pub fn portion(&self, rows: Vec<usize>, part_samples: usize) -> Portion<'_> {
+        Portion { data: self, rows, part_samples, part_steps: self.steps }
     }
 
-    /// All samples in order. A part is `group` of them, or `steps` steps of one that is longer.
-    pub fn portions(&self, group: usize, steps: usize) -> impl ExactSizeIterator<Item = Portion<'_>> {
-        let groups = (PORTION_VALUES / group.saturating_mul(self.steps * self.channels)).max(1);
-        let size = groups.saturating_mul(group).min(self.count);
+    /// All samples in order. A part is `part_samples` of them, or `part_steps` steps of one that is longer.
+    pub fn portions(&self, part_samples: usize, part_steps: usize) -> impl ExactSizeIterator<Item = Portion<'_>> {
+        let parts = (PORTION_VALUES / part_samples.saturating_mul(self.steps * self.channels)).max(1);
+        let size = parts.saturating_mul(part_samples).min(self.count);
         (0..self.count.div_ceil(size)).map(move |i| {
             let rows = (i * size..self.count.min((i + 1) * size)).collect();
-            Portion { data: self, rows, group, steps }
+            Portion { data: self, rows, part_samples, part_steps }
         })
     }
 
@@ -155,31 +155,31 @@ impl<'a> Data<'a> {
 
 impl<'a> Portion<'a> {
     /// How its parts are read.
-    pub fn reading(&self) -> Reading {
+    pub fn reading(&self) -> ReadMode {
         let one_by_one = |opened: &Opened| matches!(opened, Opened::File(file) if !file.is_concurrent());
         match &self.data.content {
-            Content::Memory(_) => Reading::Memory,
-            Content::Files { x, y } if one_by_one(x) || y.as_ref().is_some_and(one_by_one) => Reading::OneByOne,
-            Content::Files { .. } => Reading::Concurrent,
+            Content::Memory(_) => ReadMode::Memory,
+            Content::Files { x, y } if one_by_one(x) || y.as_ref().is_some_and(one_by_one) => ReadMode::OneByOne,
+            Content::Files { .. } => ReadMode::Concurrent,
         }
     }
 
     /// Number of parts.
     pub fn parts(&self) -> usize {
-        self.rows.len().div_ceil(self.group) * self.stretches()
+        self.rows.len().div_ceil(self.part_samples) * self.stretches()
     }
 
-    /// Number of parts of a group of samples.
+    /// Number of parts into which samples that are computed together are cut.
     fn stretches(&self) -> usize {
-        self.data.steps.div_ceil(self.steps)
+        self.data.steps.div_ceil(self.part_steps)
     }
 
     /// One of the parts, which are in the order of the samples and of their steps. Reads it unless it is in memory.
     pub fn part(&self, part: usize) -> Result<Part<'a>> {
-        let (first, start) = (part / self.stretches() * self.group, part % self.stretches() * self.steps);
-        let rows = &self.rows[first..self.rows.len().min(first + self.group)];
+        let (first, start) = (part / self.stretches() * self.part_samples, part % self.stretches() * self.part_steps);
+        let rows = &self.rows[first..self.rows.len().min(first + self.part_samples)];
         let Data { steps, channels, outputs, reach, ref content, .. } = *self.data;
-        let wanted = start..steps.min(start + self.steps);
+        let wanted = start..steps.min(start + self.part_steps);
         match content {
             Content::Memory(samples) => {
                 Ok(Part { samples: Cow::Borrowed(samples), rows: rows.to_vec(), steps: wanted })

@@ -10,7 +10,7 @@ use std::thread;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
-use super::samples::{Part, Portion, Reading};
+use super::samples::{Part, Portion, ReadMode};
 use crate::model::Device;
 use crate::{Error, Result};
 
@@ -49,14 +49,14 @@ pub fn with_workers<'a, T: Sync, R: Send, O>(
     thread::scope(|threads| {
         // Threads of the pool that wait for each other could not compute.
         let reader = LazyCell::new(|| {
-            let (reader, to_read) = channel::<Read>();
+            let (reader, to_read) = channel::<ReadJob>();
             threads.spawn(move || to_read.into_iter().for_each(|read| read()));
             reader
         });
         let mut run = |pool_threads: Option<&Scope<'a>>| {
-            let start = |reading: Reading, read: Read<'a>| match (reading, pool_threads) {
-                (Reading::Memory, _) => read(),
-                (Reading::Concurrent, Some(pool_threads)) => pool_threads.spawn(move |_| read()),
+            let start = |reading: ReadMode, read: ReadJob<'a>| match (reading, pool_threads) {
+                (ReadMode::Memory, _) => read(),
+                (ReadMode::Concurrent, Some(pool_threads)) => pool_threads.spawn(move |_| read()),
                 _ => drop(reader.send(read)),
             };
             let mut ahead: VecDeque<_> = portions.by_ref().take(AHEAD).map(|portion| read(portion, &start)).collect();
@@ -95,10 +95,10 @@ fn single_threaded_pool(threads: usize) -> Result<Option<ThreadPool>> {
 }
 
 /// The reading of a part.
-type Read<'a> = Box<dyn FnOnce() + Send + 'a>;
+type ReadJob<'a> = Box<dyn FnOnce() + Send + 'a>;
 
 /// Reads the parts of a portion, each where `start` has it done. Returns where they arrive, with their numbers.
-fn read<'a>(portion: Portion<'a>, start: &dyn Fn(Reading, Read<'a>)) -> Receiver<(usize, Result<Part<'a>>)> {
+fn read<'a>(portion: Portion<'a>, start: &dyn Fn(ReadMode, ReadJob<'a>)) -> Receiver<(usize, Result<Part<'a>>)> {
     let portion = Arc::new(portion);
     let (sender, receiver) = channel();
     for part in 0..portion.parts() {

@@ -8,7 +8,7 @@
 //! | [`libtorch`], [`hdf5`] | the two shared libraries |
 //! | [`evcxr`] | the Rust kernel for Jupyter |
 //! | [`kernelspec`] | the file by which Jupyter finds the kernel, and the launcher that it names |
-//! | [`moved`] | tells what names the checkout's place a new one |
+//! | [`moved`] | tells programs and libraries that hold the checkout's path a new one |
 //! | [`shared`] | an installation from which other users start kernels |
 //! | [`step`] | what all steps have in common |
 //!
@@ -100,8 +100,10 @@ pub fn unfinished(paths: &Paths, found: &Found) -> Result<Vec<&'static str>> {
     let analyzer = analyzer::step(paths, &found.rustc);
     let cells = cells::step(paths, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
     let steps = [python::jupyter(paths).step()?, libtorch, hdf5, evcxr, analyzer, cells];
-    let launcher = (!paths.launcher.exists()).then_some("launcher");
-    Ok(steps.iter().filter(|step| !step.is_done()).map(|step| step.name).chain(launcher).collect())
+    let kernelspec = (!kernelspec::is_done(paths)).then_some("kernelspec");
+    let launcher = (!kernelspec::is_launcher_done(paths)?).then_some("launcher");
+    let unfinished = steps.iter().filter(|step| !step.is_done()).map(|step| step.name);
+    Ok(unfinished.chain(kernelspec).chain(launcher).collect())
 }
 
 /// Returns whether there was something to do.

@@ -78,22 +78,22 @@ fn rows(
     delimiter: u8,
     path: &Path,
 ) -> Result<[Vec<Vec<f64>>; 3]> {
-    let mut series: [Vec<Vec<f64>>; 3] = Default::default();
+    let mut sweeps_of_columns: [Vec<Vec<f64>>; 3] = Default::default();
     let mut last_sweep: Option<Vec<u8>> = None;
     let mut row = ByteRecord::new();
     while reader.read_byte_record(&mut row).map_err(unreadable(path))? {
         let this_sweep = sweep.and_then(|sweep| row.get(sweep.place)).unwrap_or_default();
         if last_sweep.as_deref() != Some(this_sweep) {
             last_sweep = Some(this_sweep.to_vec());
-            series.iter_mut().for_each(|sweeps| sweeps.push(Vec::new()));
+            sweeps_of_columns.iter_mut().for_each(|sweeps| sweeps.push(Vec::new()));
         }
-        for (sweeps, column) in series.iter_mut().zip(columns) {
+        for (sweeps, column) in sweeps_of_columns.iter_mut().zip(columns) {
             if let Some((column, factor)) = column {
                 sweeps.last_mut().expect("a sweep was begun").push(factor * number(&row, column, delimiter, path)?);
             }
         }
     }
-    Ok(series)
+    Ok(sweeps_of_columns)
 }
 
 /// For `map_err`: what csv says.

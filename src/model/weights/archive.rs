@@ -50,7 +50,7 @@ pub(super) fn holds_pickle(path: &Path) -> bool {
     archive.is_some_and(|archive| archive.file_names().any(|name| name.ends_with(".pkl")))
 }
 
-/// Unpacks a part of an archive, of which any size may be claimed.
+/// Unpacks an entry of an archive, of which any size may be claimed.
 fn unpack(
     archive: &mut ZipArchive<File>,
     name: &str,
@@ -58,14 +58,14 @@ fn unpack(
     to: &mut dyn FnMut(&[u8]) -> Result<()>,
     problem: &dyn Fn(String) -> Error,
 ) -> Result<()> {
-    let mut part = archive.by_name(name).map_err(|error| match error {
+    let mut entry = archive.by_name(name).map_err(|error| match error {
         ZipError::FileNotFound => problem(format!("it is a zip archive without '{name}'")),
         error => problem(format!("'{name}': {error}")),
     })?;
     let mut block = vec![0; BLOCK_BYTES];
     let mut left = max;
     loop {
-        let count = part.read(&mut block).map_err(|error| problem(format!("'{name}': {error}")))?;
+        let count = entry.read(&mut block).map_err(|error| problem(format!("'{name}': {error}")))?;
         if count == 0 {
             return Ok(());
         }

@@ -15,7 +15,7 @@ type Result<T> = std::result::Result<T, String>;
 
 /// The entry with the number of validation samples.
 const VALIDATION_SAMPLES: &str = "validation_samples";
-/// The optimiser of a file without one.
+/// The learning rate of Adam where a file has no optimiser.
 const LEARNING_RATE: f64 = 0.001;
 
 /// A model's description.
@@ -162,10 +162,10 @@ fn stack(model: &Value) -> Result<&[Value]> {
 /// Checks that the layers of a functional model form a chain.
 fn check_chain(layers: &[Value], output: &Value) -> Result<()> {
     let names: Vec<&str> = layers.iter().map(|layer| Settings::of(layer).name).collect();
-    let sources = layers.iter().map(|layer| &layer["inbound_nodes"]).chain([output]);
-    for (i, node) in sources.enumerate() {
+    let inbound = layers.iter().map(|layer| &layer["inbound_nodes"]).chain([output]);
+    for (i, node) in inbound.enumerate() {
         let mut found = Vec::new();
-        add_sources(node, &mut found);
+        add_inbound(node, &mut found);
         let expected = &names[i.saturating_sub(1)..i];
         if found != expected {
             let name = names.get(i).map_or("the output".to_string(), |name| format!("layer '{name}'"));
@@ -180,13 +180,13 @@ fn check_chain(layers: &[Value], output: &Value) -> Result<()> {
 }
 
 /// The names of layers that a node takes: `["input_1", 0, 0]`, in lists and objects whose form depends on the version.
-fn add_sources<'a>(node: &'a Value, found: &mut Vec<&'a str>) {
+fn add_inbound<'a>(node: &'a Value, found: &mut Vec<&'a str>) {
     match node {
         Value::Array(items) => match items.first() {
             Some(Value::String(name)) => found.push(name),
-            _ => items.iter().for_each(|item| add_sources(item, found)),
+            _ => items.iter().for_each(|item| add_inbound(item, found)),
         },
-        Value::Object(fields) => fields.values().for_each(|field| add_sources(field, found)),
+        Value::Object(fields) => fields.values().for_each(|field| add_inbound(field, found)),
         _ => {}
     }
 }
@@ -313,8 +313,12 @@ pub(super) fn to_json(model: &Model) -> String {
     let shape = json!([null, null, network.inputs()]);
     let input = json!({ "name": "input_1", "batch_shape": shape, "dtype": "float32" });
     let mut layers = vec![layer_json("InputLayer", input)];
-    layers
-        .extend(network.layers.iter().map(|layer| if layer.is_dense { dense_json(layer) } else { conv1d_json(layer) }));
+    layers.extend(
+        network
+            .layers
+            .iter()
+            .map(|layer| if layer.is_dense { time_distributed_json(layer) } else { conv1d_json(layer) }),
+    );
     json!({
         "module": "keras",
         "class_name": "Sequential",
@@ -363,7 +367,7 @@ fn conv1d_json(layer: &NetworkLayer) -> Value {
     layer_json("Conv1D", config)
 }
 
-fn dense_json(layer: &NetworkLayer) -> Value {
+fn time_distributed_json(layer: &NetworkLayer) -> Value {
     let (name, activation) = (layer.dense_name(), layer.activation.to_string());
     let dense = json!({ "name": name, "dtype": "float32", "units": layer.outputs, "activation": activation });
     let config = json!({ "name": layer.name, "dtype": "float32", "layer": layer_json("Dense", dense) });

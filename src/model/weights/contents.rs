@@ -4,10 +4,10 @@ use super::config::Config;
 use crate::dataset::checksum::Seal;
 use crate::model::{
     Activation, Adam, Conv1D, Dense, InputLayer, Layer, ModelOptions, Sequential, TimeDistributed, Variable,
-    is_learning_rate, l2,
+    is_positive_f32, l2,
 };
 
-/// A problem with a description.
+/// The error is a problem with the contents of a file.
 type Result<T> = std::result::Result<T, String>;
 
 /// Everything of interest in a file.
@@ -176,7 +176,7 @@ impl Contents {
         let (Some(&steps), Some(rate)) = (steps.values.first(), rate) else {
             return Err("the optimiser's state is incomplete".to_string());
         };
-        if !(0.0..9e15).contains(&steps) || !is_learning_rate(rate) {
+        if !(0.0..9e15).contains(&steps) || !is_positive_f32(rate) {
             return Err(format!("the optimiser has made {steps} steps with learning rate {rate}"));
         }
         let half = moments.len() / 2;

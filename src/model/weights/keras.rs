@@ -38,7 +38,7 @@ use super::config::{self, Config};
 use super::contents::{Array, Contents, StoredLayer, natural, ordered};
 use crate::dataset::checksum;
 use crate::dataset::description::attribute;
-use crate::files::text_attribute;
+use crate::files::write_text_attribute;
 use crate::memory;
 use crate::model::{MAX_PARAMS, Model, NetworkLayer, Variable};
 
@@ -198,7 +198,7 @@ fn texts(place: &Group, name: &str) -> Result<Option<Vec<String>>> {
 
 /// Writes weights and optimiser state to a new file.
 pub(super) fn write(file: &hdf5::File, model: &Model, values: &[f32]) -> Result<()> {
-    text_attribute(file, MODEL, &config::to_json(model))?;
+    write_text_attribute(file, MODEL, &config::to_json(model))?;
     let (variables, adam) = (model.variables(), &model.adam);
     create_named_group(file, "vars", "sequential")?;
     file.create_group("layers")?;
@@ -236,7 +236,7 @@ fn write_layer(file: &hdf5::File, layer: &NetworkLayer, values: &[f32]) -> Resul
 /// Creates a group with Keras' attribute `name`.
 fn create_named_group(file: &hdf5::File, path: &str, name: &str) -> Result<Group> {
     let group = file.create_group(path)?;
-    text_attribute(&group, "name", name)?;
+    write_text_attribute(&group, "name", name)?;
     Ok(group)
 }
 

@@ -1,7 +1,7 @@
 //! Sets and lowers the learning rate.
 
 use super::{CallbackState, Monitor, check_not_negative};
-use crate::model::{Model, is_learning_rate};
+use crate::model::{Model, is_positive_f32};
 use crate::training::History;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ impl LearningRateScheduler {
         if self.schedule.is_empty() {
             return Err(Error::parameter("schedule", "[]", "give a learning rate for each epoch"));
         }
-        match self.schedule.iter().position(|&rate| !is_learning_rate(rate)) {
+        match self.schedule.iter().position(|&rate| !is_positive_f32(rate)) {
             None => Ok(()),
             Some(i) => {
                 Err(Error::parameter(format!("schedule[{i}]"), self.schedule[i], "give a learning rate above 0"))

@@ -60,7 +60,7 @@ fn install_cargo_fuzz(paths: &Paths) -> Result<()> {
     let step = Step {
         paths,
         name: "cargo-fuzz",
-        title: "cargo-fuzz, which runs fuzz targets, compiled by cargo (about a minute)",
+        title: "cargo-fuzz, which runs fuzz targets, compiled by cargo (about a minute)".into(),
         product: root.join("bin/cargo-fuzz"),
         inputs: vec![CARGO_FUZZ.to_string()],
     };

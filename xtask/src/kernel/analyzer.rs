@@ -44,7 +44,7 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str) -> Step<'a> {
     Step {
         paths,
         name: "analyzer",
-        title: "what the kernel needs to tell types: sources of the standard library, the kernel's cargo",
+        title: "what the kernel needs to tell types: sources of the standard library, the kernel's cargo".into(),
         product: paths.kernel_toolchain.clone(),
         inputs: vec![
             rustc.to_string(),

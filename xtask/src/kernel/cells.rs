@@ -93,8 +93,8 @@ linker = "cc"
 [target.aarch64-apple-darwin]
 linker = "cc"
 "#;
-/// The checkout's, of which those for single packages hold for cells as well. In an installation for others, kernels are
-/// outside the checkout.
+/// The checkout's settings of cargo. Its profiles of single packages hold for cells, too: in an installation for others,
+/// kernels are outside the checkout.
 const CHECKOUT_SETTINGS: &str = include_str!("../../../.cargo/config.toml");
 /// Its name is not the crate's: a lock file tells packages in folders by their names.
 const DYLIB: &str = r#"[package]
@@ -127,7 +127,7 @@ pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
     Step {
         paths,
         name: "cells",
-        title: "the cells' directory: a kernel compiles its first cells in it",
+        title: "the cells' directory: a kernel compiles its first cells in it".into(),
         product: prepared(paths),
         inputs,
     }

@@ -17,15 +17,14 @@ const PROFILE: &str = include_str!("evcxr.toml");
 
 pub fn step(paths: &Paths) -> (Step<'_>, Option<PathBuf>) {
     let installed = installed();
+    let how = match installed {
+        Some(_) => ": a copy of the one that cargo has installed",
+        None => ", compiled by cargo (about 6 minutes on two cores)",
+    };
     let step = Step {
         paths,
         name: "evcxr",
-        title: match installed {
-            Some(_) => "evcxr_jupyter 0.22.0, the Rust kernel for Jupyter: a copy of the one that cargo has installed",
-            None => {
-                "evcxr_jupyter 0.22.0, the Rust kernel for Jupyter, compiled by cargo (about 6 minutes on two cores)"
-            }
-        },
+        title: format!("evcxr_jupyter {VERSION}, the Rust kernel for Jupyter{how}"),
         product: paths.evcxr.clone(),
         inputs: vec![VERSION.to_string(), PROFILE.to_string()],
     };

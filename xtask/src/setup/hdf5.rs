@@ -70,9 +70,9 @@ fn step_from<'a>(paths: &'a Paths, source: &Source) -> Step<'a> {
         paths,
         name: "hdf5",
         title: match source {
-            Source::Own(_) => "HDF5: a link to the one that HDF5_DIR names",
-            Source::System { .. } => "HDF5: links to the system's",
-            Source::Crate => "HDF5 2.2, the file library, built from the source that cargo downloads (a minute or two)",
+            Source::Own(_) => "HDF5: a link to the one that HDF5_DIR names".into(),
+            Source::System { .. } => "HDF5: links to the system's".into(),
+            Source::Crate => "HDF5, the file library, built from source that cargo downloads (a minute or two)".into(),
         },
         product: paths.hdf5.join("lib").join(LIBRARY),
         inputs: vec![

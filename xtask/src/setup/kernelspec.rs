@@ -15,25 +15,35 @@ use crate::paths::Paths;
 const LAB_SETTINGS: &str =
     r#"{"@jupyterlab/apputils-extension:notification": {"checkForUpdates": false, "fetchNews": "false"}}"#;
 
+/// Whether the kernelspec and the settings are there, and no other program has changed them.
+pub fn is_done(paths: &Paths) -> bool {
+    let is_there = |(file, content): &(PathBuf, String)| fs::read_to_string(file).is_ok_and(|found| found == *content);
+    files(paths).iter().all(is_there)
+}
+
 /// Writes the kernelspec and the settings, which lie in the Python environment, unless they are there. Returns whether
 /// there was something to do.
 pub fn ensure(paths: &Paths) -> Result<bool> {
-    let (kernelspec, settings) = (paths.kernelspec(), paths.python.join("share/jupyter/lab/settings"));
-    let specification = format!("{:#}", specification(paths));
-    let files =
-        [(kernelspec.join("kernel.json"), specification.as_str()), (settings.join("overrides.json"), LAB_SETTINGS)];
-    let is_there = |(file, content): &(PathBuf, &str)| fs::read_to_string(file).is_ok_and(|found| found == *content);
-    if files.iter().all(is_there) {
+    if is_done(paths) {
         return Ok(false);
     }
     println!("* the kernelspec `rust`, by which Jupyter finds the kernel; settings of JupyterLab");
     // Another evcxr may have replaced it.
-    empty_folder(&kernelspec)?;
-    fs::create_dir_all(&settings)?;
-    for (file, content) in files {
+    empty_folder(&paths.kernelspec())?;
+    for (file, content) in files(paths) {
+        fs::create_dir_all(file.parent().unwrap_or(&paths.home))?;
         fs::write(file, content)?;
     }
     Ok(true)
+}
+
+/// Both files, with what they hold.
+fn files(paths: &Paths) -> [(PathBuf, String); 2] {
+    let settings = paths.python.join("share/jupyter/lab/settings/overrides.json");
+    [
+        (paths.kernelspec().join("kernel.json"), format!("{:#}", specification(paths))),
+        (settings, LAB_SETTINGS.to_string()),
+    ]
 }
 
 fn specification(paths: &Paths) -> Value {
@@ -62,22 +72,26 @@ fn specification(paths: &Paths) -> Value {
     })
 }
 
-/// Installs the launcher, a copy of this program: kernels then need no cargo to start, and `cargo clean` does not harm
-/// them. Returns whether there was something to do.
-pub fn install_launcher(paths: &Paths) -> Result<bool> {
+/// Whether the launcher is this program.
+pub fn is_launcher_done(paths: &Paths) -> Result<bool> {
     let program = env::current_exe()?;
     let this = fs::read(&program).with_context(|| {
         format!("cannot read {}: was it compiled again meanwhile? Run set-up again", program.display())
     })?;
-    let launcher = &paths.launcher;
-    if fs::read(launcher).is_ok_and(|there| there == this) {
+    Ok(fs::read(&paths.launcher).is_ok_and(|there| there == this))
+}
+
+/// Installs the launcher, a copy of this program: kernels then need no cargo to start, and `cargo clean` does not harm
+/// them. Returns whether there was something to do.
+pub fn install_launcher(paths: &Paths) -> Result<bool> {
+    if is_launcher_done(paths)? {
         return Ok(false);
     }
     fs::create_dir_all(paths.home.join("bin"))?;
     // Renamed into place: a running kernel's launcher cannot be written to.
-    let part = launcher.with_extension("part");
-    fs::copy(&program, &part)?;
-    replace(launcher, &part)?;
+    let part = paths.launcher.with_extension("part");
+    fs::copy(env::current_exe()?, &part)?;
+    replace(&paths.launcher, &part)?;
     Ok(true)
 }
 

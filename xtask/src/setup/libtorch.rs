@@ -32,8 +32,8 @@ fn step_from<'a>(paths: &'a Paths, own: Option<&Path>) -> Step<'a> {
         paths,
         name: "libtorch",
         title: match own {
-            Some(_) => "libtorch: a link to the one that LIBTORCH names",
-            None => "libtorch 2.13.0, the tensor library, from its Python wheel (download up to 540 MB)",
+            Some(_) => "libtorch: a link to the one that LIBTORCH names".into(),
+            None => format!("libtorch {VERSION}, the tensor library, from its Python wheel (download up to 540 MB)"),
         },
         product: paths.libtorch.join("lib").join(LIBRARY),
         inputs: vec![

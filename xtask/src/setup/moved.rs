@@ -1,5 +1,5 @@
-//! What names the place of the checkout, if that was moved or copied: the programs of the Python environments, and the two
-//! libraries. They are told the new place. The other steps see by their inputs what they must do again.
+//! After the checkout was moved or copied: tells the programs and libraries that hold its path, those of the Python
+//! environments and the two libraries, the new one. The other steps see by their inputs what they must do again.
 
 use std::path::Path;
 

@@ -59,7 +59,7 @@ impl<'a> Environment<'a> {
         let inputs = lists.iter().map(fs::read_to_string).collect::<Result<_, _>>()?;
         // Another interpreter on the search path is no reason to make a new one; if its own is gone, the product is a link
         // that leads nowhere.
-        Ok(Step { paths: self.paths, name: self.name, title: self.title, product: self.python(), inputs })
+        Ok(Step { paths: self.paths, name: self.name, title: self.title.into(), product: self.python(), inputs })
     }
 
     /// Makes it unless it is there, for a task that needs an environment of its own.

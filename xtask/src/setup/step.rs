@@ -18,7 +18,7 @@ pub struct Step<'a> {
     /// The stamp's file name.
     pub name: &'static str,
     /// What the user reads.
-    pub title: &'static str,
+    pub title: String,
     /// What must exist when the step is done.
     pub product: PathBuf,
     /// Everything on which the result depends.
@@ -75,7 +75,7 @@ mod tests {
 
     fn step<'a>(paths: &'a Paths, input: &str) -> Step<'a> {
         let product = paths.home.join("product");
-        Step { paths, name: "step", title: "a step", product, inputs: vec![input.to_string()] }
+        Step { paths, name: "step", title: "a step".into(), product, inputs: vec![input.to_string()] }
     }
 
     /// Tells a child of the test where it ends, as if killed.
@@ -93,7 +93,8 @@ mod tests {
         let folder = |number: usize| paths.home.join(format!("product{number}"));
         for number in 0..3 {
             let (name, first) = (["a", "b", "c"][number], number * MARKERS);
-            let step = Step { paths, name, title: name, product: folder(number).join("1"), inputs: vec![name.into()] };
+            let step =
+                Step { paths, name, title: name.into(), product: folder(number).join("1"), inputs: vec![name.into()] };
             marker(first);
             step.ensure(|| {
                 // In place, as a Python environment is made.

@@ -17,7 +17,7 @@
 
 use fearless_simd::prelude::*;
 
-use super::{Adaptive, HhPscAlpha, INITIAL_POTENTIAL_MV, LARGEST_MOVE_MV, State, Timing};
+use super::{AdaptiveState, HhPscAlpha, INITIAL_POTENTIAL_MV, MAX_MOVE_MV, State, Timing};
 use crate::Result;
 use crate::simd::{Doubles, Kernel};
 
@@ -25,8 +25,8 @@ const TWO_24: f64 = 16_777_216.0;
 /// The most lanes that are simulated together.
 const MAX_LANES: usize = 16;
 
-/// Trials of the same length, one or more values.
-pub(crate) struct Batch<'a, 'b> {
+/// Trials of one length that are simulated together.
+pub(crate) struct Trials<'a, 'b> {
     pub neuron: &'a HhPscAlpha,
     pub timing: Timing,
     /// The injected currents, pA.
@@ -37,34 +37,34 @@ pub(crate) struct Batch<'a, 'b> {
     pub keep_spiking: bool,
 }
 
-impl Kernel for Batch<'_, '_> {
+impl Kernel for Trials<'_, '_> {
     /// The spikes of each trial.
     type Output = Vec<Result<Vec<f64>>>;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
-        let Batch { neuron, timing, currents, potentials, keep_spiking } = self;
+        let Trials { neuron, timing, currents, potentials, keep_spiking } = self;
         let mut results = Vec::with_capacity(currents.len());
         let lanes = Doubles::<S, 2>::LEN;
         for (currents, potentials) in currents.chunks(lanes).zip(potentials.chunks_mut(lanes)) {
-            let part = Batch { neuron, timing, currents, potentials, keep_spiking };
+            let trials = Trials { neuron, timing, currents, potentials, keep_spiking };
             results.extend(if currents.len() <= S::f64s::LEN {
-                part.simulate::<S, 1>(simd)
+                trials.simulate::<S, 1>(simd)
             } else {
-                part.simulate::<S, 2>(simd)
+                trials.simulate::<S, 2>(simd)
             });
         }
         results
     }
 }
 
-impl Batch<'_, '_> {
+impl Trials<'_, '_> {
     /// Simulates at most as many trials as `N` vectors have lanes.
     #[inline(always)]
     fn simulate<S: Simd, const N: usize>(self, simd: S) -> Vec<Result<Vec<f64>>> {
         // For each trial, the state of the adaptive scheme, or the error that ended the trial.
-        let mut adaptive: Vec<Result<Adaptive>> =
-            self.currents.iter().map(|_| Ok(Adaptive::new(self.timing))).collect();
+        let mut adaptive: Vec<Result<AdaptiveState>> =
+            self.currents.iter().map(|_| Ok(AdaptiveState::new(self.timing))).collect();
         let mut fixed = FixedSteps::<S, N>::new(simd, self.neuron, self.timing);
         let mut states = States::splat(simd, State::steady(INITIAL_POTENTIAL_MV));
         for value in 0..self.currents[0].len() {
@@ -87,7 +87,7 @@ impl Batch<'_, '_> {
     #[cold]
     fn redo<S: Simd, const N: usize>(
         &self,
-        adaptive: &mut [Result<Adaptive>],
+        adaptive: &mut [Result<AdaptiveState>],
         before: States<S, N>,
         states: &mut States<S, N>,
         valid: u64,
@@ -101,7 +101,13 @@ impl Batch<'_, '_> {
     }
 
     /// The same in one lane. Returns `None` if the trial ends or has already ended.
-    fn redo_lane(&self, trial: &mut Result<Adaptive>, before: State, current: &[f64], value: usize) -> Option<State> {
+    fn redo_lane(
+        &self,
+        trial: &mut Result<AdaptiveState>,
+        before: State,
+        current: &[f64],
+        value: usize,
+    ) -> Option<State> {
         let adaptive = trial.as_mut().ok()?;
         if !self.keep_spiking && !adaptive.spike_times_ms.is_empty() {
             return None;
@@ -169,7 +175,7 @@ impl<S: Simd, const N: usize> FixedSteps<S, N> {
             largest_square = largest_square.max(move_mv * move_mv);
             farthest_square = farthest_square.max(distance * distance);
         }
-        let valid = largest_square.lanes_below(LARGEST_MOVE_MV * LARGEST_MOVE_MV)
+        let valid = largest_square.lanes_below(MAX_MOVE_MV * MAX_MOVE_MV)
             & farthest_square.lanes_below(self.half_range_mv * self.half_range_mv);
         (y, valid)
     }
@@ -423,14 +429,14 @@ mod tests {
 
     const STEPS: usize = 150;
 
-    fn batch(level: SimdLevel, currents: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    fn simulate(level: SimdLevel, currents: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let neuron = HhPscAlpha::default();
         let slices: Vec<&[f64]> = currents.iter().map(Vec::as_slice).collect();
         let mut potentials = vec![vec![0.0; STEPS]; currents.len()];
         let mut rows: Vec<&mut [f64]> = potentials.iter_mut().map(Vec::as_mut_slice).collect();
-        let timing = neuron.check(1.0, 0.1).unwrap();
-        let batch = Batch { neuron: &neuron, timing, currents: &slices, potentials: &mut rows, keep_spiking: true };
-        let spikes = dispatch_on(level, batch);
+        let timing = neuron.timing(1.0, 0.1).unwrap();
+        let trials = Trials { neuron: &neuron, timing, currents: &slices, potentials: &mut rows, keep_spiking: true };
+        let spikes = dispatch_on(level, trials);
         (potentials, spikes.into_iter().map(Result::unwrap).collect())
     }
 
@@ -442,9 +448,9 @@ mod tests {
         for (sigma, count) in (1..=2 * MAX_LANES + 1).map(|count| (25.0, count)).chain([(60.0, 40)]) {
             let noise = OrnsteinUhlenbeck { sigma, ..OrnsteinUhlenbeck::default() };
             let currents: Vec<Vec<f64>> = (0..count).map(|_| noise.trace(STEPS, &mut random)).collect();
-            let best = batch(SimdLevel::best(), &currents);
+            let best = simulate(SimdLevel::best(), &currents);
             for level in SimdLevel::available() {
-                let (potentials, spikes) = batch(level, &currents);
+                let (potentials, spikes) = simulate(level, &currents);
                 // All levels with a fused multiply-add compute the same bits.
                 assert!(level == SimdLevel::Portable || potentials == best.0, "{level:?}");
                 for (trial, current) in currents.iter().enumerate() {
@@ -457,7 +463,7 @@ mod tests {
                     assert!(worst < tolerance, "{level:?}, {trial} of {count}: {worst:e}");
                 }
                 let last = count - 1;
-                assert_eq!(batch(level, &currents[last..]).0[0], potentials[last], "{level:?}, {count}");
+                assert_eq!(simulate(level, &currents[last..]).0[0], potentials[last], "{level:?}, {count}");
             }
         }
     }
@@ -531,7 +537,7 @@ mod tests {
 
     #[test]
     fn exponentials_move_with_the_potential() {
-        let moves_mv = [-LARGEST_MOVE_MV, -0.1, 1e-6, LARGEST_MOVE_MV];
+        let moves_mv = [-MAX_MOVE_MV, -0.1, 1e-6, MAX_MOVE_MV];
         for level in SimdLevel::available() {
             let (_, moved) = dispatch_on(level, Found { potentials_mv: &[], moves_mv: &moves_mv });
             for ([n, exact_n, m, exact_m], move_mv) in moved.into_iter().zip(moves_mv) {

@@ -228,17 +228,9 @@ impl<'a> Cutter<'a> {
     /// Cuts a sweep, from the time on at which both the current and the potential are recorded.
     pub(super) fn add(&mut self, name: &str, current: &Trace, potential: &Trace) -> Result<()> {
         let ImportOptions { duration_ms, step_ms, .. } = *self.options;
-        let interval_ms = current.interval_ms.max(potential.interval_ms);
-        if interval_ms > step_ms * (1.0 + 1e-9) {
-            let interval_ms = (interval_ms * 1e6).round() / 1e6;
-            let reason = format!("values {interval_ms} ms apart; give a step of {interval_ms} ms or more");
+        let [shortest_ms, longest_ms] = [f64::min, f64::max].map(|of| of(current.interval_ms, potential.interval_ms));
+        if let Some(reason) = unusable_intervals(shortest_ms, longest_ms, step_ms) {
             self.leave_out(name, reason);
-            return Ok(());
-        }
-        let shortest_ms = current.interval_ms.min(potential.interval_ms);
-        if step_ms > shortest_ms * MAX_STEP {
-            let longest_ms = shortest_ms * MAX_STEP;
-            self.leave_out(name, format!("values {shortest_ms} ms apart; give a step of {longest_ms} ms or less"));
             return Ok(());
         }
         let first_ms = current.start_ms.max(potential.start_ms);
@@ -332,4 +324,14 @@ fn note(reason: &str, names: &[String]) -> String {
         0 => format!("left out: {named} ({reason})"),
         more => format!("left out: {named} and {more} more ({reason})"),
     }
+}
+
+/// Why recordings with such intervals cannot be resampled to a step.
+fn unusable_intervals(shortest_ms: f64, longest_ms: f64, step_ms: f64) -> Option<String> {
+    if longest_ms > step_ms * (1.0 + 1e-9) {
+        let longest_ms = (longest_ms * 1e6).round() / 1e6;
+        return Some(format!("values {longest_ms} ms apart; give a step of {longest_ms} ms or more"));
+    }
+    let max_ms = shortest_ms * MAX_STEP;
+    (step_ms > max_ms).then(|| format!("values {shortest_ms} ms apart; give a step of {max_ms} ms or less"))
 }

@@ -156,25 +156,8 @@ fn pair(series: Vec<TimeSeries>, cutter: &mut Cutter) -> Vec<Sweep> {
     let (currents, potentials): (Vec<_>, Vec<_>) = series.into_iter().partition(|series| series.kind == CURRENT);
     let mut sweeps = Vec::new();
     for potential in &potentials {
-        let at_electrode = |series: &&TimeSeries| series.electrode == potential.electrode;
-        let beside: Vec<&TimeSeries> = currents.iter().filter(at_electrode).collect();
-        let siblings: Vec<&TimeSeries> = potentials.iter().filter(at_electrode).collect();
-        let starts_with_it = |series: &&&TimeSeries| match (series.start_s, potential.start_s) {
-            (Some(a), Some(b)) => (a - b).abs() < 1e-6,
-            _ => false,
-        };
-        let current = if potential.sweep_number.is_some() {
-            only(beside.iter().filter(|current| current.sweep_number == potential.sweep_number))
-        } else if let Some(current) = only(beside.iter().filter(starts_with_it))
-            && siblings.iter().filter(starts_with_it).count() == 1
-        {
-            Some(current)
-        } else {
-            let place = siblings.iter().position(|series| series.name == potential.name);
-            place.filter(|_| siblings.len() == beside.len()).map(|place| &beside[place])
-        };
-        match current {
-            Some(&current) => sweeps.push(Sweep { current: current.clone(), potential: potential.clone() }),
+        match current_of(potential, &currents, &potentials) {
+            Some(current) => sweeps.push(Sweep { current: current.clone(), potential: potential.clone() }),
             None => cutter.leave_out(
                 &potential.name,
                 "no current belongs to it: neither a table nor a sweep number, start or order of names tells which",
@@ -182,6 +165,33 @@ fn pair(series: Vec<TimeSeries>, cutter: &mut Cutter) -> Vec<Sweep> {
         }
     }
     sweeps
+}
+
+/// The current that caused a potential: that of its sweep number or, without one, the one at the same electrode that
+/// starts with it or has the same place in the order of names.
+fn current_of<'a>(
+    potential: &TimeSeries,
+    currents: &'a [TimeSeries],
+    potentials: &[TimeSeries],
+) -> Option<&'a TimeSeries> {
+    let at_electrode = |series: &&TimeSeries| series.electrode == potential.electrode;
+    let mut currents = currents.iter().filter(at_electrode);
+    if potential.sweep_number.is_some() {
+        return only(currents.filter(|current| current.sweep_number == potential.sweep_number));
+    }
+    let mut potentials = potentials.iter().filter(at_electrode);
+    let starts_with_it = |series: &&TimeSeries| match (series.start_s, potential.start_s) {
+        (Some(a), Some(b)) => (a - b).abs() < 1e-6,
+        _ => false,
+    };
+    if let Some(current) = only(currents.clone().filter(starts_with_it))
+        && potentials.clone().filter(starts_with_it).count() == 1
+    {
+        return Some(current);
+    }
+    let is_complete = currents.clone().count() == potentials.clone().count();
+    let place = potentials.position(|series| series.name == potential.name).filter(|_| is_complete);
+    currents.nth(place?)
 }
 
 /// The only item; `None` if there is none, or more than one.
@@ -330,10 +340,21 @@ fn times(group: &Group, range: &Range<usize>, length: usize) -> std::result::Res
     if !(interval > 0.0 && interval.is_finite()) {
         return Err("has timestamps that do not increase".to_owned());
     }
-    const BLOCK: usize = 1 << 20;
+    check_even(&read, range, first, interval)?;
+    Ok((first, interval))
+}
+
+/// Checks that the times of a range are an interval apart. `read` reads times, of which `first` is the first.
+fn check_even(
+    read: &dyn Fn(Range<usize>) -> std::result::Result<Vec<f64>, String>,
+    range: &Range<usize>,
+    first: f64,
+    interval: f64,
+) -> std::result::Result<(), String> {
+    const AT_A_TIME: usize = 1 << 20;
     let (mut is_even, mut before, mut largest, mut largest_at) = (true, first, 0.0, range.start);
-    for start in range.clone().step_by(BLOCK) {
-        for (nth, time) in (start..).zip(read(start..range.end.min(start + BLOCK))?) {
+    for start in range.clone().step_by(AT_A_TIME) {
+        for (nth, time) in (start..).zip(read(start..range.end.min(start + AT_A_TIME))?) {
             is_even &= (time - first - (nth - range.start) as f64 * interval).abs() < interval / 2.0;
             if time - before > largest {
                 (largest, largest_at) = (time - before, nth);
@@ -341,12 +362,10 @@ fn times(group: &Group, range: &Range<usize>, length: usize) -> std::result::Res
             before = time;
         }
     }
-    if !is_even {
-        return Err(format!(
-            "has uneven timestamps: {largest:.6} s before value {largest_at}, {interval:.6} s on average"
-        ));
+    if is_even {
+        return Ok(());
     }
-    Ok((first, interval))
+    Err(format!("has uneven timestamps: {largest:.6} s before value {largest_at}, {interval:.6} s on average"))
 }
 
 fn read_range(dataset: &hdf5::Dataset, range: Range<usize>) -> hdf5::Result<Vec<f64>> {

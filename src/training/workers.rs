@@ -39,13 +39,6 @@ pub fn with_workers<'a, T: Sync, R: Send, O>(
     let is_cpu = device == Device::Cpu;
     let _restore = is_cpu.then(|| RestoreThreads(tch::get_num_threads()));
     let pool = if is_cpu { single_threaded_pool(threads)? } else { None };
-    let compute = |task: &T, parts: &[Part]| -> Result<Vec<R>> {
-        let Some(pool) = &pool else { return parts.iter().map(|part| work(task, part)).collect() };
-        // A thread takes one part at a time, so that all threads finish at about the same time.
-        let results: Vec<_> = pool.install(|| parts.par_iter().with_max_len(1).map(|part| work(task, part)).collect());
-        // The first error in the order of the parts.
-        results.into_iter().collect()
-    };
     thread::scope(|threads| {
         // Threads of the pool that wait for each other could not compute.
         let reader = LazyCell::new(|| {
@@ -61,10 +54,8 @@ pub fn with_workers<'a, T: Sync, R: Send, O>(
             };
             let mut ahead: VecDeque<_> = portions.by_ref().take(AHEAD).map(|portion| read(portion, &start)).collect();
             body(&mut |task| {
-                let mut parts: Vec<_> = ahead.pop_front().expect("a portion for each task").iter().collect();
-                parts.sort_by_key(|(part, _)| *part);
-                let parts = parts.into_iter().map(|(_, part)| part).collect::<Result<Vec<_>>>()?;
-                let results = compute(&task, &parts);
+                let parts = in_order(ahead.pop_front().expect("a portion for each task"))?;
+                let results = compute(pool.as_ref(), &parts, &|part| work(&task, part));
                 ahead.extend(portions.next().map(|portion| read(portion, &start)));
                 results
             })
@@ -74,6 +65,18 @@ pub fn with_workers<'a, T: Sync, R: Send, O>(
             None => run(None),
         }
     })
+}
+
+/// Does the work with each part, and returns the results in the order of the parts, or the first error in this order.
+fn compute<R: Send>(
+    pool: Option<&ThreadPool>,
+    parts: &[Part],
+    work: &(dyn Fn(&Part) -> Result<R> + Sync),
+) -> Result<Vec<R>> {
+    let Some(pool) = pool else { return parts.iter().map(work).collect() };
+    // A thread takes one part at a time, so that all threads finish at about the same time.
+    let results: Vec<_> = pool.install(|| parts.par_iter().with_max_len(1).map(work).collect());
+    results.into_iter().collect()
 }
 
 /// Threads in which libtorch uses no further ones, likewise in the caller's. `None` if the caller's is enough.
@@ -108,6 +111,13 @@ fn read<'a>(portion: Portion<'a>, start: &dyn Fn(ReadMode, ReadJob<'a>)) -> Rece
         start(portion.reading(), Box::new(read));
     }
     receiver
+}
+
+/// Waits for all parts of a portion, and puts them in order.
+fn in_order<'a>(arriving: Receiver<(usize, Result<Part<'a>>)>) -> Result<Vec<Part<'a>>> {
+    let mut parts: Vec<_> = arriving.into_iter().collect();
+    parts.sort_by_key(|(part, _)| *part);
+    parts.into_iter().map(|(_, part)| part).collect()
 }
 
 /// Restores libtorch's number of threads.

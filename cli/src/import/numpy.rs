@@ -86,11 +86,8 @@ fn read_array(reader: impl Read, path: &Path, what: &str) -> Result<Array3<f64>>
         [samples, steps, channels] => [samples, steps, channels],
         _ => {
             let problem = format!("{what} has shape {shape:?}");
-            return Err(Error::file(
-                path,
-                problem,
-                "give one of shape (steps), (samples, steps) or (samples, steps, 1)",
-            ));
+            let remedy = "give one of shape (steps), (samples, steps) or (samples, steps, channels)";
+            return Err(Error::file(path, problem, remedy));
         }
     }
     .map(|length| usize::try_from(length).unwrap_or(usize::MAX));

@@ -70,30 +70,28 @@ fn file_name(pattern: &Path, epoch: usize, history: &History) -> std::result::Re
     let mut rest = &*text;
     while let Some((before, after)) = rest.split_once('{') {
         let (field, after) = after.split_once('}').ok_or_else(|| format!("{{{after}"))?;
-        let unknown = || format!("{{{field}}}");
         let (what, form) = field.split_once(':').unwrap_or((field, ""));
-        let monitors = [Monitor::Loss, Monitor::Mse, Monitor::ValLoss, Monitor::ValMse];
-        let number = if what == "epoch" {
-            let digits = if form.is_empty() { Some("0") } else { form.strip_suffix('d') };
-            let width: usize =
-                digits.and_then(|digits| digits.parse().ok()).filter(|&w| w < 100).ok_or_else(unknown)?;
-            format!("{epoch:0width$}")
-        } else {
-            let value = monitors.into_iter().find(|monitor| monitor.name() == what).ok_or_else(unknown)?.last(history);
-            match form.strip_prefix('.').and_then(|form| form.strip_suffix('f')) {
-                _ if form.is_empty() => value.to_string(),
-                Some(digits) => {
-                    let digits: usize = digits.parse().ok().filter(|&digits| digits < 100).ok_or_else(unknown)?;
-                    format!("{value:.digits$}")
-                }
-                None => return Err(unknown()),
-            }
-        };
         name += before;
-        name += &number;
+        name += &number(what, form, epoch, history).ok_or_else(|| format!("{{{field}}}"))?;
         rest = after;
     }
     Ok(PathBuf::from(name + rest))
+}
+
+/// A number of an epoch, in a form such as `02d` or `.2f`. `None` if there is no such number or form.
+fn number(what: &str, form: &str, epoch: usize, history: &History) -> Option<String> {
+    let parse = |digits: &str| digits.parse().ok().filter(|&digits: &usize| digits < 100);
+    if what == "epoch" {
+        let width = if form.is_empty() { 0 } else { parse(form.strip_suffix('d')?)? };
+        return Some(format!("{epoch:0width$}"));
+    }
+    let monitors = [Monitor::Loss, Monitor::Mse, Monitor::ValLoss, Monitor::ValMse];
+    let value = monitors.into_iter().find(|monitor| monitor.name() == what)?.last(history);
+    if form.is_empty() {
+        return Some(value.to_string());
+    }
+    let digits = parse(form.strip_prefix('.')?.strip_suffix('f')?)?;
+    Some(format!("{value:.digits$}"))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod options;
 mod reader;
 mod source;
 mod split;
+mod units;
 mod write;
 
 pub use description::{AttributeValue, DatasetInfo, Description, describe};
@@ -34,9 +35,10 @@ pub use generate::{Generated, generate};
 pub use import::{ImportOptions, Imported, cut};
 pub use matrix::H5Matrix;
 pub use merge::{MergeOptions, Merged, merge};
-pub use nwb::{millivolts_in, picoamperes_in, read_nwb, write_nwb};
+pub use nwb::{read_nwb, write_nwb};
 pub use options::{GenerateOptions, Shard};
 pub use source::{Opened, ReadSamples, Source};
+pub use units::{millivolts_in, picoamperes_in};
 pub use write::{TestSamples, WriteOptions, Written, write};
 
 pub(crate) use appender::SampleWriter;

@@ -43,7 +43,7 @@ pub use weights::trained_model;
 pub(crate) use adam::is_positive_f32;
 pub(crate) use forward::{forward, from_tensor, to_tensor};
 pub(crate) use network::{Network, NetworkLayer, Variable};
-pub(crate) use weights::{TRAINING, check_weights_h5_name, sealed_by};
+pub(crate) use weights::{check_weights_h5_name, sealed_by};
 
 use crate::simd::SimdLevel;
 use crate::{Error, Result};

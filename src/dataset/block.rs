@@ -1,6 +1,5 @@
 //! Trials that are drawn and simulated together, on several threads.
 
-use super::generate::hopeless;
 use super::options::GenerateOptions;
 use super::split::Split;
 use crate::neuron::Trials;
@@ -201,4 +200,9 @@ impl Simulator<'_> {
         }
         spikes.map(|spike_times_ms| Trial { spike_times_ms, dropped_before })
     }
+}
+
+pub(super) fn hopeless(options: &GenerateOptions) -> Error {
+    let remedy = format!("the neuron spiked in {HOPELESS} trials in a row: give a weaker current or shorter trials");
+    Error::parameter("OrnsteinUhlenbeck::sigma", options.current.sigma, remedy)
 }

@@ -1,7 +1,7 @@
 //! Generates a data set: draws, simulates and keeps or drops the trials of one block while the block before is written.
 
 use super::appender::sample_bytes;
-use super::block::{Block, HOPELESS, Trial, block_trials};
+use super::block::{Block, HOPELESS, Trial, block_trials, hopeless};
 use super::checksum;
 use super::options::GenerateOptions;
 use super::split::{SPLIT_NAMES, Split, SplitWriter, write_list};
@@ -246,11 +246,6 @@ fn report(split: &Split, kept: usize, tally: &Tally, options: &GenerateOptions, 
         "{x}, {y}: {kept} of {count} samples, {dropped} trials dropped, {seconds:.1} s, {speed:.0} neuron-seconds per \
          second"
     )
-}
-
-pub(super) fn hopeless(options: &GenerateOptions) -> Error {
-    let remedy = format!("the neuron spiked in {HOPELESS} trials in a row: give a weaker current or shorter trials");
-    Error::parameter("OrnsteinUhlenbeck::sigma", options.current.sigma, remedy)
 }
 
 /// Adds the trial to an error that occurred in it.

@@ -2,8 +2,8 @@
 
 use super::appender::{Appender, sample_bytes};
 use super::checksum;
-use super::options::{GenerateOptions, Shard, read_list};
-use super::split::{SPLIT_NAMES, SpikeRecord, sample_attributes, write_list};
+use super::options::{GenerateOptions, Shard};
+use super::split::{SPLIT_NAMES, SpikeRecord, read_list, sample_attributes, write_list};
 use crate::files::{NewFile, is_hdf5, open_hdf5, write_text_attribute, write_texts};
 use crate::interrupt::Interrupts;
 use crate::memory;

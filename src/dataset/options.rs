@@ -305,8 +305,3 @@ impl GenerateOptions {
         Ok(options)
     }
 }
-
-/// Reads a list of numbers.
-pub(super) fn read_list<T: hdf5::H5Type>(file: &hdf5::File, name: &str, path: &Path) -> Result<Vec<T>> {
-    file.dataset(name).and_then(|list| memory::read_dataset(&list)).map_err(Error::hdf5(path, format!("read '{name}'")))
-}

@@ -4,6 +4,7 @@ use super::appender::Appender;
 use super::block::Block;
 use super::options::GenerateOptions;
 use crate::files::write_text_attribute;
+use crate::memory;
 use crate::{Error, Result};
 use ndarray::{ArrayView1, s};
 use std::ops::Range;
@@ -127,4 +128,9 @@ pub(super) fn write_list(file: &hdf5::File, name: &str, numbers: &[usize]) -> hd
     let numbers: Vec<u64> = numbers.iter().map(|&number| number as u64).collect();
     let list = file.new_dataset::<u64>().shape(numbers.len()).create(name)?;
     if numbers.is_empty() { Ok(()) } else { list.write_raw(&numbers) }
+}
+
+/// Reads a list of numbers.
+pub(super) fn read_list<T: hdf5::H5Type>(file: &hdf5::File, name: &str, path: &Path) -> Result<Vec<T>> {
+    file.dataset(name).and_then(|list| memory::read_dataset(&list)).map_err(Error::hdf5(path, format!("read '{name}'")))
 }

@@ -19,8 +19,6 @@ use crate::{Error, Result};
 
 /// The largest file: weights, momentum and velocity, and what describes them.
 const MAX_BYTES: u64 = 12 * MAX_PARAMS as u64 + 1_000_000;
-/// The group in which a backup keeps the state of the training.
-pub(crate) const TRAINING: &str = "training";
 
 impl ModelOptions {
     /// The options of the model in a file, if it is one that [`generate_model`](super::generate_model) builds: layer

@@ -19,9 +19,12 @@ use crate::dataset::checksum::PROGRAM;
 use crate::dataset::description::text;
 use crate::files::{open_hdf5, write_text_attribute, write_texts};
 use crate::memory;
-use crate::model::{Model, TRAINING};
+use crate::model::Model;
 use crate::simd::SimdLevel;
 use crate::{Error, Result};
+
+/// The group that keeps the state of the training.
+const TRAINING: &str = "training";
 
 /// The file that a training is saved to after each epoch.
 pub(super) struct Backup<'a> {

@@ -57,6 +57,6 @@ fn run_notebooks(script: &str, times: &str) -> Result<()> {
     if !times.parse().is_ok_and(|times: usize| times > 0) {
         bail!("{times}: give how often each notebook is to be run, 1 or more");
     }
-    let mut python = paths.python_script(script);
+    let mut python = paths.script_command(script);
     run(python.arg(times).args(NOTEBOOKS.map(|name| paths.notebooks.join(name))).current_dir(&paths.scratch))
 }

@@ -49,7 +49,7 @@ impl Paths {
             },
         };
         let root = root.canonicalize().with_context(|| format!("the checkout {} is gone", root.display()))?;
-        check_name(&root)?;
+        check_path(&root)?;
         Ok(Self::of(root))
     }
 
@@ -108,7 +108,7 @@ impl Paths {
     }
 
     /// A command that runs a Python program of ours in Jupyter's environment.
-    pub fn python_script(&self, name: &str) -> Command {
+    pub fn script_command(&self, name: &str) -> Command {
         let mut python = Command::new(self.python_program("python"));
         self.with_jupyter(python.arg(self.script(name)));
         python
@@ -116,7 +116,7 @@ impl Paths {
 
     /// A command that runs a notebook with `directory` as its working directory, and writes the executed one.
     pub fn notebook_runner(&self, notebook: &Path, executed: &Path, directory: &Path) -> Command {
-        let mut python = self.python_script("run_notebook.py");
+        let mut python = self.script_command("run_notebook.py");
         python.args([notebook, executed, directory]).stdin(Stdio::null()).current_dir(directory);
         python
     }
@@ -171,7 +171,7 @@ impl Paths {
 }
 
 /// Refuses what compilers and linkers cannot have in a path.
-pub fn check_name(root: &Path) -> Result<()> {
+pub fn check_path(root: &Path) -> Result<()> {
     if root.to_string_lossy().contains([' ', ',', ':', '"', '\'', '\\', '$']) {
         bail!(
             "`{}` holds a blank, or one of , : \" ' \\ $, which compilers do not take in a search path: choose another \

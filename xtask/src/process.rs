@@ -91,9 +91,9 @@ fn last_lines(log: &Path, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Sets a shared library's own name to its full path. Whatever is linked to it then finds it there without a library path:
-/// a test, a doc test, a cell.
-pub fn name_by_path(paths: &Paths, library: &Path) -> Result<()> {
+/// Sets a shared library's soname (on macOS its install name) to its full path. Whatever is linked to it then finds it
+/// there without a library path: a test, a doc test, a cell.
+pub fn set_soname(paths: &Paths, library: &Path) -> Result<()> {
     let library = library.canonicalize().with_context(|| format!("{} is missing", library.display()))?;
     let (program, option) = match cfg!(target_os = "macos") {
         true => ("install_name_tool".into(), "-id"),

@@ -115,7 +115,7 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
     let (evcxr, installed_evcxr) = evcxr::step(paths);
     let analyzer = analyzer::step(paths, &found.rustc);
     let cells = cells::step(paths, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
-    cells::remove_abandoned(paths)?;
+    cells::remove_ended(paths)?;
     let mut worked = beside(
         &evcxr,
         || evcxr::install(paths, installed_evcxr.as_deref()),

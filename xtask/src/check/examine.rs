@@ -27,7 +27,7 @@ const EXPECTED: [Expected; 2] = [
 ];
 
 /// The faults of the notebook in a file; `name` says which of our notebooks it is.
-pub fn file(path: &Path, name: &str) -> Result<Vec<String>> {
+pub fn notebook_faults(path: &Path, name: &str) -> Result<Vec<String>> {
     let expected = EXPECTED.iter().find(|expected| expected.name == name).context("an unknown notebook")?;
     let bytes = fs::metadata(path)?.len();
     Ok(faults(&read(path)?, bytes, expected, &machine_directories()))

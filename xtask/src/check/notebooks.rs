@@ -27,7 +27,7 @@ pub fn run() -> Result<()> {
     let folder = new_folder(&paths)?;
     for name in NOTEBOOKS {
         let executed = execute(&paths, name, &folder)?;
-        for unusual in examine::file(&executed, name)? {
+        for unusual in examine::notebook_faults(&executed, name)? {
             println!("  note: {unusual}");
         }
         to_html(&paths, &executed, &paths.scratch.join("notebooks"))?;
@@ -43,7 +43,7 @@ pub fn keep() -> Result<()> {
     for name in NOTEBOOKS {
         let executed = execute(&paths, name, &paths.notebooks)?;
         let advice = format!("notebooks/{name} stays as it was; the executed one is {}", paths.short(&executed));
-        report(&examine::file(&executed, name)?, &advice)?;
+        report(&examine::notebook_faults(&executed, name)?, &advice)?;
         to_html(&paths, &executed, &paths.scratch.join("notebooks"))?;
         write(&paths.notebooks.join(name), fs::read(&executed)?)?;
         for (file, svg) in figures(name, &executed)? {
@@ -59,7 +59,7 @@ pub fn check_committed(paths: &Paths) -> Result<()> {
     let mut faults = Vec::new();
     let measured = fs::read_to_string(paths.root.join("benches/RESULTS.md"))?;
     for name in NOTEBOOKS {
-        let mut found = examine::file(&paths.notebooks.join(name), name)?;
+        let mut found = examine::notebook_faults(&paths.notebooks.join(name), name)?;
         found.extend(figure_faults(paths, name)?);
         found.extend(results::unfounded(&paths.notebooks.join(name), &measured)?);
         faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
@@ -80,7 +80,7 @@ pub fn check_fresh(paths: &Paths) -> Result<()> {
 
 /// The faults of a notebook that has just run; if there are none, what it prints otherwise than the committed one.
 pub fn fresh_faults(paths: &Paths, name: &str, executed: &Path) -> Result<Vec<String>> {
-    let faults = examine::file(executed, name)?;
+    let faults = examine::notebook_faults(executed, name)?;
     if faults.is_empty() { results::changed(&paths.notebooks.join(name), executed) } else { Ok(faults) }
 }
 
@@ -126,5 +126,5 @@ fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
 
 /// Exports an executed notebook as an HTML page in a folder.
 pub fn to_html(paths: &Paths, executed: &Path, folder: &Path) -> Result<()> {
-    run_logged(paths, "export", paths.python_script("export_notebook.py").args([executed, folder]), None)
+    run_logged(paths, "export", paths.script_command("export_notebook.py").args([executed, folder]), None)
 }

@@ -173,7 +173,7 @@ fn compile_in(paths: &Paths, cells: &Path) -> Result<()> {
         let mut cargo = nice("cargo");
         cargo.args([task, "--package", "hhnet-dylib", "--features", "hhnet", "--target", &host]).current_dir(cells);
         // As evcxr does.
-        environment::protect(&mut cargo).env("RUSTFLAGS", "-Cprefer-dynamic");
+        environment::without_build_settings(&mut cargo).env("RUSTFLAGS", "-Cprefer-dynamic");
         cargo.env("CARGO_TARGET_DIR", "target").env("CARGO_BUILD_BUILD_DIR", "target");
         run_logged(paths, &format!("cells-{task}"), paths.with_libraries(&mut cargo), None)?;
     }
@@ -311,7 +311,7 @@ fn lock_all(kernels: &Path) -> Result<File> {
 }
 
 /// Removes the directories of kernels that have ended.
-pub fn remove_abandoned(paths: &Paths) -> Result<()> {
+pub fn remove_ended(paths: &Paths) -> Result<()> {
     let kernels = paths.kernels()?;
     let _lock = lock_all(&kernels)?;
     for directory in kernel_directories(&kernels).into_iter().filter(|directory| has_ended(directory)) {
@@ -480,7 +480,7 @@ mod tests {
         fs::write(dead.with_extension("lock"), "").unwrap();
         let first = KernelDirectory::new(&paths).unwrap();
         let second = KernelDirectory::new(&paths).unwrap();
-        remove_abandoned(&paths).unwrap();
+        remove_ended(&paths).unwrap();
         assert!(first.path.exists() && second.path.exists() && !dead.exists());
 
         // As the launcher does: another process gets the lock, and this one gives it up.
@@ -488,14 +488,14 @@ mod tests {
         let mut kernel = Command::new("sleep").arg("600").stdin(lock.into_file()).spawn().unwrap();
         let path = first.path.clone();
         drop(first);
-        remove_abandoned(&paths).unwrap();
+        remove_ended(&paths).unwrap();
         assert!(path.exists());
         kernel.kill().unwrap();
         kernel.wait().unwrap();
         // A program that another test starts just now has the lock, too, for a moment.
         let is_removed = (0..1000).any(|_| {
             thread::sleep(Duration::from_millis(1));
-            remove_abandoned(&paths).unwrap();
+            remove_ended(&paths).unwrap();
             !path.exists() && !path.with_extension("lock").exists()
         });
         assert!(is_removed);

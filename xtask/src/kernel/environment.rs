@@ -40,7 +40,7 @@ const CARGO: &str = "CARGO_";
 const PACKAGES: [&str; 4] = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR"];
 
 /// Has a command, and the cargo that it starts, build as with no variables or settings of the user's own.
-pub fn protect(command: &mut Command) -> &mut Command {
+pub fn without_build_settings(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os().filter(|(name, _)| shapes_builds(&name.to_string_lossy())) {
         command.env_remove(name);
     }

@@ -34,7 +34,7 @@ pub fn run(connection_file: &str) -> Result<()> {
     let mut evcxr = Command::new(&paths.evcxr);
     // What it prints to its standard output is for a terminal; cells print over the connection.
     evcxr.stdout(Stdio::null()).process_group(0);
-    paths.with_libraries(environment::protect(&mut evcxr));
+    paths.with_libraries(environment::without_build_settings(&mut evcxr));
     // Its allocator, mimalloc, would take memory in advance, a quarter more than is used.
     evcxr.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
     // Arrays get memory of their own, which the system has back with them. In glibc's heap, libraries of later cells would
@@ -59,7 +59,7 @@ pub fn run(connection_file: &str) -> Result<()> {
     }
     let evcxr = evcxr.spawn().context("evcxr_jupyter does not start: run `cargo xtask setup`")?;
     // Beside evcxr, as it may take a second. What fails is left to the next kernel.
-    thread::spawn(move || cells::remove_abandoned(&paths));
+    thread::spawn(move || cells::remove_ended(&paths));
     accompany(evcxr, interrupts)
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::files::{empty_folder, remove, replace};
 use crate::paths::{Paths, own_directory};
-use crate::process::{first_line, name_by_path, nice, run_logged, rustc_print};
+use crate::process::{first_line, nice, run_logged, rustc_print, set_soname};
 use crate::setup::Target;
 use crate::setup::step::Step;
 
@@ -205,14 +205,14 @@ fn build(paths: &Paths, target: Target) -> Result<()> {
         bail!("the HDF5 that was built lacks deflate or has an unexpected version; see .hhnet/log/hdf5-configure.log");
     }
     replace(&paths.hdf5, &part)?;
-    name(paths)?;
+    set_sonames(paths)?;
     remove(&work)
 }
 
 /// Has programs find a library that was built here without a search path.
-pub fn name(paths: &Paths) -> Result<()> {
+pub fn set_sonames(paths: &Paths) -> Result<()> {
     match present(paths) {
-        Some(Source::Crate) => name_by_path(paths, &paths.hdf5.join("lib").join(LIBRARY)),
+        Some(Source::Crate) => set_soname(paths, &paths.hdf5.join("lib").join(LIBRARY)),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use fs_err::os::unix::fs::symlink;
 
 use crate::files::{empty_folder, remove, replace};
 use crate::paths::{Paths, own_directory};
-use crate::process::{name_by_path, run_logged};
+use crate::process::{run_logged, set_soname};
 use crate::setup::step::Step;
 use crate::setup::{Target, python};
 
@@ -94,15 +94,15 @@ fn download(paths: &Paths, target: Target) -> Result<()> {
         complete_linux(paths, target, &part.join("lib"))?;
     }
     replace(&paths.libtorch, &part)?;
-    name(paths)?;
+    set_sonames(paths)?;
     remove(&wheels)
 }
 
 /// Has programs find libraries of ours without a search path (Linux).
-pub fn name(paths: &Paths) -> Result<()> {
+pub fn set_sonames(paths: &Paths) -> Result<()> {
     if cfg!(target_os = "linux") && paths.libtorch.exists() && !paths.libtorch.is_symlink() {
         for name in ["libtorch_cpu.so", "libc10.so"] {
-            name_by_path(paths, &paths.libtorch.join("lib").join(name))?;
+            set_soname(paths, &paths.libtorch.join("lib").join(name))?;
         }
     }
     Ok(())

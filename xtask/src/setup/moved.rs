@@ -24,8 +24,8 @@ pub fn ensure(paths: &Paths) -> Result<bool> {
                 rename(&environment, &format!("{before}/"), &format!("{here}/"))?;
             }
         }
-        libtorch::name(paths)?;
-        hdf5::name(paths)?;
+        libtorch::set_sonames(paths)?;
+        hdf5::set_sonames(paths)?;
     }
     // Last, so that all is done again if it was interrupted.
     if recorded.as_ref() != Some(&here) {

@@ -13,7 +13,7 @@ use fs_err as fs;
 use walkdir::WalkDir;
 
 use crate::files::remove;
-use crate::paths::{Paths, check_name};
+use crate::paths::{Paths, check_path};
 use crate::process::{run, run_logged, rustc_print};
 use crate::setup;
 
@@ -26,7 +26,7 @@ const LEFT_OUT: [&str; 4] = [".git", ".hhnet", "lab", "target"];
 pub fn install(folder: &str) -> Result<()> {
     let paths = setup::run()?;
     let folder = absolute(folder)?;
-    check_name(&folder)?;
+    check_path(&folder)?;
     let shared = Paths::of(folder.clone());
     let unfinished = shared.home.join("unfinished");
     let is_empty = fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());

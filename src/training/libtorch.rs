@@ -38,7 +38,8 @@ impl Executor {
     pub(super) fn libtorch_predict(&self, weights: &[f32], part: &Part) -> Result<Vec<f32>> {
         let Part { samples, rows, steps } = part;
         let (around, wanted) = surroundings(steps, samples.steps, self.network.reach());
-        let x: Vec<f32> = rows.iter().flat_map(|&row| samples.stretch(row, &around).0).copied().collect();
+        let mut x = Vec::with_capacity(rows.len() * around.len() * samples.channels);
+        rows.iter().for_each(|&row| x.extend(samples.stretch(row, &around).0));
         let compute = || {
             let x = to_tensor(&x, &[rows.len(), around.len(), samples.channels], self.device)?;
             let y = forward(&self.network, &self.tensors(weights, false)?, &x)?;

@@ -103,35 +103,42 @@ pub fn resample(values: &[f64], first: f64, step: f64, count: usize) -> Result<V
         return Ok(values[first as usize..][..count].to_vec());
     }
     let filter = filter_table();
-    let reach = (HALF_FILTER * step) as isize + 1;
     let (mut weights, mut weights_for) = (Vec::new(), f64::NAN);
     let value = |nth: usize| {
         let place = first + nth as f64 * step;
-        let nearest = place.round();
-        let offset = place - nearest;
+        let offset = place - place.round();
         // With a whole step, all values have the same weights.
         if offset != weights_for {
-            weights_for = offset;
-            weights.clear();
-            weights.extend((-reach..=reach).map(|tap| interpolate(&filter, (tap as f64 - offset) / step)));
-            let sum: f64 = weights.iter().sum();
-            weights.iter_mut().for_each(|weight| *weight /= sum);
+            (weights, weights_for) = (filter_weights(&filter, offset, step), offset);
         }
-        let nearest = nearest as isize;
-        // Differences, so that a constant is kept to the last bit.
-        let base = values[nearest as usize];
-        let start = nearest - reach;
-        let inner = usize::try_from(start).ok().and_then(|start| values.get(start..start + weights.len()));
-        let change: f64 = match inner {
-            Some(inner) => weights.iter().zip(inner).map(|(weight, value)| weight * (value - base)).sum(),
-            None => {
-                let mirrored = (start..).map(|place| values[mirror(place, values.len())]);
-                weights.iter().zip(mirrored).map(|(weight, value)| weight * (value - base)).sum()
-            }
-        };
-        base + change
+        filtered(values, place.round() as usize, &weights)
     };
     Ok((0..count).map(value).collect())
+}
+
+/// The weights of old values for a new one that is `offset` beyond the one in their middle. Their sum is 1.
+fn filter_weights(filter: &[f64], offset: f64, step: f64) -> Vec<f64> {
+    let reach = (HALF_FILTER * step) as isize + 1;
+    let mut weights: Vec<f64> = (-reach..=reach).map(|tap| interpolate(filter, (tap as f64 - offset) / step)).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= sum);
+    weights
+}
+
+/// The weighted mean of the values around one of them.
+fn filtered(values: &[f64], middle: usize, weights: &[f64]) -> f64 {
+    // Differences, so that a constant is kept to the last bit.
+    let base = values[middle];
+    let start = middle as isize - weights.len() as isize / 2;
+    let inner = usize::try_from(start).ok().and_then(|start| values.get(start..start + weights.len()));
+    let change: f64 = match inner {
+        Some(inner) => weights.iter().zip(inner).map(|(weight, value)| weight * (value - base)).sum(),
+        None => {
+            let mirrored = (start..).map(|place| values[mirror(place, values.len())]);
+            weights.iter().zip(mirrored).map(|(weight, value)| weight * (value - base)).sum()
+        }
+    };
+    base + change
 }
 
 /// The place of a value outside an array whose first and last values are mirrors.

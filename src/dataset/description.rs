@@ -138,29 +138,44 @@ pub(super) fn list_datasets(file: &hdf5::Group) -> (Vec<DatasetInfo>, Vec<(Strin
         }
         for (link, info) in group.links(IndexType::Name, IterationOrder::Increasing).unwrap_or_default() {
             let name = format!("{prefix}{link}");
-            match group.loc_type_by_name(&link) {
-                Ok(LocationType::Dataset) => match group.dataset(&link) {
-                    Ok(dataset) => datasets.push(DatasetInfo {
-                        name,
-                        shape: dataset.shape(),
-                        dtype: type_name(&dataset),
-                        units: units(&dataset),
-                    }),
-                    Err(reason) => broken.push((name, reason.to_string())),
-                },
-                Ok(LocationType::Group) => match group.group(&link) {
-                    Ok(inner) if info.link_type == LinkType::Hard => groups.push_front((format!("{name}/"), inner)),
-                    Ok(inner) => groups.push_back((format!("{name}/"), inner)),
-                    Err(reason) => broken.push((name, reason.to_string())),
-                },
-                Ok(_) => {}
-                Err(_) => broken.extend(broken_link(&group, &link).map(|reason| (name, reason))),
+            match follow(&group, &link, &name) {
+                Target::Dataset(dataset) => datasets.push(dataset),
+                Target::Group(inner) if info.link_type == LinkType::Hard => groups.push_front((name + "/", inner)),
+                Target::Group(inner) => groups.push_back((name + "/", inner)),
+                Target::Nothing(reason) => broken.push((name, reason)),
+                Target::Other => {}
             }
         }
     }
     datasets.sort_by(|a, b| a.name.cmp(&b.name));
     broken.sort();
     (datasets, broken)
+}
+
+/// What a link leads to.
+enum Target {
+    Dataset(DatasetInfo),
+    Group(hdf5::Group),
+    /// With the reason.
+    Nothing(String),
+    Other,
+}
+
+/// Follows a link in a group to what has the name `name` in the file.
+fn follow(group: &hdf5::Group, link: &str, name: &str) -> Target {
+    let describe = |dataset: hdf5::Dataset| DatasetInfo {
+        name: name.to_owned(),
+        shape: dataset.shape(),
+        dtype: type_name(&dataset),
+        units: units(&dataset),
+    };
+    let found = match group.loc_type_by_name(link) {
+        Ok(LocationType::Dataset) => group.dataset(link).map(|dataset| Target::Dataset(describe(dataset))),
+        Ok(LocationType::Group) => group.group(link).map(Target::Group),
+        Ok(_) => Ok(Target::Other),
+        Err(_) => Ok(broken_link(group, link).map_or(Target::Other, Target::Nothing)),
+    };
+    found.unwrap_or_else(|reason| Target::Nothing(reason.to_string()))
 }
 
 /// Why a link leads nowhere. `None` if it leads somewhere, or there is no such link.

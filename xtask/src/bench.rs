@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::check::cargo;
-use crate::check::notebooks::NOTEBOOKS;
+use crate::paths::NOTEBOOKS;
 use crate::process::run;
 use crate::setup;
 use crate::setup::python::Environment;

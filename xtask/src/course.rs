@@ -5,8 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
-use crate::check::notebooks::NOTEBOOKS;
-use crate::paths::Paths;
+use crate::paths::{NOTEBOOKS, Paths};
 use crate::{process, setup};
 
 /// `cargo xtask course --out DIR [--nbgrader]`.

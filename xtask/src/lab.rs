@@ -7,9 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 use fs_err as fs;
 
-use crate::check::notebooks::NOTEBOOKS;
 use crate::files::write;
-use crate::paths::Paths;
+use crate::paths::{NOTEBOOKS, Paths};
 use crate::{process, setup};
 
 /// `cargo xtask lab`: `options` go to JupyterLab.

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+/// The notebooks, in this order: the second reads the data that the first writes.
+pub const NOTEBOOKS: [&str; 2] = ["HodkinHuxleyDataGeneration.ipynb", "HodkinHuxleyConvNet.ipynb"];
+
 /// The folders of this checkout.
 #[derive(Clone, Debug)]
 pub struct Paths {

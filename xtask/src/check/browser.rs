@@ -11,11 +11,10 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::check::examine::{self, code_cells, has_tag, list, text};
-use crate::check::notebooks::{self, NOTEBOOKS};
-use crate::check::report;
+use crate::check::{notebooks, report};
 use crate::files::empty_folder;
 use crate::kernel::cells;
-use crate::paths::{Paths, which};
+use crate::paths::{NOTEBOOKS, Paths, which};
 use crate::setup;
 use crate::setup::python::Environment;
 

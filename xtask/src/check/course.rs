@@ -6,11 +6,10 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::check::examine::{self, code_cells, has_tag, list, text};
-use crate::check::notebooks::NOTEBOOKS;
 use crate::check::report;
 use crate::course;
 use crate::files::remove;
-use crate::paths::Paths;
+use crate::paths::{NOTEBOOKS, Paths};
 
 /// Writes both kinds of course version into `target/course/`, and examines them.
 pub fn check(paths: &Paths) -> Result<()> {

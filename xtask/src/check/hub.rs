@@ -9,9 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 
-use crate::check::notebooks::NOTEBOOKS;
 use crate::files::empty_folder;
-use crate::paths::{Paths, which};
+use crate::paths::{NOTEBOOKS, Paths, which};
 use crate::process::{run, run_logged};
 use crate::setup::prerequisites;
 use crate::setup::python::Environment;

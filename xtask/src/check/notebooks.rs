@@ -7,12 +7,10 @@ use fs_err as fs;
 
 use crate::check::{examine, report, results};
 use crate::files::{empty_folder, remove, write};
-use crate::paths::Paths;
+use crate::paths::{NOTEBOOKS, Paths};
 use crate::process::{self, run_logged};
 use crate::setup;
 
-/// In this order: the second reads the data that the first writes.
-pub const NOTEBOOKS: [&str; 2] = ["HodkinHuxleyDataGeneration.ipynb", "HodkinHuxleyConvNet.ipynb"];
 /// Figures that texts show: the file in `docs/`, and the notebook and the number of the cell with the figure.
 const FIGURES: [(&str, &str, usize); 3] = [
     ("current_and_potential.svg", NOTEBOOKS[0], 9),

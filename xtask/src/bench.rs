@@ -5,9 +5,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::check::cargo;
 use crate::paths::NOTEBOOKS;
-use crate::process::run;
+use crate::process::{cargo, run};
 use crate::setup;
 use crate::setup::python::Environment;
 

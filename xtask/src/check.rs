@@ -29,13 +29,13 @@ pub mod notebooks;
 pub mod results;
 pub mod texts;
 
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::paths::Paths;
-use crate::{process, setup};
+use crate::process::cargo;
+use crate::setup;
 
 /// `cargo xtask test`.
 pub fn run() -> Result<()> {
@@ -102,18 +102,6 @@ impl<'a> Checks<'a> {
         ensure!(count("FAILED") == 0, "not every check passed");
         Ok(())
     }
-}
-
-/// Runs cargo in the checkout, with the shared libraries.
-pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
-    let mut cargo = cargo_in(paths, arguments);
-    process::run(paths.with_libraries(&mut cargo)).with_context(|| format!("`cargo {}`", arguments.join(" ")))
-}
-
-fn cargo_in(paths: &Paths, arguments: &[&str]) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.args(arguments).current_dir(&paths.root).stdin(Stdio::null()).env("RUSTDOCFLAGS", "-D warnings");
-    cargo
 }
 
 /// An error that lists all faults, if there are any.

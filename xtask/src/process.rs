@@ -47,6 +47,19 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs cargo in the checkout, with the shared libraries.
+pub fn cargo(paths: &Paths, arguments: &[&str]) -> Result<()> {
+    let mut cargo = cargo_in(paths, arguments);
+    run(paths.with_libraries(&mut cargo)).with_context(|| format!("`cargo {}`", arguments.join(" ")))
+}
+
+/// A command that runs cargo in the checkout. A warning of rustdoc is an error.
+pub fn cargo_in(paths: &Paths, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).current_dir(&paths.root).stdin(Stdio::null()).env("RUSTDOCFLAGS", "-D warnings");
+    cargo
+}
+
 /// Runs a command with all its output in `.hhnet/log/NAME.log`. Every few seconds it prints the log's last line, or the
 /// size of the directory `growing` if one is given.
 pub fn run_logged(paths: &Paths, name: &str, command: &mut Command, growing: Option<&Path>) -> Result<()> {

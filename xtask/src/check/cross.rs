@@ -12,10 +12,10 @@ use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
-use crate::check::{cargo_in, report};
+use crate::check::report;
 use crate::files::remove;
 use crate::paths::{Paths, which};
-use crate::process::{run, run_logged, rustc_print};
+use crate::process::{cargo_in, run, run_logged, rustc_print};
 use crate::setup::{self, Target, hdf5, libtorch};
 
 const ARM64: &str = "aarch64-unknown-linux-gnu";

@@ -11,9 +11,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::check::{Checks, cargo_in};
+use crate::check::Checks;
 use crate::paths::Paths;
-use crate::process::run_logged;
+use crate::process::{cargo_in, run_logged};
 use crate::setup;
 use crate::setup::step::Step;
 

@@ -10,6 +10,7 @@ use fs_err::{self as fs, File};
 
 use crate::files::{free_bytes, remove, size_mb};
 use crate::kernel::{cells, environment};
+use crate::notebook;
 use crate::paths::Paths;
 use crate::process::first_line;
 use crate::setup::{self, prerequisites};
@@ -158,7 +159,7 @@ fn kernel(paths: &Paths, report: &mut Report) -> Result<()> {
     let folder = paths.scratch.join("doctor");
     fs::create_dir_all(&folder)?;
     let notebook = folder.join("doctor.ipynb");
-    fs::write(&notebook, cells::notebook(&[cells::DEPENDENCY, LIBRARIES]).to_string())?;
+    fs::write(&notebook, notebook::of_code(&[notebook::DEPENDENCY, LIBRARIES]).to_string())?;
     let output = paths.notebook_runner(&notebook, &folder.join("executed.ipynb"), &folder).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     remove(&folder)?;

@@ -10,6 +10,7 @@
 //! | [`doctor`] | reports what is installed, and what is wrong with it |
 //! | [`mod@bench`] | measures |
 //! | [`paths`], [`process`], [`files`] | serve all others: where everything is, running other programs, small file operations |
+//! | [`notebook`] | serves them, too: notebooks, which are JSON |
 
 mod bench;
 mod check;
@@ -18,6 +19,7 @@ mod doctor;
 mod files;
 mod kernel;
 mod lab;
+mod notebook;
 mod paths;
 mod process;
 mod setup;

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::Value;
 
-use crate::check::examine::{list, text};
 use crate::check::report;
+use crate::notebook::{list, text};
 use crate::paths::Paths;
 use crate::process::run;
 use crate::setup::python::Environment;

@@ -10,10 +10,9 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use crate::check::examine::{self, code_cells, has_tag, list, text};
 use crate::check::{notebooks, report};
 use crate::files::empty_folder;
-use crate::kernel::cells;
+use crate::notebook::{self, code_cells, has_tag, list, text};
 use crate::paths::{NOTEBOOKS, Paths, which};
 use crate::setup;
 use crate::setup::python::Environment;
@@ -27,7 +26,7 @@ const RUNS: [&str; 2] = ["run", "restart and run"];
 const STOPPED: &str = "stopped.ipynb";
 /// Its cells.
 const STOPPED_CELLS: [&str; 4] = [
-    cells::DEPENDENCY,
+    notebook::DEPENDENCY,
     "use hhnet::prelude::*;
 let x = hhnet::ndarray::Array3::<f64>::ones((1000, 1000, 1));
 let mut model = generate_model(&ModelOptions::default())?;
@@ -64,7 +63,7 @@ pub fn check(paths: &Paths, chromium: &Path) -> Result<()> {
     let folder = notebooks::new_folder(paths)?;
     let prepare = |name| prepare(paths, &folder, &results, name);
     let expected = NOTEBOOKS.into_iter().map(prepare).collect::<Result<Vec<_>>>()?;
-    fs::write(folder.join(STOPPED), cells::notebook(&STOPPED_CELLS).to_string())?;
+    fs::write(folder.join(STOPPED), notebook::of_code(&STOPPED_CELLS).to_string())?;
     let seen = work(paths, &environment.python(), chromium, &folder, &results);
     let advice = format!("screenshots and the saved notebooks are in {}", paths.short(&results));
     // A cell that failed is the cause of whatever else was seen.
@@ -96,7 +95,7 @@ fn saved_faults(paths: &Paths, folder: &Path) -> Result<Vec<String>> {
 /// Exports the committed notebook, and puts a copy without outputs where the driver works with it.
 fn prepare(paths: &Paths, folder: &Path, results: &Path, name: &str) -> Result<Expected> {
     let notebook = paths.notebooks.join(name);
-    let content = examine::read(&notebook)?;
+    let content = notebook::read(&notebook)?;
     let expected = Expected::of(name, &content);
     fs::write(folder.join(name), without_outputs(content).to_string())?;
     notebooks::to_html(paths, &notebook, results)?;

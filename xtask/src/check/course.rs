@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::check::examine::{self, code_cells, has_tag, list, text};
 use crate::check::report;
 use crate::course;
 use crate::files::remove;
+use crate::notebook::{code_cells, has_tag, list, read, text};
 use crate::paths::{NOTEBOOKS, Paths};
 
 /// Writes both kinds of course version into `target/course/`, and examines them.
@@ -19,9 +19,9 @@ pub fn check(paths: &Paths) -> Result<()> {
     course::write(paths, &folder.join("nbgrader"), &["--nbgrader"])?;
     let mut faults = Vec::new();
     for name in NOTEBOOKS {
-        let committed = examine::read(&paths.notebooks.join(name))?;
-        let plain = examine::read(&folder.join(name))?;
-        let graded = examine::read(&folder.join("nbgrader/source/hhnet").join(name))?;
+        let committed = read(&paths.notebooks.join(name))?;
+        let plain = read(&folder.join(name))?;
+        let graded = read(&folder.join("nbgrader/source/hhnet").join(name))?;
         for found in
             [course_faults(&committed, &plain), course_faults(&committed, &graded), grading_faults(&committed, &graded)]
         {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 use serde_json::Value;
 
+use crate::notebook::{code_cells, has_tag, list, read, text};
 use crate::paths::Paths;
 
 const MAX_BYTES: u64 = 5_000_000;
@@ -33,38 +34,11 @@ pub fn notebook_faults(path: &Path, name: &str) -> Result<Vec<String>> {
     Ok(faults(&read(path)?, bytes, expected, &machine_directories()))
 }
 
-/// Reads a notebook.
-pub fn read(path: &Path) -> Result<Value> {
-    serde_json::from_str(&fs::read_to_string(path)?).with_context(|| format!("{} is not valid JSON", path.display()))
-}
-
-/// A notebook's code cells.
-pub fn code_cells(notebook: &Value) -> impl Iterator<Item = &Value> {
-    list(&notebook["cells"]).iter().filter(|cell| cell["cell_type"] == "code")
-}
-
 /// The figure that a notebook's cell with this number shows.
 pub fn figure(notebook: &Path, number: usize) -> Result<Option<String>> {
     let notebook = read(notebook)?;
     let cell = code_cells(&notebook).find(|cell| has_number(cell, number));
     Ok(cell.and_then(svg).map(text))
-}
-
-/// Text that a notebook holds as one string or as a list of lines.
-pub fn text(value: &Value) -> String {
-    match value {
-        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
-        other => other.as_str().unwrap_or_default().to_string(),
-    }
-}
-
-pub fn has_tag(cell: &Value, tag: &str) -> bool {
-    list(&cell["metadata"]["tags"]).iter().any(|found| found == tag)
-}
-
-/// The elements of a JSON array; none if it is something else.
-pub fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The faults of a notebook whose file has so many bytes.

@@ -15,6 +15,7 @@ use walkdir::WalkDir;
 use crate::check::report;
 use crate::files::{empty_folder, remove};
 use crate::kernel::cells;
+use crate::notebook;
 use crate::paths::Paths;
 
 /// As conda, `module load` or a shell's profile set them.
@@ -101,7 +102,7 @@ pub fn check(paths: &Paths) -> Result<()> {
     }
     let notebook = settings.join("isolation.ipynb");
     let sources: Vec<&str> = iter::once(BY_PATH).chain(CELLS.map(|(source, _)| source)).collect();
-    let mut content = cells::notebook(&sources);
+    let mut content = notebook::of_code(&sources);
     for cell in content["cells"].as_array_mut().into_iter().flatten() {
         cell["metadata"] = json!({"tags": ["raises-exception"]});
     }

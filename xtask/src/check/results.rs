@@ -9,7 +9,7 @@ use pulldown_cmark::{Event, Options, Parser};
 use regex_lite::Regex;
 use serde_json::Value;
 
-use crate::check::examine::{self, code_cells, list, text};
+use crate::notebook::{code_cells, list, read, text};
 
 /// Two numbers are equal if they differ by less than this part of them, or by one in the last digit after the point.
 const TOLERANCE: f64 = 1e-3;
@@ -30,7 +30,7 @@ struct Number {
 
 /// What a fresh run of a notebook prints otherwise than the committed notebook shows.
 pub fn changed(committed: &Path, fresh: &Path) -> Result<Vec<String>> {
-    let (committed, fresh) = (examine::read(committed)?, examine::read(fresh)?);
+    let (committed, fresh) = (read(committed)?, read(fresh)?);
     let mut faults = Vec::new();
     for (before, after) in code_cells(&committed).zip(code_cells(&fresh)) {
         let (before_lines, after_lines) = (printed(before), printed(after));
@@ -48,7 +48,7 @@ pub fn changed(committed: &Path, fresh: &Path) -> Result<Vec<String>> {
 /// Results in the text of a notebook, numbers with a point and a unit, that neither its cells nor the text of `other`
 /// show.
 pub fn unfounded(notebook: &Path, other: &str) -> Result<Vec<String>> {
-    let notebook = examine::read(notebook)?;
+    let notebook = read(notebook)?;
     let mut shown = other.to_string();
     for cell in code_cells(&notebook) {
         shown += &format!("\n{}\n{}", text(&cell["source"]), printed(cell).join("\n"));

@@ -12,7 +12,8 @@ use pulldown_cmark::{Event, Options, Parser, Tag};
 use walkdir::WalkDir;
 
 use crate::bench;
-use crate::check::{examine, report};
+use crate::check::report;
+use crate::notebook;
 use crate::paths::Paths;
 
 /// One text.
@@ -42,12 +43,12 @@ fn texts(root: &Path) -> Result<Vec<Text>> {
             Some("md") => texts.push(Text { markdown: read()?, file, cell: None }),
             Some("rs") => texts.push(Text { markdown: comments(&read()?), file, cell: None }),
             Some("ipynb") => {
-                let notebook = examine::read(entry.path())?;
-                let cells = (1..).zip(examine::list(&notebook["cells"]));
+                let notebook = notebook::read(entry.path())?;
+                let cells = (1..).zip(notebook::list(&notebook["cells"]));
                 texts.extend(cells.filter(|(_, cell)| cell["cell_type"] == "markdown").map(|(number, cell)| Text {
                     file: file.clone(),
                     cell: Some(number),
-                    markdown: examine::text(&cell["source"]),
+                    markdown: notebook::text(&cell["source"]),
                 }));
             }
             _ => {}
@@ -153,8 +154,8 @@ fn follow(root: &Path, file: &Path, link: &str) -> Result<(), String> {
 
 /// Whether a Markdown file or a notebook has a heading with this anchor, as GitHub or JupyterLab makes it.
 fn has_heading(file: &Path, anchor: &str) -> bool {
-    let cells = examine::read(file).map(|notebook| {
-        examine::list(&notebook["cells"]).iter().map(|cell| examine::text(&cell["source"]) + "\n").collect::<String>()
+    let cells = notebook::read(file).map(|notebook| {
+        notebook::list(&notebook["cells"]).iter().map(|cell| notebook::text(&cell["source"]) + "\n").collect::<String>()
     });
     let text = cells.or_else(|_| fs::read_to_string(file)).unwrap_or_default();
     let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());

@@ -38,6 +38,7 @@ use walkdir::WalkDir;
 
 use crate::files::{remove, replace};
 use crate::kernel::environment;
+use crate::notebook::{self, DEPENDENCY};
 use crate::paths::Paths;
 use crate::process::{nice, run_logged, rustc_print};
 use crate::setup::step::Step;
@@ -48,8 +49,6 @@ const CELLS: &str = "cells";
 pub const ANSWERS: &str = "answers";
 /// The variable that tells the launcher to work in a directory, without a copy.
 pub const PREPARED: &str = "HHNET_PREPARED_CELLS";
-/// How the notebooks load the crate. By a version, cargo would look for it in the registry, over the network.
-pub const DEPENDENCY: &str = ":dep hhnet = { workspace = true }";
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "dylib"]
@@ -200,7 +199,7 @@ pub fn prepare(paths: &Paths) -> Result<()> {
 
 /// Loads what the notebooks load, and compiles one cell with a variable, one with output, and one with a mistake.
 fn preparing_notebook() -> Value {
-    let mut notebook = notebook(&[
+    let mut notebook = notebook::of_code(&[
         DEPENDENCY,
         "let prepared = std::thread::available_parallelism();",
         "println!(\"{:?}\", prepared.is_ok());",
@@ -208,15 +207,6 @@ fn preparing_notebook() -> Value {
     ]);
     notebook["cells"][3]["metadata"] = json!({"tags": ["raises-exception"]});
     notebook
-}
-
-/// A notebook of code cells.
-pub fn notebook(sources: &[&str]) -> Value {
-    let cell =
-        |source| json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [], "source": source});
-    let cells: Vec<Value> = sources.iter().map(cell).collect();
-    let kernel = json!({"display_name": "Rust", "language": "rust", "name": "rust"});
-    json!({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4})
 }
 
 /// How all is compiled in a kernel's directory, wherever that is.

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::paths::NOTEBOOKS;
-use crate::process::{cargo, run};
+use crate::process::{cargo, run, script_command};
 use crate::setup;
 use crate::setup::python::Environment;
 
@@ -56,6 +56,6 @@ fn run_notebooks(script: &str, times: &str) -> Result<()> {
     if !times.parse().is_ok_and(|times: usize| times > 0) {
         bail!("{times}: give how often each notebook is to be run, 1 or more");
     }
-    let mut python = paths.script_command(script);
+    let mut python = script_command(&paths, script);
     run(python.arg(times).args(NOTEBOOKS.map(|name| paths.notebooks.join(name))).current_dir(&paths.scratch))
 }

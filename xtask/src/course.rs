@@ -18,7 +18,7 @@ pub fn run(folder: &str, options: &[&str]) -> Result<()> {
 
 /// Writes the course version of both notebooks. Replaces no file.
 pub fn write(paths: &Paths, folder: &Path, options: &[&str]) -> Result<()> {
-    let mut python = paths.script_command("course.py");
+    let mut python = process::script_command(paths, "course.py");
     python.args(options).arg(folder).args(NOTEBOOKS.map(|name| paths.notebooks.join(name))).stdin(Stdio::null());
     process::run(&mut python).context("the course version of the notebooks was not written")
 }

@@ -12,7 +12,7 @@ use crate::files::{free_bytes, remove, size_mb};
 use crate::kernel::{cells, environment};
 use crate::notebook;
 use crate::paths::Paths;
-use crate::process::first_line;
+use crate::process::{first_line, notebook_runner};
 use crate::setup::{self, prerequisites};
 
 /// Uses both shared libraries, and prints those of the process that runs cells.
@@ -160,7 +160,7 @@ fn kernel(paths: &Paths, report: &mut Report) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let notebook = folder.join("doctor.ipynb");
     fs::write(&notebook, notebook::of_code(&[notebook::DEPENDENCY, LIBRARIES]).to_string())?;
-    let output = paths.notebook_runner(&notebook, &folder.join("executed.ipynb"), &folder).output()?;
+    let output = notebook_runner(paths, &notebook, &folder.join("executed.ipynb"), &folder).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     remove(&folder)?;
     if !output.status.success() {

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -108,20 +108,6 @@ impl Paths {
     /// A program of the Python environment.
     pub fn python_program(&self, name: &str) -> PathBuf {
         self.python.join("bin").join(name)
-    }
-
-    /// A command that runs a Python program of ours in Jupyter's environment.
-    pub fn script_command(&self, name: &str) -> Command {
-        let mut python = Command::new(self.python_program("python"));
-        self.with_jupyter(python.arg(self.script(name)));
-        python
-    }
-
-    /// A command that runs a notebook with `directory` as its working directory, and writes the executed one.
-    pub fn notebook_runner(&self, notebook: &Path, executed: &Path, directory: &Path) -> Command {
-        let mut python = self.script_command("run_notebook.py");
-        python.args([notebook, executed, directory]).stdin(Stdio::null()).current_dir(directory);
-        python
     }
 
     /// The folder of the kernelspec `rust`, by which Jupyter finds the kernel.

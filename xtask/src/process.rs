@@ -60,6 +60,20 @@ pub fn cargo_in(paths: &Paths, arguments: &[&str]) -> Command {
     cargo
 }
 
+/// A command that runs a Python program of ours in Jupyter's environment.
+pub fn script_command(paths: &Paths, name: &str) -> Command {
+    let mut python = Command::new(paths.python_program("python"));
+    paths.with_jupyter(python.arg(paths.script(name)));
+    python
+}
+
+/// A command that runs a notebook with `directory` as its working directory, and writes the executed one.
+pub fn notebook_runner(paths: &Paths, notebook: &Path, executed: &Path, directory: &Path) -> Command {
+    let mut python = script_command(paths, "run_notebook.py");
+    python.args([notebook, executed, directory]).stdin(Stdio::null()).current_dir(directory);
+    python
+}
+
 /// Runs a command with all its output in `.hhnet/log/NAME.log`. Every few seconds it prints the log's last line, or the
 /// size of the directory `growing` if one is given.
 pub fn run_logged(paths: &Paths, name: &str, command: &mut Command, growing: Option<&Path>) -> Result<()> {

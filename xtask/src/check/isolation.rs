@@ -17,6 +17,7 @@ use crate::files::{empty_folder, remove};
 use crate::kernel::cells;
 use crate::notebook;
 use crate::paths::Paths;
+use crate::process::notebook_runner;
 
 /// As conda, `module load` or a shell's profile set them.
 const VARIABLES: [(&str, &str); 16] = [
@@ -112,7 +113,7 @@ pub fn check(paths: &Paths) -> Result<()> {
     fs::write(cargo_settings.join("config.toml"), CARGO_SETTINGS)?;
 
     let (before, directories) = (compiled(&cells::prepared(paths)), cells::kernel_directories(&paths.cells));
-    let mut runner = paths.notebook_runner(&notebook, &settings.join("executed.ipynb"), &paths.scratch);
+    let mut runner = notebook_runner(paths, &notebook, &settings.join("executed.ipynb"), &paths.scratch);
     runner.envs(VARIABLES).env("EVCXR_CONFIG_DIR", &settings).env("EVCXR_TMPDIR", "/spoiled");
     let output = runner.output()?;
     remove(&cargo_settings)?;

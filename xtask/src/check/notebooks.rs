@@ -8,7 +8,7 @@ use fs_err as fs;
 use crate::check::{examine, report, results};
 use crate::files::{empty_folder, remove, write};
 use crate::paths::{NOTEBOOKS, Paths};
-use crate::process::{self, run_logged};
+use crate::process::{self, notebook_runner, run_logged, script_command};
 use crate::setup;
 
 /// Figures that texts show: the file in `docs/`, and the notebook and the number of the cell with the figure.
@@ -117,12 +117,12 @@ fn execute(paths: &Paths, name: &str, directory: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&results)?;
     let executed = results.join(name);
     remove(&executed)?;
-    process::run(&mut paths.notebook_runner(&paths.notebooks.join(name), &executed, directory))
+    process::run(&mut notebook_runner(paths, &paths.notebooks.join(name), &executed, directory))
         .with_context(|| format!("notebooks/{name} did not run to its end"))?;
     Ok(executed)
 }
 
 /// Exports an executed notebook as an HTML page in a folder.
 pub fn to_html(paths: &Paths, executed: &Path, folder: &Path) -> Result<()> {
-    run_logged(paths, "export", paths.script_command("export_notebook.py").args([executed, folder]), None)
+    run_logged(paths, "export", script_command(paths, "export_notebook.py").args([executed, folder]), None)
 }

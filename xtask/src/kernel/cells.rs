@@ -40,7 +40,7 @@ use crate::files::{remove, replace};
 use crate::kernel::environment;
 use crate::notebook::{self, DEPENDENCY};
 use crate::paths::Paths;
-use crate::process::{nice, run_logged, rustc_print};
+use crate::process::{nice, notebook_runner, run_logged, rustc_print};
 use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
@@ -187,7 +187,7 @@ pub fn prepare(paths: &Paths) -> Result<()> {
     let notebook = paths.home.join("prepare.ipynb");
     let executed = paths.home.join("prepare.executed.ipynb");
     fs::write(&notebook, preparing_notebook().to_string())?;
-    let mut runner = paths.notebook_runner(&notebook, &executed, &paths.notebooks);
+    let mut runner = notebook_runner(paths, &notebook, &executed, &paths.notebooks);
     run_logged(paths, "cells", runner.env(PREPARED, part.join(CELLS)), None)?;
     remove(&notebook)?;
     remove(&executed)?;

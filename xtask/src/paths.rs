@@ -30,7 +30,7 @@ pub struct Paths {
     /// The program evcxr_jupyter.
     pub evcxr: PathBuf,
     pub launcher: PathBuf,
-    /// The kernel's `cargo` and `rustc`, see `kernel::analyzer`.
+    /// The kernel's `cargo` and `rustc`, see `setup::analyzer`.
     pub kernel_toolchain: PathBuf,
     /// Where what cells need is compiled, see `kernel::cells`.
     pub cells: PathBuf,

@@ -7,13 +7,15 @@
 //! | [`python`] | Python environments; one of them holds JupyterLab |
 //! | [`libtorch`], [`hdf5`] | the two shared libraries |
 //! | [`evcxr`] | the Rust kernel for Jupyter |
+//! | [`analyzer`] | the kernel's `cargo`, and the sources of the standard library that rust-analyzer reads |
 //! | [`kernelspec`] | the file by which Jupyter finds the kernel, and the launcher that it names |
 //! | [`moved`] | tells programs and libraries that hold the checkout's path a new one |
 //! | [`shared`] | an installation from which other users start kernels |
 //! | [`step`] | what all steps have in common |
 //!
-//! Two more steps belong to the kernel: [`crate::kernel::analyzer`] and [`crate::kernel::cells`].
+//! One more step belongs to the kernel: [`crate::kernel::cells`].
 
+pub mod analyzer;
 pub mod evcxr;
 pub mod hdf5;
 pub mod kernelspec;
@@ -30,7 +32,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use fs_err::{self as fs, File};
 
-use crate::kernel::{analyzer, cells};
+use crate::kernel::cells;
 use crate::paths::Paths;
 use crate::process::wait_for_work;
 use prerequisites::Found;

@@ -1,10 +1,12 @@
 //! The kernel's `cargo`, which is this program. It answers two questions, and leaves all others to the real cargo.
 //!
 //! - rust-analyzer asks for the packages (`cargo metadata` with `--filter-platform`). The answer lacks those that no cell
-//!   can name.
+//!   can name: build dependencies, procedural macros, and most dependencies of a package whose manifest says, as
+//!   `types-from` under `[package.metadata.cells]`, which dependencies the types of its interface come from.
 //! - evcxr builds a cell of its own, `42`, twice whenever it starts. Set-up stores what the real cargo says and makes in
 //!   `prepared/answers`, with a folder for each source.
 
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::io::{Write, stdout};
 use std::os::unix::process::CommandExt;
@@ -16,7 +18,6 @@ use fs_err as fs;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::kernel::analyzer::prune;
 use crate::kernel::cells::{ANSWERS, PREPARED};
 use crate::paths::Paths;
 
@@ -61,6 +62,57 @@ fn asks_for_packages(arguments: &[&str]) -> bool {
     arguments.first() == Some(&"metadata")
         && arguments.contains(&"--filter-platform")
         && !arguments.contains(&"--no-deps")
+}
+
+/// Keeps those packages in the answer of `cargo metadata` that types of cells can come from.
+fn prune(metadata: &mut Value) {
+    let Some(needed) = needed(metadata) else { return };
+    let keep = |value: &Value| value.as_str().is_some_and(|id| needed.contains(id));
+    if let Some(packages) = metadata["packages"].as_array_mut() {
+        packages.retain(|package| keep(&package["id"]));
+    }
+    if let Some(nodes) = metadata["resolve"]["nodes"].as_array_mut() {
+        nodes.retain(|node| keep(&node["id"]));
+        for node in nodes {
+            for (list, field) in [("dependencies", ""), ("deps", "pkg")] {
+                if let Some(list) = node[list].as_array_mut() {
+                    list.retain(|item| keep(if field.is_empty() { item } else { &item[field] }));
+                }
+            }
+        }
+    }
+}
+
+/// The packages that can be reached from the workspace's own; None if the answer is not as expected.
+fn needed(metadata: &Value) -> Option<HashSet<String>> {
+    let packages: HashMap<&str, &Value> = metadata["packages"]
+        .as_array()?
+        .iter()
+        .filter_map(|package| Some((package["id"].as_str()?, package)))
+        .collect();
+    let nodes: HashMap<&str, &Value> =
+        metadata["resolve"]["nodes"].as_array()?.iter().filter_map(|node| Some((node["id"].as_str()?, node))).collect();
+    let mut needed = HashSet::new();
+    // Each package with whether its own dependencies count.
+    let mut open: Vec<(&str, bool)> =
+        metadata["workspace_members"].as_array()?.iter().filter_map(|id| Some((id.as_str()?, true))).collect();
+    while let Some((id, with_dependencies)) = open.pop() {
+        if !needed.insert(id.to_string()) || !with_dependencies {
+            continue;
+        }
+        let types_from = packages.get(id)?["metadata"]["cells"]["types-from"].as_array();
+        for dependency in nodes.get(id)?["deps"].as_array()? {
+            let id = dependency["pkg"].as_str()?;
+            let package = packages.get(id)?;
+            let listed = types_from.is_none_or(|names| names.contains(&package["name"]));
+            let for_code = dependency["dep_kinds"].as_array()?.iter().any(|kind| kind["kind"].is_null());
+            let is_macro = package["targets"].as_array()?.iter().any(|target| target["kind"][0] == "proc-macro");
+            if listed && for_code && !is_macro {
+                open.push((id, types_from.is_none()));
+            }
+        }
+    }
+    Some(needed)
 }
 
 /// The folder of the answer to a build of evcxr's package, which is in `place`. Only those without dependencies have one: their
@@ -109,6 +161,64 @@ mod tests {
         assert!(!asks_for_packages(&["metadata", "--no-deps", "--filter-platform", "x"]));
         assert!(!asks_for_packages(&["metadata", "--format-version", "1"]));
         assert!(!asks_for_packages(&["build", "--filter-platform"]));
+    }
+
+    #[test]
+    fn only_packages_with_types_for_cells_stay() {
+        let package = |name: &str, kind: &str, metadata: Value| {
+            let targets = json!([{"kind": [kind]}]);
+            json!({"id": name, "name": name, "targets": targets, "metadata": metadata})
+        };
+        let node = |name: &str, deps: &[(&str, Value)]| {
+            let deps: Vec<Value> =
+                deps.iter().map(|(name, kind)| json!({"pkg": name, "dep_kinds": [{"kind": kind}]})).collect();
+            let names: Vec<&Value> = deps.iter().map(|dep| &dep["pkg"]).collect();
+            json!({"id": name, "dependencies": names, "deps": deps})
+        };
+        let normal = Value::Null;
+        let mut metadata = json!({
+            "workspace_members": ["ctx"],
+            "packages": [
+                package("ctx", "cdylib", Value::Null),
+                package("lab", "lib", json!({"cells": {"types-from": ["arrays"]}})),
+                package("arrays", "lib", Value::Null),
+                package("numbers", "lib", Value::Null),
+                package("files", "lib", Value::Null),
+                package("random", "lib", Value::Null),
+                package("core-of-random", "lib", Value::Null),
+                package("derive", "proc-macro", Value::Null),
+                package("compiler", "lib", Value::Null),
+            ],
+            "resolve": {"nodes": [
+                node("ctx", &[("lab", normal.clone()), ("random", normal.clone())]),
+                node("lab", &[("arrays", normal.clone()), ("files", normal.clone())]),
+                node("arrays", &[("numbers", normal.clone())]),
+                node("numbers", &[]),
+                node("files", &[]),
+                node("random", &[("core-of-random", normal.clone()), ("derive", normal), ("compiler", json!("build"))]),
+                node("core-of-random", &[]),
+                node("derive", &[]),
+                node("compiler", &[]),
+            ]},
+        });
+        prune(&mut metadata);
+        let left = ["ctx", "lab", "arrays", "random", "core-of-random"];
+        let names: Vec<&Value> =
+            metadata["packages"].as_array().unwrap().iter().map(|package| &package["name"]).collect();
+        assert_eq!(names, left);
+        let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), left.len());
+        assert_eq!(nodes[1]["dependencies"], json!(["arrays"]));
+        assert_eq!(nodes[2]["deps"], json!([]));
+    }
+
+    #[test]
+    fn an_unknown_answer_stays_as_it_is() {
+        for answer in [json!({}), json!({"packages": [], "resolve": null}), json!([1])] {
+            let mut pruned = answer.clone();
+            prune(&mut pruned);
+            assert_eq!(pruned, answer);
+        }
     }
 
     /// A folder `cells` of evcxr's, with a source and dependencies.

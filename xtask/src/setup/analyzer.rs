@@ -6,9 +6,7 @@
 //!
 //! - The standard library's sources are an abridged copy of `core`, `alloc` and `std`. It lacks what says nothing about
 //!   types: functions' bodies, most attributes, and all of a comment but its first paragraph, which a kernel shows as help.
-//! - The kernel's [`cargo`](super::cargo) leaves out of its answers those packages that no cell can name: build dependencies,
-//!   procedural macros, and most dependencies of a package whose manifest says, as `types-from` under
-//!   `[package.metadata.cells]`, which dependencies the types of its interface come from.
+//! - The kernel's [`cargo`](crate::kernel::cargo) leaves out of its answers those packages that no cell can name.
 //!
 //! ```text
 //! .hhnet/analyzer/library/{core,alloc,std}/src
@@ -18,7 +16,6 @@
 //! .hhnet/analyzer/toolchain/std                the folder of the compiled standard library
 //! ```
 
-use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +24,6 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
-use serde_json::Value;
 use walkdir::WalkDir;
 
 use crate::files::{remove, replace};
@@ -185,61 +181,9 @@ fn abridged(source: &str) -> String {
     text
 }
 
-/// Keeps those packages in the answer of `cargo metadata` that types of cells can come from.
-pub fn prune(metadata: &mut Value) {
-    let Some(needed) = needed(metadata) else { return };
-    let keep = |value: &Value| value.as_str().is_some_and(|id| needed.contains(id));
-    if let Some(packages) = metadata["packages"].as_array_mut() {
-        packages.retain(|package| keep(&package["id"]));
-    }
-    if let Some(nodes) = metadata["resolve"]["nodes"].as_array_mut() {
-        nodes.retain(|node| keep(&node["id"]));
-        for node in nodes {
-            for (list, field) in [("dependencies", ""), ("deps", "pkg")] {
-                if let Some(list) = node[list].as_array_mut() {
-                    list.retain(|item| keep(if field.is_empty() { item } else { &item[field] }));
-                }
-            }
-        }
-    }
-}
-
-/// The packages that can be reached from the workspace's own; None if the answer is not as expected.
-fn needed(metadata: &Value) -> Option<HashSet<String>> {
-    let packages: HashMap<&str, &Value> = metadata["packages"]
-        .as_array()?
-        .iter()
-        .filter_map(|package| Some((package["id"].as_str()?, package)))
-        .collect();
-    let nodes: HashMap<&str, &Value> =
-        metadata["resolve"]["nodes"].as_array()?.iter().filter_map(|node| Some((node["id"].as_str()?, node))).collect();
-    let mut needed = HashSet::new();
-    // Each package with whether its own dependencies count.
-    let mut open: Vec<(&str, bool)> =
-        metadata["workspace_members"].as_array()?.iter().filter_map(|id| Some((id.as_str()?, true))).collect();
-    while let Some((id, with_dependencies)) = open.pop() {
-        if !needed.insert(id.to_string()) || !with_dependencies {
-            continue;
-        }
-        let types_from = packages.get(id)?["metadata"]["cells"]["types-from"].as_array();
-        for dependency in nodes.get(id)?["deps"].as_array()? {
-            let id = dependency["pkg"].as_str()?;
-            let package = packages.get(id)?;
-            let listed = types_from.is_none_or(|names| names.contains(&package["name"]));
-            let for_code = dependency["dep_kinds"].as_array()?.iter().any(|kind| kind["kind"].is_null());
-            let is_macro = package["targets"].as_array()?.iter().any(|target| target["kind"][0] == "proc-macro");
-            if listed && for_code && !is_macro {
-                open.push((id, types_from.is_none()));
-            }
-        }
-    }
-    Some(needed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn sources_keep_their_items_and_first_paragraphs() {
@@ -304,63 +248,5 @@ static TABLE: [fn(); 1] = [|| { work() }];
 "#;
         assert_eq!(without_bodies(source), expected);
         assert_eq!(without_bodies("fn broken( {"), "fn broken( {");
-    }
-
-    #[test]
-    fn only_packages_with_types_for_cells_stay() {
-        let package = |name: &str, kind: &str, metadata: Value| {
-            let targets = json!([{"kind": [kind]}]);
-            json!({"id": name, "name": name, "targets": targets, "metadata": metadata})
-        };
-        let node = |name: &str, deps: &[(&str, Value)]| {
-            let deps: Vec<Value> =
-                deps.iter().map(|(name, kind)| json!({"pkg": name, "dep_kinds": [{"kind": kind}]})).collect();
-            let names: Vec<&Value> = deps.iter().map(|dep| &dep["pkg"]).collect();
-            json!({"id": name, "dependencies": names, "deps": deps})
-        };
-        let normal = Value::Null;
-        let mut metadata = json!({
-            "workspace_members": ["ctx"],
-            "packages": [
-                package("ctx", "cdylib", Value::Null),
-                package("lab", "lib", json!({"cells": {"types-from": ["arrays"]}})),
-                package("arrays", "lib", Value::Null),
-                package("numbers", "lib", Value::Null),
-                package("files", "lib", Value::Null),
-                package("random", "lib", Value::Null),
-                package("core-of-random", "lib", Value::Null),
-                package("derive", "proc-macro", Value::Null),
-                package("compiler", "lib", Value::Null),
-            ],
-            "resolve": {"nodes": [
-                node("ctx", &[("lab", normal.clone()), ("random", normal.clone())]),
-                node("lab", &[("arrays", normal.clone()), ("files", normal.clone())]),
-                node("arrays", &[("numbers", normal.clone())]),
-                node("numbers", &[]),
-                node("files", &[]),
-                node("random", &[("core-of-random", normal.clone()), ("derive", normal), ("compiler", json!("build"))]),
-                node("core-of-random", &[]),
-                node("derive", &[]),
-                node("compiler", &[]),
-            ]},
-        });
-        prune(&mut metadata);
-        let left = ["ctx", "lab", "arrays", "random", "core-of-random"];
-        let names: Vec<&Value> =
-            metadata["packages"].as_array().unwrap().iter().map(|package| &package["name"]).collect();
-        assert_eq!(names, left);
-        let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
-        assert_eq!(nodes.len(), left.len());
-        assert_eq!(nodes[1]["dependencies"], json!(["arrays"]));
-        assert_eq!(nodes[2]["deps"], json!([]));
-    }
-
-    #[test]
-    fn an_unknown_answer_stays_as_it_is() {
-        for answer in [json!({}), json!({"packages": [], "resolve": null}), json!([1])] {
-            let mut pruned = answer.clone();
-            prune(&mut pruned);
-            assert_eq!(pruned, answer);
-        }
     }
 }

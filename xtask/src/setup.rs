@@ -8,14 +8,14 @@
 //! | [`libtorch`], [`hdf5`] | the two shared libraries |
 //! | [`evcxr`] | the Rust kernel for Jupyter |
 //! | [`analyzer`] | the kernel's `cargo`, and the sources of the standard library that rust-analyzer reads |
+//! | [`cells`] | the crate, compiled for the cells of all notebooks |
 //! | [`kernelspec`] | the file by which Jupyter finds the kernel, and the launcher that it names |
 //! | [`moved`] | tells programs and libraries that hold the checkout's path a new one |
 //! | [`shared`] | an installation from which other users start kernels |
 //! | [`step`] | what all steps have in common |
-//!
-//! One more step belongs to the kernel: [`crate::kernel::cells`].
 
 pub mod analyzer;
+pub mod cells;
 pub mod evcxr;
 pub mod hdf5;
 pub mod kernelspec;
@@ -32,7 +32,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use fs_err::{self as fs, File};
 
-use crate::kernel::cells;
+use crate::kernel;
 use crate::paths::Paths;
 use crate::process::wait_for_work;
 use prerequisites::Found;
@@ -117,7 +117,7 @@ fn all_steps(paths: &Paths, found: &Found) -> Result<bool> {
     let (evcxr, installed_evcxr) = evcxr::step(paths);
     let analyzer = analyzer::step(paths, &found.rustc);
     let cells = cells::step(paths, &found.rustc, &[&libtorch, &hdf5, &evcxr, &analyzer]);
-    cells::remove_ended(paths)?;
+    kernel::cells::remove_ended(paths)?;
     let mut worked = beside(
         &evcxr,
         || evcxr::install(paths, installed_evcxr.as_deref()),

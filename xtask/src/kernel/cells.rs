@@ -2,8 +2,7 @@
 //!
 //! evcxr builds a notebook's cells as a cargo package. In a new directory it would compile every dependency again, for
 //! minutes; two kernels in one directory would overwrite each other's source. So set-up builds one directory,
-//! `prepared`: it compiles the crate there as evcxr would, while evcxr itself is compiled, and then runs a kernel in it.
-//! Each kernel gets a copy of its own that lives as long as the kernel.
+//! `prepared` (`setup::cells`). Each kernel gets a copy of its own that lives as long as the kernel.
 //!
 //! evcxr's package is a member of a small workspace, beside a package that makes a shared library of the crate:
 //!
@@ -24,7 +23,6 @@
 //! lock file, and choose them again, over the network, once the notebook's first cell names the crate.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs::FileTimes;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -33,23 +31,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use fs_err::os::unix::fs::symlink;
 use fs_err::{self as fs, File};
-use serde_json::{Value, json};
 use walkdir::WalkDir;
 
-use crate::files::{remove, replace};
-use crate::kernel::environment;
-use crate::notebook::{self, DEPENDENCY};
+use crate::files::remove;
 use crate::paths::Paths;
-use crate::process::{nice, notebook_runner, run_logged, rustc_print};
-use crate::setup::step::Step;
 
 /// evcxr's package in a kernel's directory.
-const CELLS: &str = "cells";
+pub const CELLS: &str = "cells";
 /// Beside it: what cargo answers to evcxr's own first cell.
 pub const ANSWERS: &str = "answers";
 /// The variable that tells the launcher to work in a directory, without a copy.
 pub const PREPARED: &str = "HHNET_PREPARED_CELLS";
-const WORKSPACE: &str = r#"[workspace]
+pub const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "dylib"]
 
@@ -61,7 +54,7 @@ hhnet = { package = "hhnet-dylib", path = "dylib", features = ["hhnet"] }
 /// cells have.
 ///
 /// rust-analyzer's calls of cargo share the target directory, in which cargo remembers what rustc has answered.
-const SETTINGS: &str = r#"[build]
+pub const SETTINGS: &str = r#"[build]
 incremental = true
 target-dir = "cells/target"
 
@@ -96,7 +89,7 @@ linker = "cc"
 /// kernels are outside the checkout.
 const CHECKOUT_SETTINGS: &str = include_str!("../../../.cargo/config.toml");
 /// Its name is not the crate's: a lock file tells packages in folders by their names.
-const DYLIB: &str = r#"[package]
+pub const DYLIB: &str = r#"[package]
 name = "hhnet-dylib"
 edition = "2024"
 
@@ -107,107 +100,11 @@ crate-type = ["dylib"]
 [dependencies.hhnet]
 optional = true
 "#;
-const DYLIB_SOURCE: &str = "#[cfg(feature = \"hhnet\")]\npub use hhnet::*;\n";
+pub const DYLIB_SOURCE: &str = "#[cfg(feature = \"hhnet\")]\npub use hhnet::*;\n";
 /// Stands in for evcxr's package, until evcxr writes its own.
 const STANDS_IN: &str = "[package]\nname = \"ctx\"\nedition = \"2024\"\n";
 /// Endings of files that compilers and archivers replace, but never write to.
 const REPLACED: [&str; 5] = ["a", "dylib", "rlib", "rmeta", "so"];
-
-pub fn step<'a>(paths: &'a Paths, rustc: &str, earlier: &[&Step]) -> Step<'a> {
-    let root = paths.root.display().to_string();
-    let mut inputs =
-        [rustc, &root, WORKSPACE, SETTINGS, DYLIB, DYLIB_SOURCE, DEPENDENCY, ANSWERS].map(str::to_string).to_vec();
-    inputs.extend(users_settings(paths).map(|file| fs::read_to_string(file).unwrap_or_default()));
-    inputs.extend(earlier.iter().flat_map(|step| step.inputs.iter().cloned()));
-    for name in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"] {
-        let files = WalkDir::new(paths.root.join(name)).sort_by_file_name().into_iter().flatten();
-        inputs.extend(files.filter(|entry| entry.file_type().is_file()).map(|entry| describe(entry.path())));
-    }
-    Step {
-        paths,
-        name: "cells",
-        title: "the cells' directory: a kernel compiles its first cells in it".into(),
-        product: prepared(paths),
-        inputs,
-    }
-}
-
-/// Where cargo's settings of the user may be: above the checkout, and in cargo's own folder.
-fn users_settings(paths: &Paths) -> impl Iterator<Item = PathBuf> {
-    let above = paths.root.ancestors().skip(1).map(|folder| folder.join(".cargo"));
-    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let own = cargo_home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-    let folders: Vec<PathBuf> = above.chain(own).collect();
-    folders.into_iter().flat_map(|folder| ["config", "config.toml"].map(|name| folder.join(name)))
-}
-
-/// A file's path, its content, and its time, by which cargo decides whether to compile it again.
-fn describe(path: &Path) -> String {
-    let time = path.metadata().and_then(|metadata| metadata.modified()).ok();
-    let content = fs::read(path).unwrap_or_default();
-    format!("{} {time:?}\n{}", path.display(), String::from_utf8_lossy(&content))
-}
-
-/// Compiles the crate for cells, which needs the two libraries but not evcxr: in a copy of the present directory if
-/// there is one, so that only what changed is compiled, or where an interrupted set-up has begun.
-pub fn compile(paths: &Paths) -> Result<()> {
-    println!("* the crate, compiled once for the cells of all notebooks (a few minutes the first time)");
-    let part = part(paths);
-    fs::create_dir_all(&paths.cells)?;
-    if prepared(paths).exists() && !part.exists() {
-        let copied = paths.cells.join("prepared.copy");
-        remove(&copied)?;
-        copy(&prepared(paths), &copied, Purpose::Rebuild)?;
-        fs::rename(copied, &part)?;
-    }
-    write_workspace(paths, &part)?;
-    // Without what may be the cause, the next try begins anew.
-    compile_in(paths, &part.join(CELLS)).inspect_err(|_| drop(remove(&part)))
-}
-
-fn compile_in(paths: &Paths, cells: &Path) -> Result<()> {
-    let host = rustc_print(paths, "host-tuple")?;
-    // evcxr builds cells, and has cargo check them to find out about some mistakes: the products are others.
-    for task in ["build", "check"] {
-        let mut cargo = nice("cargo");
-        cargo.args([task, "--package", "hhnet-dylib", "--features", "hhnet", "--target", &host]).current_dir(cells);
-        // As evcxr does.
-        environment::without_build_settings(&mut cargo).env("RUSTFLAGS", "-Cprefer-dynamic");
-        cargo.env("CARGO_TARGET_DIR", "target").env("CARGO_BUILD_BUILD_DIR", "target");
-        run_logged(paths, &format!("cells-{task}"), paths.with_libraries(&mut cargo), None)?;
-    }
-    Ok(())
-}
-
-/// Makes `prepared` of what [`compile`] has compiled, by running a kernel there.
-pub fn prepare(paths: &Paths) -> Result<()> {
-    let part = part(paths);
-    fs::create_dir_all(&paths.notebooks)?;
-
-    let notebook = paths.home.join("prepare.ipynb");
-    let executed = paths.home.join("prepare.executed.ipynb");
-    fs::write(&notebook, preparing_notebook().to_string())?;
-    let mut runner = notebook_runner(paths, &notebook, &executed, &paths.notebooks);
-    run_logged(paths, "cells", runner.env(PREPARED, part.join(CELLS)), None)?;
-    remove(&notebook)?;
-    remove(&executed)?;
-
-    // A kernel that is copying the present directory must finish first.
-    let _lock = lock_all(&paths.kernels()?)?;
-    replace(&prepared(paths), &part)
-}
-
-/// Loads what the notebooks load, and compiles one cell with a variable, one with output, and one with a mistake.
-fn preparing_notebook() -> Value {
-    let mut notebook = notebook::of_code(&[
-        DEPENDENCY,
-        "let prepared = std::thread::available_parallelism();",
-        "println!(\"{:?}\", prepared.is_ok());",
-        "let missing_semicolon = 1\nmissing_semicolon",
-    ]);
-    notebook["cells"][3]["metadata"] = json!({"tags": ["raises-exception"]});
-    notebook
-}
 
 /// How all is compiled in a kernel's directory, wherever that is.
 fn settings() -> Result<String> {
@@ -217,7 +114,7 @@ fn settings() -> Result<String> {
 }
 
 /// Writes the workspace around evcxr's package.
-fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
+pub fn write_workspace(paths: &Paths, directory: &Path) -> Result<()> {
     fs::create_dir_all(directory.join(".cargo"))?;
     fs::write(directory.join(".cargo/config.toml"), settings()?)?;
     fs::write(directory.join("Cargo.toml"), WORKSPACE)?;
@@ -279,13 +176,8 @@ pub fn prepared(paths: &Paths) -> PathBuf {
     paths.cells.join("prepared")
 }
 
-/// The same while it is being made.
-fn part(paths: &Paths) -> PathBuf {
-    paths.cells.join("prepared.part")
-}
-
 /// The lock that guards the directories of all kernels, held.
-fn lock_all(kernels: &Path) -> Result<File> {
+pub fn lock_all(kernels: &Path) -> Result<File> {
     fs::create_dir_all(kernels)?;
     let path = kernels.join("lock");
     // Both ways: on NFS a shared lock needs a file that can be read, an exclusive one a file that can be written to.
@@ -329,7 +221,7 @@ pub fn has_ended(directory: &Path) -> bool {
 
 /// What a copy of `prepared` is for.
 #[derive(Clone, Copy, PartialEq)]
-enum Purpose {
+pub enum Purpose {
     /// Cargo rewrites some of it and profits from the compiler's incremental data. A kernel may be at work with the
     /// original's products, so the copy shares nothing.
     Rebuild,
@@ -353,7 +245,7 @@ impl Purpose {
 }
 
 /// Copies a directory and keeps all times, by which cargo knows what is up to date.
-fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
+pub fn copy(from: &Path, to: &Path, purpose: Purpose) -> Result<()> {
     let entries = WalkDir::new(from).into_iter();
     for entry in entries.filter_entry(|entry| purpose == Purpose::Rebuild || !is_unread(entry.path())) {
         let entry = entry?;

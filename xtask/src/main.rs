@@ -2,15 +2,17 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`setup`] | puts everything that the notebooks need into `.hhnet/` |
-//! | [`kernel`] | runs when Jupyter starts a Rust kernel |
 //! | [`check`] | runs the notebooks, and all checks of `cargo xtask test` |
 //! | [`lab`] | opens JupyterLab |
 //! | [`course`] | writes the notebooks as learners get them |
 //! | [`doctor`] | reports what is installed, and what is wrong with it |
 //! | [`mod@bench`] | measures |
-//! | [`paths`], [`process`], [`files`] | serve all others: where everything is, running other programs, small file operations |
+//! | [`setup`] | puts everything that the notebooks need into `.hhnet/` |
+//! | [`kernel`] | runs when Jupyter starts a Rust kernel |
+//! | [`process`], [`files`], [`paths`] | serve all others: running other programs, small file operations, where everything is |
 //! | [`notebook`] | serves them, too: notebooks, which are JSON |
+//!
+//! No module uses one above it.
 
 mod bench;
 mod check;

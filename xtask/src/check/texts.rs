@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 
 use crate::bench;
 use crate::check::report;
+use crate::help::HELP;
 use crate::notebook;
 use crate::paths::Paths;
 
@@ -105,7 +106,7 @@ fn faults(root: &Path, text: &Text) -> Vec<String> {
 fn command_fault(arguments: &str) -> Option<String> {
     let mut words = arguments.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
     let task = words.next().filter(|word| !word.is_empty())?;
-    let mut tasks = crate::HELP.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let mut tasks = HELP.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     let name = words.next().unwrap_or_default();
     // As in `cargo xtask bench NAME`.
     let is_pattern = name.chars().all(|c| c.is_ascii_uppercase());

@@ -42,7 +42,7 @@ use epoch::{Epochs, Penalty, Task};
 use executor::Executor;
 use fit::Training;
 use samples::{Data, Part};
-use workers::with_workers;
+use workers::{AHEAD, with_workers};
 
 use crate::dataset::{SampleWriter, Source};
 use crate::interrupt::Interrupts;
@@ -385,7 +385,7 @@ impl Model {
         let stretch = executor.part_steps().saturating_add(reach.0 + reach.1);
         let steps = if with_gradient { data.steps } else { data.steps.min(stretch) };
         let bytes = threads as u128 * executor.thread_bytes(steps, with_gradient);
-        let bytes = bytes + data.portion_bytes(rows);
+        let bytes = bytes + data.portions_bytes(AHEAD + 1, rows);
         memory::check::<u8>(bytes, |shortage| {
             let value = format!("samples of {} steps", data.steps);
             let remedy = format!(

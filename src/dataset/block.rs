@@ -2,6 +2,7 @@
 
 use super::options::GenerateOptions;
 use super::split::Split;
+use crate::memory;
 use crate::neuron::Trials;
 use crate::simd::{SimdLevel, dispatch_on};
 use crate::stimulus::{NumpyRandom, PhiloxRandom, Stream};
@@ -21,6 +22,17 @@ pub(super) const HOPELESS: usize = 1000;
 /// Number of trials in a block, for samples with the given number of steps.
 pub(super) fn block_trials(steps: usize) -> usize {
     (BLOCK_VALUES / steps).max(TASK_TRIALS)
+}
+
+/// Checks that two blocks of trials fit in memory: one is simulated while the other is written.
+pub(super) fn check_memory(options: &GenerateOptions, [training, test]: [[usize; 3]; 2]) -> Result<()> {
+    let durations = [("duration_ms", options.duration_ms), ("test_duration_ms", options.test_duration_ms)];
+    for ((name, duration_ms), [samples, steps, _]) in durations.into_iter().zip([training, test]) {
+        let samples = options.shard.map_or(samples, |shard| shard.samples(samples).len());
+        let values = 4 * samples.min(block_trials(steps)) as u128 * steps as u128;
+        memory::check::<f64>(values, |shortage| Error::parameter(name, duration_ms, shortage))?;
+    }
+    Ok(())
 }
 
 /// The outcome of a trial.

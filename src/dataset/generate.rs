@@ -1,7 +1,7 @@
 //! Generates a data set: draws, simulates and keeps or drops the trials of one block while the block before is written.
 
 use super::appender::sample_bytes;
-use super::block::{Block, HOPELESS, Trial, block_trials, hopeless};
+use super::block::{Block, HOPELESS, Trial, block_trials, check_memory, hopeless};
 use super::checksum;
 use super::options::GenerateOptions;
 use super::split::{SPLIT_NAMES, Split, SplitWriter, write_list};
@@ -80,7 +80,7 @@ pub fn generate(path: impl AsRef<Path>, options: &GenerateOptions) -> Result<Gen
     let interrupts = Interrupts::receive();
     let path = path.as_ref();
     options.validate()?;
-    options.check_memory(options.shapes()?)?;
+    check_memory(options, options.shapes()?)?;
     let splits = Split::both(path, options)?;
     let [shape, test_shape] = splits.each_ref().map(Split::shape);
     let new = NewFile::create(path, options.overwrite, sample_bytes(&[shape, shape, test_shape, test_shape]))?;

@@ -3,11 +3,10 @@
 use super::description::{broken_link, list_datasets, type_name, units};
 use super::merge::SHARDS;
 use super::reader::{Reader, zeros};
-use super::source::{Opened, Source};
+use super::source::{Number, Opened, Source};
 use crate::files::open_hdf5;
 use crate::memory;
 use crate::{Error, Result};
-use hdf5::H5Type;
 use hdf5::plist::dataset_create::Layout;
 use hdf5::types::TypeDescriptor;
 use ndarray::Array3;
@@ -238,40 +237,6 @@ impl Source for H5Matrix {
         }
         let values = matrix.read_all::<f32>()?;
         Ok(Opened::Memory(values.into_raw_vec_and_offset().0.into()))
-    }
-}
-
-/// A type of numbers in arrays of samples.
-pub(super) trait Number: H5Type + Copy + Default + Into<f64> + Send {
-    /// The nearest number of this type.
-    fn from_f64(value: f64) -> Self;
-
-    fn is_finite(self) -> bool {
-        let value: f64 = self.into();
-        value.is_finite()
-    }
-
-    /// The numbers themselves, if they are 32-bit ones.
-    fn as_f32(values: &[Self]) -> Option<&[f32]>;
-}
-
-impl Number for f32 {
-    fn from_f64(value: f64) -> f32 {
-        value as f32
-    }
-
-    fn as_f32(values: &[f32]) -> Option<&[f32]> {
-        Some(values)
-    }
-}
-
-impl Number for f64 {
-    fn from_f64(value: f64) -> f64 {
-        value
-    }
-
-    fn as_f32(_: &[f64]) -> Option<&[f32]> {
-        None
     }
 }
 

@@ -1,9 +1,7 @@
 //! The parameters of a data set. They are stored in its file, and can be read from it.
 
-use super::block::block_trials;
 use super::description::{AttributeValue, attribute, text};
 use crate::files::{open_hdf5, write_text_attribute};
-use crate::memory;
 use crate::neuron::{HhPscAlpha, whole_steps};
 use crate::progress::Progress;
 use crate::stimulus::{OrnsteinUhlenbeck, Stream};
@@ -203,17 +201,6 @@ impl GenerateOptions {
             shape("samples", self.samples, "duration_ms", self.duration_ms)?,
             shape("test_samples", self.test_samples, "test_duration_ms", self.test_duration_ms)?,
         ])
-    }
-
-    /// Checks that two blocks of trials fit in memory: one is simulated while the other is written.
-    pub(super) fn check_memory(&self, [training, test]: [[usize; 3]; 2]) -> Result<()> {
-        let durations = [("duration_ms", self.duration_ms), ("test_duration_ms", self.test_duration_ms)];
-        for ((name, duration_ms), [samples, steps, _]) in durations.into_iter().zip([training, test]) {
-            let samples = self.shard.map_or(samples, |shard| shard.samples(samples).len());
-            let values = 4 * samples.min(block_trials(steps)) as u128 * steps as u128;
-            memory::check::<f64>(values, |shortage| Error::parameter(name, duration_ms, shortage))?;
-        }
-        Ok(())
     }
 
     /// The options of `hhnet generate` for the same data: those that differ from the defaults.

@@ -1,8 +1,7 @@
 //! Reads samples of a dataset: ranges of them, or any of them in any order, as training needs them.
 
 use super::H5Matrix;
-use super::matrix::Number;
-use super::source::ReadSamples;
+use super::source::{Number, ReadSamples};
 use crate::{Error, Result};
 use bytemuck::Pod;
 use hdf5::{Hyperslab, SliceOrIndex};

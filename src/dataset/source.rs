@@ -1,7 +1,7 @@
 //! Where the samples of a training or a prediction come from: arrays in memory, or datasets in files.
 
-use super::matrix::Number;
 use crate::{Error, Result};
+use hdf5::H5Type;
 use ndarray::{ArrayBase, Data, Ix3};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -74,5 +74,39 @@ where
                 Err(Error::not_finite(name, value, place, remedy))
             }
         }
+    }
+}
+
+/// A type of numbers in arrays of samples.
+pub(super) trait Number: H5Type + Copy + Default + Into<f64> + Send {
+    /// The nearest number of this type.
+    fn from_f64(value: f64) -> Self;
+
+    fn is_finite(self) -> bool {
+        let value: f64 = self.into();
+        value.is_finite()
+    }
+
+    /// The numbers themselves, if they are 32-bit ones.
+    fn as_f32(values: &[Self]) -> Option<&[f32]>;
+}
+
+impl Number for f32 {
+    fn from_f64(value: f64) -> f32 {
+        value as f32
+    }
+
+    fn as_f32(values: &[f32]) -> Option<&[f32]> {
+        Some(values)
+    }
+}
+
+impl Number for f64 {
+    fn from_f64(value: f64) -> f64 {
+        value
+    }
+
+    fn as_f32(_: &[f64]) -> Option<&[f32]> {
+        None
     }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::workers::AHEAD;
 use crate::dataset::{Opened, Source};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -135,16 +134,15 @@ impl<'a> Data<'a> {
         })
     }
 
-    /// Memory that portions of `rows` samples take, bytes: those that are read ahead, and the order of all samples.
-    pub fn portion_bytes(&self, rows: usize) -> u128 {
+    /// Memory that so many portions of `rows` samples take, bytes, and the order of all samples for each.
+    pub fn portions_bytes(&self, portions: usize, rows: usize) -> u128 {
         let values = match self.content {
             Content::Memory(_) => 0,
             Content::Files { .. } => {
                 rows.min(self.count) as u128 * self.steps as u128 * (self.channels + self.outputs) as u128
             }
         };
-        let portions = AHEAD as u128 + 1;
-        portions * (values * size_of::<f32>() as u128 + self.count as u128 * size_of::<usize>() as u128)
+        portions as u128 * (values * size_of::<f32>() as u128 + self.count as u128 * size_of::<usize>() as u128)
     }
 
     /// Number of values of `y`.

@@ -54,6 +54,7 @@ pub use recorder::{PX, Recorder};
 pub use scale::Scale;
 pub use slider::Slider;
 pub use svg::Svg;
+pub(crate) use text::escape;
 
 /// A picture of one or more panels in rows and columns.
 ///
@@ -62,11 +63,9 @@ pub struct Figure {
     rows: usize,
     columns: usize,
     share: Share,
-    /// Width and height in inches.
-    size: (f64, f64),
+    /// Width and height in pixels.
+    size: (u32, u32),
     panels: Vec<Axes>,
-    /// Takes what is plotted into panels that do not exist.
-    nowhere: Axes,
     problem: Option<String>,
 }
 
@@ -102,7 +101,7 @@ pub fn subplots(rows: usize, columns: usize, share: Share) -> Figure {
     let problem = (!allowed).then(|| format!("{rows} x {columns} panels: give 1 to 100 panels in all"));
     let (rows, columns) = if allowed { (rows, columns) } else { (1, 1) };
     let panels = (0..rows * columns).map(|_| Axes::default()).collect();
-    Figure { rows, columns, share, size: (6.4, 4.8), panels, nowhere: Axes::default(), problem }
+    Figure { rows, columns, share, size: (615, 461), panels, problem }
 }
 
 impl Figure {
@@ -114,7 +113,7 @@ impl Figure {
     /// The size of the whole figure in inches of 96 pixels, each 1 to 40 (matplotlib: `figsize`).
     pub fn figsize(&mut self, width: f64, height: f64) -> &mut Self {
         if [width, height].iter().all(|inches| (1.0..=40.0).contains(inches)) {
-            self.size = (width, height);
+            self.size = ((width * 96.0).ceil() as u32, (height * 96.0).ceil() as u32);
         } else {
             self.note(format!("figsize({width}, {height}): give a width and a height of 1 to 40 inches"));
         }
@@ -123,19 +122,14 @@ impl Figure {
 
     /// The panel in a row and a column, both counted from 0 at the top left.
     ///
-    /// What is plotted into a panel that does not exist goes nowhere; an error is reported when the figure is drawn.
+    /// For one that does not exist, an error is reported when the figure is drawn.
     pub fn axes(&mut self, row: usize, column: usize) -> &mut Axes {
-        if row < self.rows && column < self.columns {
-            &mut self.panels[row * self.columns + column]
-        } else {
-            let (rows, columns) = (self.rows, self.columns);
-            self.note(format!(
-                "axes({row}, {column}): the figure has rows 0 to {} and columns 0 to {}",
-                rows - 1,
-                columns - 1
-            ));
-            &mut self.nowhere
+        let (last_row, last_column) = (self.rows - 1, self.columns - 1);
+        if row > last_row || column > last_column {
+            let there = format!("rows 0 to {last_row} and columns 0 to {last_column}");
+            self.note(format!("axes({row}, {column}): the figure has {there}"));
         }
+        &mut self.panels[row.min(last_row) * self.columns + column.min(last_column)]
     }
 
     /// Draws the figure.
@@ -156,7 +150,7 @@ impl Figure {
     /// assert_eq!(error.to_string(), "figure: 'I': x has 3 values, y has 2; give as many of both");
     /// ```
     pub fn to_svg(&self) -> Result<Svg> {
-        draw::draw(&[(String::new(), self)], |picture| picture.svg(0), Svg::bytes)
+        draw::draw(&[(String::new(), self)], |picture| picture.svg(0), Svg::as_str)
     }
 
     /// Draws the figure into the file `path`, whose name must end in `.svg` or `.png`.

@@ -990,3 +990,19 @@ fn the_graph_has_a_box_for_each_layer_and_arrows_between() {
     }
     assert_eq!(self::texts(&layer_graph(&[])).len(), 0);
 }
+
+#[test]
+fn what_reaches_below_a_logarithmic_axis_ends_at_its_edge() {
+    let mut figure = Figure::new();
+    figure.axes(0, 0).semilogy(&[0.0, 4.0], &[0.01, 10.0], "").vlines(&[1.0], 0.0, 5.0, "");
+    figure.axes(0, 0).errorbar(&[3.0], &[0.1], &[0.3], "");
+    let svg = figure.to_svg().unwrap();
+    let document = parse(&svg);
+    let lines = |colour: &str, width: &str| {
+        let is_one =
+            |line: &Node| line.attribute("stroke") == Some(colour) && line.attribute("stroke-width") == Some(width);
+        elements(&document, "polyline").filter(is_one).count()
+    };
+    // The rule; the bar and its upper cap.
+    assert_eq!((lines("#000000", "20"), lines("#D55E00", "20")), (1, 2));
+}

@@ -3,13 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
-use plotters::chart::ChartContext;
-use plotters::coord::cartesian::Cartesian2d;
+use plotters::prelude::{BLACK, Cartesian2d, ChartContext};
 
 use super::recorder::Recorder;
 use super::scale::{Scale, drawable};
 use super::series::{Kind, Series};
-use super::style::{Look, color, dash};
+use super::style::{COLOURS, Look, SOLID, color, dash};
 
 /// The chart of a panel, as [`Axes::draw`] gives it: plotters draws on it whatever it can draw.
 pub type Chart = ChartContext<'static, Recorder, Cartesian2d<Scale, Scale>>;
@@ -41,7 +40,7 @@ impl Axes {
     ///
     /// A value that is not finite leaves a gap.
     pub fn plot(&mut self, x: &[f64], y: &[f64], label: &str) -> &mut Self {
-        self.points(label, x, &[("y", y)], |x, [y]| Kind::Line { x, y })
+        self.points(label, Kind::Line, x, &[("y", y)])
     }
 
     /// A line through the values of y, over 0, 1, 2, ...
@@ -105,7 +104,7 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn scatter(&mut self, x: &[f64], y: &[f64], label: &str) -> &mut Self {
-        self.points(label, x, &[("y", y)], |x, [y]| Kind::Points { x, y })
+        self.points(label, Kind::Points, x, &[("y", y)])
     }
 
     /// A marker at each of the points (x, y), with a bar from y - yerr to y + yerr.
@@ -118,7 +117,10 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn errorbar(&mut self, x: &[f64], y: &[f64], yerr: &[f64], label: &str) -> &mut Self {
-        self.points(label, x, &[("y", y), ("yerr", yerr)], |x, [y, error]| Kind::ErrorBars { x, y, error })
+        let y_at = |nth: usize| y.get(nth).copied().unwrap_or(f64::NAN);
+        let low: Vec<f64> = yerr.iter().enumerate().map(|(nth, error)| y_at(nth) - error.abs()).collect();
+        let high: Vec<f64> = yerr.iter().enumerate().map(|(nth, error)| y_at(nth) + error.abs()).collect();
+        self.points(label, Kind::ErrorBars, x, &[("y", y), ("yerr", &low), ("yerr", &high)])
     }
 
     /// A filled band between the curves (x, y1) and (x, y2). Plot it before the line that it surrounds.
@@ -135,7 +137,7 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn fill_between(&mut self, x: &[f64], y1: &[f64], y2: &[f64], label: &str) -> &mut Self {
-        self.points(label, x, &[("y1", y1), ("y2", y2)], |x, [low, high]| Kind::Band { x, low, high })
+        self.points(label, Kind::Band, x, &[("y1", y1), ("y2", y2)])
     }
 
     /// A histogram: how many of the values lie in each of `bins` bins of equal width between the lowest and the highest
@@ -160,12 +162,13 @@ impl Axes {
             return self.note(format!("'{label}': no value is finite and within ±1e300"));
         }
         let (edges, counts) = histogram(&finite, bins);
-        self.add(label, Kind::Histogram { edges, counts })
+        let before = [&[0.0][..], &counts].concat();
+        self.add(label, Kind::Histogram, edges, vec![counts, before])
     }
 
     /// Vertical black lines from `low` to `high` (y values) at every value of `x`, which may be empty.
     pub fn vlines(&mut self, x: &[f64], low: f64, high: f64, label: &str) -> &mut Self {
-        self.rules(true, x, low, high, label)
+        self.rules(label, true, x, low, high)
     }
 
     /// Horizontal black lines from `low` to `high` (x values) at every value of `y`, which may be empty.
@@ -178,7 +181,7 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn hlines(&mut self, y: &[f64], low: f64, high: f64, label: &str) -> &mut Self {
-        self.rules(false, y, low, high, label)
+        self.rules(label, false, y, low, high)
     }
 
     /// A horizontal black line at `y`, across the whole panel.
@@ -191,7 +194,7 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn axhline(&mut self, y: f64, label: &str) -> &mut Self {
-        self.add(label, Kind::Rules { vertical: false, at: vec![y], ends: None })
+        self.add(label, Kind::Rules { vertical: false }, vec![y], vec![vec![f64::NEG_INFINITY], vec![f64::INFINITY]])
     }
 
     /// A vertical black line at `x`, across the whole panel.
@@ -204,7 +207,7 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn axvline(&mut self, x: f64, label: &str) -> &mut Self {
-        self.add(label, Kind::Rules { vertical: true, at: vec![x], ends: None })
+        self.add(label, Kind::Rules { vertical: true }, vec![x], vec![vec![f64::NEG_INFINITY], vec![f64::INFINITY]])
     }
 
     /// A text in the panel whose lower left corner is the point (x, y), or further left where it would leave the panel.
@@ -219,7 +222,7 @@ impl Axes {
     /// # Ok::<(), hhnet::Error>(())
     /// ```
     pub fn text(&mut self, x: f64, y: f64, text: &str) -> &mut Self {
-        self.add("", Kind::Text { x, y, text: text.to_owned() })
+        self.add("", Kind::Text((x, y), text.to_owned()), vec![], vec![])
     }
 
     /// Whatever plotters can draw, by a function that is given the panel's chart when the figure is drawn.
@@ -244,7 +247,7 @@ impl Axes {
     where
         F: Fn(&mut Chart) -> Result<(), Box<dyn Error>> + 'static,
     {
-        self.add("", Kind::Custom(Box::new(draw)))
+        self.add("", Kind::Custom(Box::new(draw)), vec![], vec![])
     }
 
     /// Round markers at the points of the line that was plotted last (matplotlib: `'-o'`).
@@ -258,7 +261,7 @@ impl Axes {
     /// ```
     pub fn markers(&mut self) -> &mut Self {
         match self.series.last_mut() {
-            Some(Series { kind: Kind::Line { .. }, look, .. }) => look.markers = true,
+            Some(Series { kind: Kind::Line, look, .. }) => look.markers = true,
             _ => _ = self.note("markers(): call it after the plot or semilogy that is to have them".to_owned()),
         }
         self
@@ -379,13 +382,7 @@ impl Axes {
     }
 
     /// Adds a series of points: as many values of each name as of x.
-    fn points<const N: usize>(
-        &mut self,
-        label: &str,
-        x: &[f64],
-        others: &[(&str, &[f64]); N],
-        kind: impl Fn(Vec<f64>, [Vec<f64>; N]) -> Kind,
-    ) -> &mut Self {
+    fn points(&mut self, label: &str, kind: Kind, x: &[f64], others: &[(&str, &[f64])]) -> &mut Self {
         if let Some((name, other)) = others.iter().find(|(_, other)| other.len() != x.len()) {
             let (x, other) = (x.len(), other.len());
             return self.note(format!("'{label}': x has {x} values, {name} has {other}; give as many of both"));
@@ -393,29 +390,32 @@ impl Axes {
         if x.is_empty() {
             return self.note(format!("'{label}': there are no values to plot"));
         }
-        self.add(label, kind(x.to_vec(), others.map(|(_, other)| other.to_vec())))
+        self.add(label, kind, x.to_vec(), others.iter().map(|(_, other)| other.to_vec()).collect())
     }
 
-    fn rules(&mut self, vertical: bool, at: &[f64], low: f64, high: f64, label: &str) -> &mut Self {
+    fn rules(&mut self, label: &str, vertical: bool, at: &[f64], low: f64, high: f64) -> &mut Self {
         if !(low.is_finite() && high.is_finite()) {
             let direction = if vertical { "vertical" } else { "horizontal" };
             return self.note(format!("'{label}': {direction} lines from {low} to {high}; give finite ends"));
         }
-        self.add(label, Kind::Rules { vertical, at: at.to_vec(), ends: Some((low.min(high), low.max(high))) })
+        let ends = vec![vec![low; at.len()], vec![high; at.len()]];
+        self.add(label, Kind::Rules { vertical }, at.to_vec(), ends)
     }
 
-    fn add(&mut self, label: &str, kind: Kind) -> &mut Self {
-        let black = |kind: &Kind| matches!(kind, Kind::Rules { .. } | Kind::Text { .. } | Kind::Custom(_));
+    fn add(&mut self, label: &str, kind: Kind, x: Vec<f64>, y: Vec<Vec<f64>>) -> &mut Self {
+        let black = |kind: &Kind| matches!(kind, Kind::Rules { .. } | Kind::Text(..) | Kind::Custom(_));
         let coloured = self.series.iter().filter(|series| !black(&series.kind)).count();
-        let look = if black(&kind) { Look::black() } else { Look::nth(coloured) };
-        self.series.push(Series { label: label.to_owned(), look, kind });
+        let colour = if black(&kind) { BLACK } else { COLOURS[coloured % COLOURS.len()] };
+        let markers = matches!(kind, Kind::Points | Kind::ErrorBars);
+        let look = Look { colour, width: 2.0, dash: SOLID, markers };
+        self.series.push(Series { label: label.to_owned(), look, kind, x, y });
         self
     }
 
     /// The look of the last series if it consists of lines.
     fn last_line(&mut self) -> Option<&mut Look> {
         let last = self.series.last_mut()?;
-        matches!(last.kind, Kind::Line { .. } | Kind::Rules { .. }).then_some(&mut last.look)
+        matches!(last.kind, Kind::Line | Kind::Rules { .. }).then_some(&mut last.look)
     }
 
     fn note(&mut self, problem: String) -> &mut Self {

@@ -3,16 +3,16 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use plotters::chart::ChartBuilder;
-use plotters::element::{PathElement, Rectangle};
+use plotters::coord::ranged1d::ValueFormatter;
+use plotters::prelude::{
+    BLACK, ChartBuilder, Color, EmptyElement, PathElement, RGBColor, Rectangle, TRANSPARENT, WHITE,
+};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{BLACK, Color, RGBColor, TRANSPARENT, WHITE};
 
 use super::axes::Chart;
 use super::layout::{self, PAD, Panel, TICK};
 use super::recorder::{Area, PX, Recorder, Shape, units};
 use super::text::{TEXT, TITLE, style};
-use super::visible::View;
 use super::{Figure, Svg, legend, problem};
 use crate::Result;
 
@@ -43,15 +43,13 @@ impl Picture {
 
 /// Draws figures that differ in their data only, each with the name that it has in messages, with the finest detail for
 /// which what `show` makes of the picture has few enough bytes.
-pub(super) fn draw<T>(
-    figures: &[(String, &Figure)],
-    show: impl Fn(&Picture) -> T,
-    bytes: fn(&T) -> usize,
-) -> Result<T> {
+pub(super) fn draw<T>(figures: &[(String, &Figure)], show: impl Fn(&Picture) -> T, text: fn(&T) -> &str) -> Result<T> {
+    let mut panels = layout::panels(figures)?;
     let mut column = COLUMNS.0;
     while column <= COLUMNS.1 {
-        let shown = show(&picture(figures, column)?);
-        let bytes = bytes(&shown);
+        panels.iter_mut().for_each(|panel| panel.column = column);
+        let shown = show(&picture(figures, &panels)?);
+        let bytes = text(&shown).len();
         if bytes <= MAX_BYTES {
             return Ok(shown);
         }
@@ -60,12 +58,9 @@ pub(super) fn draw<T>(
     Err(problem("the picture has more than 500 kB; plot fewer series or fewer points"))
 }
 
-/// Thins what falls into a column of this width in pixels; see [`View`].
-fn picture(figures: &[(String, &Figure)], column: f64) -> Result<Picture> {
-    let panels = layout::panels(figures)?;
+fn picture(figures: &[(String, &Figure)], panels: &[Panel]) -> Result<Picture> {
     let first = figures[0].1;
-    let size = layout::size(first);
-    let recorder = Rc::new(RefCell::new(Recorder::new(size)));
+    let recorder = Rc::new(RefCell::new(Recorder::new(first.size)));
     let drawn = || std::mem::take(&mut recorder.borrow_mut().shapes);
     let root = Area::from(&recorder);
     root.fill(&WHITE)?;
@@ -78,10 +73,9 @@ fn picture(figures: &[(String, &Figure)], column: f64) -> Result<Picture> {
     for (name, figure) in figures {
         for (nth, (panel, axes)) in panels.iter().zip(&figure.panels).enumerate() {
             let mut chart = chart(&root, panel)?;
-            let view = View { x: &panel.x, y: &panel.y, size: panel.size, column };
             for series in &axes.series {
                 let refused = |error| problem(format!("{}{error}", layout::panel_name(name, figure, nth)));
-                series.draw(&mut chart, &view).map_err(refused)?;
+                series.draw(&mut chart, panel).map_err(refused)?;
             }
             charts.push(chart);
         }
@@ -95,7 +89,7 @@ fn picture(figures: &[(String, &Figure)], column: f64) -> Result<Picture> {
             legend::draw(&mut chart, &recorder, axes, &frames)?;
         }
     }
-    Ok(Picture { size, below, frames, above: drawn() })
+    Ok(Picture { size: first.size, below, frames, above: drawn() })
 }
 
 /// A panel's chart, with areas for the labels left and below.
@@ -114,24 +108,18 @@ fn chart(root: &Area, panel: &Panel) -> Result<Chart> {
 fn draw_axes(root: &Area, panel: &Panel, grid: bool) -> Result<()> {
     let mut chart = chart(root, panel)?;
     let grid = if grid { GRID.stroke_width(PX) } else { TRANSPARENT.into() };
-    let no_label = |_: &f64| String::new();
+    let x_label = |value: &f64| if panel.x_labels { panel.x.format_ext(value) } else { String::new() };
     let mut mesh = chart.configure_mesh();
     mesh.bold_line_style(grid).light_line_style(TRANSPARENT).axis_style(BLACK.stroke_width(PX));
     mesh.set_all_tick_mark_size(units(TICK)).label_style(style(TEXT)).axis_desc_style(style(TEXT));
-    mesh.x_desc(&panel.xlabel).y_desc(&panel.ylabel);
-    if !panel.x_labels {
-        mesh.x_label_formatter(&no_label);
-    }
-    mesh.draw()?;
+    mesh.x_desc(&panel.xlabel).y_desc(&panel.ylabel).x_label_formatter(&x_label).draw()?;
 
-    let (length, black) = (units(MINOR_TICK), BLACK.stroke_width(PX));
-    for value in panel.x.minor_ticks() {
-        let (x, y) = chart.backend_coord(&(value, panel.y.low));
-        root.draw(&PathElement::new([(x, y), (x, y + length)], black))?;
-    }
-    for value in panel.y.minor_ticks() {
-        let (x, y) = chart.backend_coord(&(panel.x.low, value));
-        root.draw(&PathElement::new([(x - length, y), (x, y)], black))?;
+    let length = units(MINOR_TICK);
+    let x_ticks = panel.x.minor_ticks().map(|value| ((value, panel.y.low), [(0, 0), (0, length)]));
+    let y_ticks = panel.y.minor_ticks().map(|value| ((panel.x.low, value), [(-length, 0), (0, 0)]));
+    for (at, ends) in x_ticks.chain(y_ticks) {
+        let tick = PathElement::new(ends, BLACK.stroke_width(PX));
+        root.draw(&(EmptyElement::at(chart.backend_coord(&at)) + tick))?;
     }
 
     let above = (units(panel.corner.0 + panel.size.0 / 2.0), units(panel.corner.1 - PAD));

@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use plotters::element::{PathElement, Polygon, Rectangle};
+use plotters::prelude::{BLACK, Color, PathElement, Polygon, Rectangle, WHITE};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{BLACK, Color, WHITE};
 
 use super::Svg;
 use super::recorder::{Area, PX, Recorder, units};
-use super::text::{Font, printable, style};
+use super::text::{style, width};
 use crate::Result;
 
 /// One layer in a model's graph.
@@ -74,31 +73,25 @@ fn draw(layers: &[LayerNode]) -> Result<Svg> {
 
 /// The widths of a layer's box where its name stands, "input:" and "output:", and the shapes.
 fn box_widths(layer: &LayerNode) -> [f64; 3] {
-    let font = Font::new();
     // An even number of pixels, so that the middle of a box is the middle of a pixel, as its sides are.
-    let cell = |label: &str| 2.0 * (font.width(&printable(label), TEXT) / 2.0 + EDGE).ceil();
-    let name = layer.name.split('\n').map(cell).fold(0.0, f64::max);
-    [name, cell("output:"), cell(&layer.input).max(cell(&layer.output))]
+    let cell = |label: &str| 2.0 * (width(label, TEXT) / 2.0 + EDGE).ceil();
+    [cell(&layer.name), cell("output:"), cell(&layer.input).max(cell(&layer.output))]
 }
 
-/// The box of a layer, from its left upper corner on.
+/// The boxes of a layer with their texts, from its left upper corner on.
 fn draw_layer(area: &Area, layer: &LayerNode, widths: &[f64; 3], (left, top): (f64, f64)) -> Result<()> {
-    let at = |x: f64, y: f64| (units(left + x), units(top + y));
-    let black = BLACK.stroke_width(PX);
-    let (first, second, right) = (widths[0], widths[0] + widths[1], widths.iter().sum::<f64>());
-    area.draw(&Rectangle::new([at(0.0, 0.0), at(right, 2.0 * ROW)], black))?;
-    for line in [
-        [at(first, 0.0), at(first, 2.0 * ROW)],
-        [at(second, 0.0), at(second, 2.0 * ROW)],
-        [at(first, ROW), at(right, ROW)],
-    ] {
-        area.draw(&PathElement::new(line, black))?;
-    }
+    let at = |x: f64, y: f64| (units(left + x), units(top + y * ROW));
     let style = style(TEXT).pos(Pos::new(HPos::Center, VPos::Center));
-    area.draw_text(&layer.name, &style, at(first / 2.0, ROW))?;
-    for (label, shape, y) in [("input:", &layer.input, 0.5 * ROW), ("output:", &layer.output, 1.5 * ROW)] {
-        area.draw_text(label, &style, at((first + second) / 2.0, y))?;
-        area.draw_text(shape, &style, at((second + right) / 2.0, y))?;
+    let (first, second, right) = (widths[0], widths[0] + widths[1], widths.iter().sum::<f64>());
+    for (text, x, y) in [
+        (&layer.name[..], (0.0, first), (0.0, 2.0)),
+        ("input:", (first, second), (0.0, 1.0)),
+        ("output:", (first, second), (1.0, 2.0)),
+        (&layer.input[..], (second, right), (0.0, 1.0)),
+        (&layer.output[..], (second, right), (1.0, 2.0)),
+    ] {
+        area.draw(&Rectangle::new([at(x.0, y.0), at(x.1, y.1)], BLACK.stroke_width(PX)))?;
+        area.draw_text(text, &style, at((x.0 + x.1) / 2.0, (y.0 + y.1) / 2.0))?;
     }
     Ok(())
 }

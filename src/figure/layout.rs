@@ -2,13 +2,12 @@
 
 use super::axes::Axes;
 use super::scale::{LOG_SMALLEST, Scale, Span};
-use super::text::{Font, LINE_HEIGHT, TEXT, TITLE};
+use super::text::{LINE_HEIGHT, TEXT, TITLE, width, wrap};
 use super::ticks::{Direction, ticks};
 use super::{Figure, Share, problem};
 use crate::Result;
 
-// Lengths are in pixels, 96 to the inch: matplotlib's defaults, rounded so that axes stand on whole pixels.
-const PX_PER_INCH: f64 = 96.0;
+// Lengths are in pixels: matplotlib's defaults, rounded so that axes stand on whole pixels.
 pub(super) const TICK: f64 = 5.0;
 /// From an axis to its tick labels: plotters' twice the length of a tick.
 const TO_LABELS: f64 = 2.0 * TICK;
@@ -18,6 +17,7 @@ const EDGE: f64 = 8.0;
 const BETWEEN: f64 = 12.0;
 
 /// A panel with everything about it decided.
+#[derive(Default)]
 pub(super) struct Panel {
     /// The left upper corner of the axes, and their width and height.
     pub(super) corner: (f64, f64),
@@ -32,11 +32,8 @@ pub(super) struct Panel {
     pub(super) title: String,
     pub(super) xlabel: String,
     pub(super) ylabel: String,
-}
-
-/// Width and height in whole pixels.
-pub(super) fn size(figure: &Figure) -> (u32, u32) {
-    ((figure.size.0 * PX_PER_INCH).ceil() as u32, (figure.size.1 * PX_PER_INCH).ceil() as u32)
+    /// What falls into a column of this width, in pixels, is thinned; see [`Panel::lines`].
+    pub(super) column: f64,
 }
 
 /// The panels in which all of the figures fit, each with the name that it has in messages. Titles and labels are those
@@ -103,6 +100,8 @@ fn add_series(axes: &Axes, x: &mut Span, y: &mut Span) -> Result<(), String> {
 struct Margins {
     before: f64,
     after: f64,
+    /// The width of the widest tick label of a column's y axes.
+    labels: f64,
 }
 
 impl Margins {
@@ -115,36 +114,27 @@ impl Margins {
 /// Margins follow from the labels, labels from the panels' sizes, those from the margins. Margins only ever grow, so
 /// this comes to an end.
 fn arrange(figure: &Figure, scales: Vec<(Scale, Scale)>) -> Result<Vec<Panel>> {
-    let font = Font::new();
-    let (width, height) = size(figure);
     let mut columns = vec![Margins::default(); figure.columns];
     let mut rows = vec![Margins::default(); figure.rows];
-    let mut label_widths = vec![0.0_f64; figure.columns];
     loop {
-        let (lefts, width) = spread(width, &columns);
-        let (tops, height) = spread(height, &rows);
+        let (lefts, width) = spread(figure.size.0, &columns);
+        let (tops, height) = spread(figure.size.1, &rows);
         if width < 40.0 || height < 30.0 {
             let (width, height) = (width.max(0.0), height.max(0.0));
             let remedy = "give a larger figsize, fewer panels or shorter labels";
             return Err(problem(format!("panels of {width} x {height} px are too small; {remedy}")));
         }
-        let before = (columns.clone(), rows.clone(), label_widths.clone());
+        let before = (columns.clone(), rows.clone());
         let mut panels = Vec::new();
-        for (nth, (axes, (x, y))) in figure.panels.iter().zip(&scales).enumerate() {
+        for (nth, (axes, scales)) in figure.panels.iter().zip(&scales).enumerate() {
             let (row, column) = (nth / figure.columns, nth % figure.columns);
-            let mut panel = Panel::new(axes, (lefts[column], tops[row]), (width, height), (x, y), &font);
+            let mut panel = Panel::new(axes, (width, height), scales);
+            panel.corner = (lefts[column], tops[row]);
             panel.x_labels = figure.share == Share::None || row + 1 == figure.rows;
-            let widest = panel.y.ticks.iter().map(|tick| font.width(&tick.label, TEXT)).fold(0.0, f64::max);
-            label_widths[column] = label_widths[column].max(widest.ceil());
-            panel.left = TO_LABELS + label_widths[column] + room(&panel.ylabel, TEXT, 1.5 * PAD);
-            let labels = if panel.x_labels { TO_LABELS + TEXT } else { TICK };
-            panel.below = labels + room(&panel.xlabel, TEXT, PAD);
-            let (left, right) = panel.overhang(&font);
-            columns[column].grow(panel.left.max(left), right.max(1.0));
-            rows[row].grow(room(&panel.title, TITLE, 2.0 * PAD).max(TEXT / 2.0), panel.below.max(TEXT / 2.0));
+            panel.grow(&mut columns[column], &mut rows[row]);
             panels.push(panel);
         }
-        if before == (columns.clone(), rows.clone(), label_widths.clone()) {
+        if before == (columns.clone(), rows.clone()) {
             return Ok(panels);
         }
     }
@@ -171,34 +161,28 @@ fn room(text: &str, size: f64, distance: f64) -> f64 {
 }
 
 impl Panel {
-    fn new(axes: &Axes, corner: (f64, f64), size: (f64, f64), (x, y): (&Scale, &Scale), font: &Font) -> Self {
+    fn new(axes: &Axes, size: (f64, f64), (x, y): &(Scale, Scale)) -> Self {
         let (mut x, mut y) = (x.clone(), y.clone());
-        x.ticks = ticks(&x, size.0, Direction::X, font);
-        y.ticks = ticks(&y, size.1, Direction::Y, font);
-        let wrap = |text: &str, text_size: f64, limit: f64| font.wrap(text, text_size, limit).join("\n");
-        Panel {
-            corner,
-            size,
-            x,
-            y,
-            x_labels: true,
-            left: 0.0,
-            below: 0.0,
-            title: wrap(&axes.title, TITLE, size.0),
-            xlabel: wrap(&axes.xlabel, TEXT, size.0),
-            ylabel: wrap(&axes.ylabel, TEXT, size.1),
-        }
+        x.ticks = ticks(&x, size.0, Direction::X);
+        y.ticks = ticks(&y, size.1, Direction::Y);
+        let title = wrap(&axes.title, TITLE, size.0);
+        let (xlabel, ylabel) = (wrap(&axes.xlabel, TEXT, size.0), wrap(&axes.ylabel, TEXT, size.1));
+        Panel { size, x, y, title, xlabel, ylabel, ..Panel::default() }
     }
 
-    /// How far the x axis' tick labels reach beyond its ends.
-    fn overhang(&self, font: &Font) -> (f64, f64) {
-        let (mut left, mut right) = (0.0_f64, 0.0_f64);
-        for tick in self.x.ticks.iter().filter(|_| self.x_labels) {
-            let half = font.width(&tick.label, TEXT) / 2.0;
-            let at = self.x.fraction(tick.value) * self.size.0;
-            left = left.max(half - at);
-            right = right.max(half + at - self.size.0);
-        }
-        (left, right)
+    /// Takes the room for labels and title from the margins of its column and row.
+    fn grow(&mut self, column: &mut Margins, row: &mut Margins) {
+        let labels = self.y.ticks.iter().map(|tick| width(&tick.label, TEXT).ceil());
+        column.labels = labels.fold(column.labels, f64::max);
+        self.left = TO_LABELS + column.labels + room(&self.ylabel, TEXT, 1.5 * PAD);
+        self.below = if self.x_labels { TO_LABELS + TEXT } else { TICK } + room(&self.xlabel, TEXT, PAD);
+        // The labels of x may reach beyond the ends of the axis.
+        let ends = self.x.ticks.iter().map(|tick| {
+            let (half, at) = (width(&tick.label, TEXT) / 2.0, self.x.fraction(tick.value) * self.size.0);
+            (half - at, half + at - self.size.0)
+        });
+        let (left, right) = ends.fold((self.left, 1.0), |room, end| (f64::max(room.0, end.0), f64::max(room.1, end.1)));
+        column.grow(left, right);
+        row.grow(room(&self.title, TITLE, 2.0 * PAD).max(TEXT / 2.0), self.below.max(TEXT / 2.0));
     }
 }

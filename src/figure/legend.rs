@@ -12,7 +12,7 @@ use super::problem;
 use super::recorder::{Outline, PX, Recorder, Shape, units};
 use super::series::Kind;
 use super::style::{Look, MARKER_RADIUS};
-use super::text::{Font, TEXT, style};
+use super::text::{TEXT, style, wrap};
 use super::visible::Values;
 use crate::Result;
 
@@ -44,7 +44,7 @@ pub(super) fn draw(chart: &mut Chart, recorder: &RefCell<Recorder>, axes: &Axes,
         let to = (left + x + size.0 + GAP, top + y + size.1 + GAP);
         frames.iter().flatten().map(|shape| shape.length_in(from, to)).sum()
     };
-    draw_at(chart, places(room).min_by(|a, b| covered(*a).total_cmp(&covered(*b))).unwrap_or_default())
+    draw_at(chart, places(room).min_by_key(|at| covered(*at) as u64).unwrap_or_default())
 }
 
 /// Places for a legend along the sides of a panel that has so much room beside it: matplotlib's, in its order, and four
@@ -59,16 +59,14 @@ fn places(room: (i32, i32)) -> impl Iterator<Item = BackendCoord> {
 
 /// Adds the labels of the series to the chart, and returns how many there are.
 fn add_entries(chart: &mut Chart, axes: &Axes, panel_width: f64) -> Result<usize> {
-    let font = Font::new();
     let mut entries = 0;
     for series in &axes.series {
-        let lines = font.wrap(&series.label, TEXT, 0.6 * panel_width);
-        entries += usize::from(!lines.is_empty());
-        for (nth, line) in lines.into_iter().enumerate() {
+        for (nth, line) in wrap(&series.label, TEXT, 0.6 * panel_width).lines().enumerate() {
             let none: [PathElement<Values>; 0] = [];
             let entry = chart.draw_series(none)?.label(line);
             if nth == 0 {
                 entry.legend(handle(&series.kind, series.look));
+                entries += 1;
             }
         }
     }
@@ -77,14 +75,12 @@ fn add_entries(chart: &mut Chart, axes: &Axes, panel_width: f64) -> Result<usize
 
 /// What stands beside the label of a series, drawn from the middle of its left side on.
 fn handle(kind: &Kind, look: Look) -> impl Fn(BackendCoord) -> DynElement<'static, Recorder, BackendCoord> + use<> {
-    let line = matches!(kind, Kind::Line { .. } | Kind::Rules { .. });
-    let marker = matches!(kind, Kind::Points { .. } | Kind::ErrorBars { .. }) || look.markers;
-    let bar = matches!(kind, Kind::ErrorBars { .. });
-    let area = matches!(kind, Kind::Histogram { .. } | Kind::Band { .. });
+    let line = matches!(kind, Kind::Line | Kind::Rules { .. });
     // Absent parts are transparent.
     let shown = |shown: bool, style: ShapeStyle| if shown { style } else { TRANSPARENT.into() };
-    let (bar, area) = (shown(bar, look.stroke()), shown(area, look.fill()));
-    let marker = shown(marker, look.colour.filled());
+    let bar = shown(matches!(kind, Kind::ErrorBars), look.stroke());
+    let area = shown(matches!(kind, Kind::Histogram | Kind::Band), look.fill());
+    let marker = shown(look.markers, look.colour.filled());
     let (right, middle) = (units(HANDLE), units(HANDLE / 2.0));
     let (low, tall) = (units(0.4 * TEXT), units(0.6 * TEXT));
     move |at| {

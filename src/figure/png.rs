@@ -3,13 +3,13 @@
 use ab_glyph::{Font as _, OutlineCurve};
 use plotters::style::text_anchor::HPos;
 use plotters::style::{RGBAColor, ShapeStyle, TextStyle};
-use plotters_backend::{BackendCoord, FontTransform};
+use plotters_backend::BackendCoord;
 use tiny_skia::{
     Color, FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8, Rect, Stroke, Transform,
 };
 
 use super::recorder::{Outline, PX, Shape};
-use super::text::{BASELINE, Font, PLOTTERS_FONT_SCALE};
+use super::text::{BASELINE, FONT, PLOTTERS_FONT_SCALE};
 use crate::{Error, Result};
 
 /// Pixels of the picture to one of the SVG: what is 96 to the inch there is 192 here, sharp on a screen and good to
@@ -22,25 +22,21 @@ pub(super) fn png((width, height): (u32, u32), shapes: &[Shape]) -> Result<Vec<u
     let (width, height) = (width * SCALE, height * SCALE);
     let mut image = Pixmap::new(width, height).ok_or_else(|| refused(format!("{width} x {height} pixels")))?;
     image.fill(Color::WHITE);
-    let font = Font::new();
-    for shape in shapes {
-        draw(&mut image, shape, &font);
-    }
+    shapes.iter().for_each(|shape| draw(&mut image, shape));
     pack(&image).map_err(|error| refused(error.to_string()))
 }
 
 /// Draws a shape, which is in units, in the pixels of an image.
-fn draw(image: &mut Pixmap, shape: &Shape, font: &Font) {
+fn draw(image: &mut Pixmap, shape: &Shape) {
     let scale = SCALE as f32 / PX as f32;
     let to_pixels = Transform::from_scale(scale, scale);
     let path = match &shape.outline {
-        Outline::Path(points) => polyline(points, false),
-        Outline::Polygon(points) => polyline(points, true),
+        Outline::Path(points) => polyline(points),
         Outline::Rectangle((left, top), (right, bottom)) => {
             Rect::from_ltrb(*left as f32, *top as f32, *right as f32, *bottom as f32).map(PathBuilder::from_rect)
         }
         Outline::Circle((x, y), radius) => PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32),
-        Outline::Text(line, style, at) => letters(line, style, *at, font),
+        Outline::Text(line, style, at) => letters(line, style, *at),
     };
     // Nothing is to be seen of a shape without extent.
     let Some(path) = path else { return };
@@ -55,42 +51,34 @@ fn draw(image: &mut Pixmap, shape: &Shape, font: &Font) {
     }
 }
 
-fn polyline(points: &[BackendCoord], close: bool) -> Option<Path> {
+fn polyline(points: &[BackendCoord]) -> Option<Path> {
     let mut path = PathBuilder::new();
     let (&(x, y), others) = points.split_first()?;
     path.move_to(x as f32, y as f32);
     others.iter().for_each(|&(x, y)| path.line_to(x as f32, y as f32));
-    if close {
-        path.close();
-    }
     path.finish()
 }
 
 /// The outlines of a line of text at its place.
-fn letters(line: &str, style: &TextStyle, at: BackendCoord, font: &Font) -> Option<Path> {
+fn letters(line: &str, style: &TextStyle, at: BackendCoord) -> Option<Path> {
     let mut path = PathBuilder::new();
     let mut pen = 0.0;
     for c in line.chars() {
         // Glyph 0 is the font's box for what it does not have.
-        let glyph = font.0.glyph_id(c);
-        let curves = font.0.outline(glyph).map(|outline| outline.curves).unwrap_or_default();
+        let glyph = FONT.glyph_id(c);
+        let curves = FONT.outline(glyph).map(|outline| outline.curves).unwrap_or_default();
         curves.into_iter().for_each(|curve| add_curve(&mut path, curve, pen));
-        pen += font.0.h_advance_unscaled(glyph);
+        pen += FONT.h_advance_unscaled(glyph);
     }
     let start = match style.pos.h_pos {
         HPos::Left => 0.0,
         HPos::Center => -0.5 * pen,
         HPos::Right => -pen,
     };
-    let (sin, cos) = match style.font.get_transform() {
-        FontTransform::None => (0.0, 1.0),
-        FontTransform::Rotate90 => (1.0, 0.0),
-        FontTransform::Rotate180 => (0.0, -1.0),
-        FontTransform::Rotate270 => (-1.0, 0.0),
-    };
+    let (cos, sin) = style.font.get_transform().transform(1, 0);
     let size = style.font.get_size() / PLOTTERS_FONT_SCALE;
-    let em = size as f32 / font.0.units_per_em()?;
-    let turn = Transform::from_row(cos, sin, -sin, cos, at.0 as f32, at.1 as f32);
+    let em = size as f32 / FONT.units_per_em()?;
+    let turn = Transform::from_row(cos as f32, sin as f32, -sin as f32, cos as f32, at.0 as f32, at.1 as f32);
     // Outlines have y upwards.
     let place = turn.pre_translate(0.0, (BASELINE * size).round() as f32).pre_scale(em, -em).pre_translate(start, 0.0);
     path.finish()?.transform(place)

@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 
 use plotters::coord::Shift;
-use plotters::drawing::DrawingArea;
+use plotters::prelude::{DrawingArea, DrawingBackend, RGBAColor, ShapeStyle, TextStyle};
 use plotters::style::text_anchor::{Pos, VPos};
-use plotters::style::{RGBAColor, ShapeStyle, TextStyle};
-use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind};
+use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind};
 
 use super::text::{BASELINE, LINE_HEIGHT, PLOTTERS_FONT_SCALE, font, printable, register};
-use super::visible::clip;
+use super::visible::cut;
 
 /// plotters' units to a pixel (1/96 inch).
 ///
@@ -38,9 +37,8 @@ pub(super) struct Shape {
 /// Lengths are in units, y downwards.
 #[derive(Clone)]
 pub(super) enum Outline {
-    /// A line through points.
+    /// A line through points, or what it surrounds.
     Path(Vec<BackendCoord>),
-    Polygon(Vec<BackendCoord>),
     Rectangle(BackendCoord, BackendCoord),
     Circle(BackendCoord, u32),
     /// One line of text in the picture's font, below its place.
@@ -52,23 +50,24 @@ impl Shape {
     pub(super) fn length_in(&self, from: BackendCoord, to: BackendCoord) -> f64 {
         let across = |(x, y): BackendCoord, half: i32| [(x - half, y), (x + half, y)];
         let line: &[BackendCoord] = match &self.outline {
-            Outline::Path(points) | Outline::Polygon(points) => points,
+            Outline::Path(points) => points,
             Outline::Rectangle(a, b) => &[*a, *b],
             Outline::Circle(centre, radius) => &across(*centre, *radius as i32),
             Outline::Text(_, style, at) => &across(*at, (style.font.get_size() / PLOTTERS_FONT_SCALE) as i32),
         };
         let size = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
-        let place = |at: BackendCoord| (f64::from(at.0 - from.0), f64::from(at.1 - from.1));
-        let parts = line.windows(2).filter_map(|ends| clip(size, place(ends[0]), place(ends[1])));
-        parts.map(|(a, b)| (b.0 - a.0).hypot(b.1 - a.1)).sum()
+        let places = line.iter().map(|at| (f64::from(at.0 - from.0), f64::from(at.1 - from.1)));
+        let inside = cut(size, places.collect(), false);
+        let lengths = inside.windows(2).map(|ends| (ends[1].0 - ends[0].0).hypot(ends[1].1 - ends[0].1));
+        lengths.filter(|length| length.is_finite()).sum()
     }
 
     /// Has another backend of plotters draw the shape.
     pub(super) fn draw<B: DrawingBackend>(&self, backend: &mut B) -> Result<(), DrawingErrorKind<B::ErrorType>> {
         let style = &self.style;
         match &self.outline {
+            Outline::Path(points) if style.filled => backend.fill_polygon(points.iter().copied(), style),
             Outline::Path(points) => backend.draw_path(points.iter().copied(), style),
-            Outline::Polygon(points) => backend.fill_polygon(points.iter().copied(), style),
             Outline::Rectangle(from, to) => backend.draw_rect(*from, *to, style, style.filled),
             Outline::Circle(centre, radius) => backend.draw_circle(*centre, *radius, style, style.filled),
             Outline::Text(line, style, at) => backend.draw_text(line, &**style, *at),
@@ -135,13 +134,16 @@ impl DrawingBackend for Recorder {
     }
 
     fn draw_rect<S: BackendStyle>(&mut self, a: BackendCoord, b: BackendCoord, style: &S, fill: bool) -> Drawn {
-        let (left, top) = (a.0.min(b.0), a.1.min(b.1));
-        let (right, bottom) = (a.0.max(b.0), a.1.max(b.1));
         if fill {
-            return self.add(Outline::Rectangle((left, top), (right, bottom)), style, true);
+            return self.add(
+                Outline::Rectangle((a.0.min(b.0), a.1.min(b.1)), (a.0.max(b.0), a.1.max(b.1))),
+                style,
+                true,
+            );
         }
         let place = |v: i32| if style.stroke_width() == PX { middle_of_pixel(v) } else { v };
-        let (left, top, right, bottom) = (place(left), place(top), place(right), place(bottom));
+        let (left, top) = (place(a.0.min(b.0)), place(a.1.min(b.1)));
+        let (right, bottom) = (place(a.0.max(b.0)), place(a.1.max(b.1)));
         // From the middle of a side, so that all four corners are joined.
         let middle = (left + right) / 2;
         let path = [(middle, top), (right, top), (right, bottom), (left, bottom), (left, top), (middle, top)];
@@ -153,7 +155,7 @@ impl DrawingBackend for Recorder {
     }
 
     fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
-        self.add(Outline::Polygon(path.into_iter().collect()), style, true)
+        self.add(Outline::Path(path.into_iter().collect()), style, true)
     }
 
     /// Text may have several lines. The font is the figure's, whatever the style names.

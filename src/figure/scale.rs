@@ -12,7 +12,7 @@ use super::ticks::Tick;
 /// What an axis shows: from `low` to `high`, linearly or by logarithm, with ticks at round values.
 ///
 /// It is plotters' coordinate type for both axes of a [`Chart`](super::Chart), whatever is drawn.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
@@ -36,14 +36,11 @@ impl Scale {
             return Scale::new(((low / margin).max(LOG_SMALLEST), (high * margin).min(f64::MAX)), log);
         }
         let size = low.abs().max(high.abs());
-        // All but equal values: rounding would show as noise, or leave no room for a tick.
-        let (low, high) = if high - low <= (size * 1e-12).max(1e-290) {
-            let half = if size > 1e-280 { size * 0.05 } else { 0.05 };
-            (low - half, high + half)
-        } else {
-            (low, high)
+        let margin = match high - low {
+            // All but equal values: rounding would show as noise, or leave no room for a tick.
+            range if range <= (size * 1e-12).max(1e-290) => 0.055 * if size > 1e-280 { size } else { 1.0 },
+            range => 0.05 * range,
         };
-        let margin = (high - low) * 0.05;
         Scale::new((low - margin, high + margin), log)
     }
 
@@ -81,9 +78,12 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// Widens the range of the data to a value that the axis has a place for.
     pub(super) fn add(&mut self, value: f64) {
-        let (low, high) = self.data.unwrap_or((value, value));
-        self.data = Some((low.min(value), high.max(value)));
+        if self.shows(value) {
+            let (low, high) = self.data.unwrap_or((value, value));
+            self.data = Some((low.min(value), high.max(value)));
+        }
     }
 
     /// Whether the axis has a place for a value.
@@ -92,17 +92,14 @@ impl Span {
     }
 
     pub(super) fn scale(&self) -> Scale {
-        if let Some(limits) = self.limits {
-            return Scale::new(limits, self.log);
+        match (self.limits, self.data) {
+            (Some(limits), _) => Scale::new(limits, self.log),
+            (None, None) => Scale::new((if self.log { 0.1 } else { 0.0 }, 1.0), self.log),
+            (None, Some((low, high))) => {
+                let around = Scale::around((low, high), self.log);
+                if self.on_zero && low == 0.0 && high > 0.0 { Scale { low, ..around } } else { around }
+            }
         }
-        let Some((low, high)) = self.data else {
-            return Scale::new((if self.log { 0.1 } else { 0.0 }, 1.0), self.log);
-        };
-        let mut scale = Scale::around((low, high), self.log);
-        if self.on_zero && low == 0.0 && high > 0.0 {
-            scale.low = 0.0;
-        }
-        scale
     }
 }
 
@@ -127,10 +124,6 @@ impl Ranged for Scale {
 }
 
 impl ValueFormatter<f64> for Scale {
-    fn format(value: &f64) -> String {
-        value.to_string()
-    }
-
     fn format_ext(&self, value: &f64) -> String {
         let tick = self.ticks.iter().find(|tick| tick.value == *value);
         tick.map_or_else(|| value.to_string(), |tick| tick.label.clone())

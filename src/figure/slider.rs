@@ -9,7 +9,7 @@ use super::draw::{self, Picture};
 use super::series::Kind;
 use super::style::Look;
 use super::svg::{has_extension, markup, opening_tag};
-use super::text::printable;
+use super::text::{escape, printable};
 use super::{Figure, Svg, problem};
 use crate::files::write_whole;
 use crate::{Error, Result};
@@ -78,7 +78,7 @@ impl Slider {
     /// [`Error::Figure`] if there is no figure, if one is not like the first (the message has its value and what
     /// differs), and for what [`Figure::to_svg`] refuses.
     pub fn to_html(&self) -> Result<String> {
-        draw::draw(&self.figures()?, |picture| self.html(picture), String::len)
+        draw::draw(&self.figures()?, |picture| self.html(picture), String::as_str)
     }
 
     /// The figure in the middle as a picture, with the axes of all.
@@ -86,7 +86,7 @@ impl Slider {
     /// # Errors
     /// As [`Slider::to_html`].
     pub fn to_svg(&self) -> Result<Svg> {
-        draw::draw(&self.figures()?, |picture| picture.svg(self.frames.len() / 2), Svg::bytes)
+        draw::draw(&self.figures()?, |picture| picture.svg(self.frames.len() / 2), Svg::as_str)
     }
 
     /// Writes a page with the slider to the file `path`, whose name must end in `.html`.
@@ -99,7 +99,7 @@ impl Slider {
         if !has_extension(path, "html") {
             return Err(Error::file(path, "a slider is written as HTML", "give a file name that ends in .html"));
         }
-        let title = escape(&self.label);
+        let title = line(&self.label);
         let page = format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\"/>\n<title>{title}</title>\n{}</html>\n",
             self.to_html()?
@@ -126,12 +126,12 @@ impl Slider {
         html += &markup(&picture.below);
         for (nth, ((value, _), frame)) in self.frames.iter().zip(&picture.frames).enumerate() {
             let display = if nth == middle { "inline" } else { "none" };
-            html += &format!("<g data-value=\"{}\" display=\"{display}\">\n", escape(value));
+            html += &format!("<g data-value=\"{}\" display=\"{display}\">\n", line(value));
             html += &markup(frame);
             html += "</g>\n";
         }
         html += &markup(&picture.above);
-        let (last, value) = (self.frames.len() - 1, escape(&self.frames[middle].0));
+        let (last, value) = (self.frames.len() - 1, line(&self.frames[middle].0));
         html += &format!(
             "</svg>\n\
              <label style=\"display: flex; gap: 1em; align-items: center\">{}\n\
@@ -140,7 +140,7 @@ impl Slider {
              <output style=\"min-width: 6em\">{value}</output></label>\n\
              <p>This figure needs scripts: in JupyterLab, trust the notebook or run the cell.</p>\n\
              <script>\n{SCRIPT}\n</script>\n</div>\n",
-            escape(&self.label),
+            line(&self.label),
         );
         html
     }
@@ -176,12 +176,6 @@ fn difference(a: &Figure, b: &Figure) -> Option<&'static str> {
 }
 
 /// A text as HTML, on one line.
-fn escape(label: &str) -> String {
-    let line = printable(label);
-    line.trim()
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+fn line(label: &str) -> String {
+    escape(printable(label).trim())
 }

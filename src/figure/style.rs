@@ -8,7 +8,7 @@ use super::recorder::units;
 /// Told apart with any colour vision, and, by their lightness, without colour; the first ones best. Chosen from the
 /// colours of Okabe and Ito, Color Universal Design (2008), and of Paul Tol's notes on colour schemes (2021), some made
 /// darker.
-const COLOURS: [RGBColor; 6] = [
+pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(0x00, 0x4a, 0x8f),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
@@ -32,18 +32,9 @@ pub(super) struct Look {
 }
 
 /// plotters draws a dash that does not end as one line.
-const SOLID: (f64, f64) = (f64::INFINITY, 0.0);
+pub(super) const SOLID: (f64, f64) = (f64::INFINITY, 0.0);
 
 impl Look {
-    pub(super) fn black() -> Self {
-        Look { colour: BLACK, width: 2.0, dash: SOLID, markers: false }
-    }
-
-    /// The colours follow in turn.
-    pub(super) fn nth(nth: usize) -> Self {
-        Look { colour: COLOURS[nth % COLOURS.len()], ..Look::black() }
-    }
-
     /// The style of areas.
     pub(super) fn fill(&self) -> ShapeStyle {
         self.colour.mix(0.3).filled()
@@ -63,20 +54,16 @@ impl Look {
 
 /// The colour of this name, as [`Axes::color`](super::Axes::color) takes it.
 pub(super) fn color(name: &str) -> Option<RGBColor> {
-    match name {
-        "black" => return Some(BLACK),
-        "gray" => return Some(RGBColor(0x80, 0x80, 0x80)),
-        _ => {}
+    match (name, name.split_at_checked(1)?) {
+        ("black", _) => Some(BLACK),
+        ("gray", _) => Some(RGBColor(0x80, 0x80, 0x80)),
+        (_, ("C", nth)) => COLOURS.get(nth.parse::<usize>().ok()?).copied(),
+        (_, ("#", digits)) if digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            let [_, red, green, blue] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
+            Some(RGBColor(red, green, blue))
+        }
+        _ => None,
     }
-    if let Some(nth) = name.strip_prefix('C') {
-        return nth.parse::<usize>().ok().and_then(|nth| COLOURS.get(nth).copied());
-    }
-    let digits = name.strip_prefix('#')?;
-    if digits.len() != 6 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let [_, red, green, blue] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
-    Some(RGBColor(red, green, blue))
 }
 
 /// The dashes of this name, as [`Axes::linestyle`](super::Axes::linestyle) takes it; matplotlib's.

@@ -34,10 +34,6 @@ impl Svg {
         Svg { text, size, shapes }
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
     /// The picture as SVG text, from `<svg` to `</svg>`.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -1,5 +1,7 @@
 //! Text: its one font, its width, and how it is broken into lines.
 
+use std::sync::LazyLock;
+
 use ab_glyph::{Font as _, FontRef};
 use plotters::style::{BLACK, FontDesc, FontFamily, FontStyle, TextStyle, register_font};
 
@@ -40,58 +42,51 @@ pub(super) fn font(size: f64) -> FontDesc<'static> {
 }
 
 /// DejaVu Sans, to measure text and for its outlines.
-pub(super) struct Font(pub(super) FontRef<'static>);
+pub(super) static FONT: LazyLock<FontRef> =
+    LazyLock::new(|| FontRef::try_from_slice(dejavu::sans::regular()).expect("the crate dejavu holds fonts"));
 
-impl Font {
-    pub(super) fn new() -> Self {
-        Font(FontRef::try_from_slice(dejavu::sans::regular()).expect("the crate dejavu holds fonts"))
-    }
+/// The width in pixels of the widest line of a text at the font size `size` (pixels).
+pub(super) fn width(text: &str, size: f64) -> f64 {
+    text.lines().map(|line| line.chars().map(advance).sum::<f64>() * size).fold(0.0, f64::max)
+}
 
-    /// The width in pixels of one line of text at the font size `size` (pixels).
-    pub(super) fn width(&self, text: &str, size: f64) -> f64 {
-        text.chars().map(|c| self.advance(c)).sum::<f64>() * size
-    }
+/// A character's width as a part of the font size.
+fn advance(c: char) -> f64 {
+    f64::from(FONT.h_advance_unscaled(FONT.glyph_id(c)) / FONT.units_per_em().unwrap_or(1.0))
+}
 
-    /// A character's width as a part of the font size.
-    fn advance(&self, c: char) -> f64 {
-        let em = self.0.units_per_em().unwrap_or(1.0);
-        f64::from(self.0.h_advance_unscaled(self.0.glyph_id(c)) / em)
-    }
-
-    /// Breaks a text at spaces, and within words that are too long, into lines no wider than `limit` pixels.
-    ///
-    /// Line breaks in the text are kept. What does not fit on four lines ends in an ellipsis.
-    pub(super) fn wrap(&self, text: &str, size: f64, limit: f64) -> Vec<String> {
-        const MAX_LINES: usize = 4;
-        let mut lines: Vec<String> = Vec::new();
-        for paragraph in text.split('\n').map(printable) {
-            let mut line = String::new();
-            for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
-                let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
-                if self.width(&longer, size) <= limit {
-                    line = longer;
-                    continue;
-                }
-                // On a line of its own, broken where it is still too long.
-                lines.push(std::mem::take(&mut line));
-                for c in word.chars() {
-                    if self.width(&line, size) + self.advance(c) * size > limit {
-                        lines.push(std::mem::take(&mut line));
-                    }
-                    line.push(c);
-                }
+/// Breaks a text at spaces, and within words that are too long, into lines no wider than `limit` pixels.
+///
+/// Line breaks in the text are kept. What does not fit on four lines ends in an ellipsis.
+pub(super) fn wrap(text: &str, size: f64, limit: f64) -> String {
+    const MAX_LINES: usize = 4;
+    let too_wide = |line: &str, c: char| width(line, size) + advance(c) * size > limit;
+    let mut lines: Vec<String> = Vec::new();
+    for paragraph in text.split('\n').map(printable) {
+        let mut line = String::new();
+        for c in paragraph.split_ascii_whitespace().collect::<Vec<_>>().join(" ").chars() {
+            if c != ' ' && too_wide(&line, c) {
+                // The word goes on in the next line, from its start if that is in this one.
+                let word = line.rfind(' ').map(|space| line.split_off(space + 1)).unwrap_or_default();
+                lines.push(std::mem::replace(&mut line, word).trim_end().to_owned());
             }
-            lines.push(line);
+            line.push(c);
         }
-        lines.retain(|line| !line.is_empty());
-        if lines.len() > MAX_LINES {
-            lines.truncate(MAX_LINES);
-            let last = &mut lines[MAX_LINES - 1];
-            while self.width(last, size) + self.advance('…') * size > limit && last.pop().is_some() {}
-            last.push('…');
-        }
-        lines
+        lines.push(line);
     }
+    lines.retain(|line| !line.is_empty());
+    if lines.len() > MAX_LINES {
+        lines.truncate(MAX_LINES);
+        let last = &mut lines[MAX_LINES - 1];
+        while too_wide(last, '…') && last.pop().is_some() {}
+        last.push('…');
+    }
+    lines.join("\n")
+}
+
+/// A text as HTML.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// A text in which spaces stand for control characters, which XML forbids.
@@ -110,31 +105,28 @@ mod tests {
 
     #[test]
     fn lines_fit_and_keep_their_words() {
-        let font = Font::new();
         let text = "training and validation loss of a small convolutional network";
-        let lines = font.wrap(text, 16.0, 200.0);
-        assert!(lines.len() > 1 && lines.iter().all(|line| font.width(line, 16.0) <= 200.0), "{lines:?}");
-        assert_eq!(lines.join(" "), text);
+        let lines = wrap(text, 16.0, 200.0);
+        assert!(lines.lines().count() > 1 && width(&lines, 16.0) <= 200.0, "{lines}");
+        assert_eq!(lines.replace('\n', " "), text);
     }
 
     #[test]
     fn long_words_break_and_long_texts_end() {
-        let font = Font::new();
         for text in ["w".repeat(100_000), "w ".repeat(100_000), "w\n".repeat(100_000)] {
-            let lines = font.wrap(&text, 16.0, 200.0);
-            assert_eq!(lines.len(), 4);
-            assert!(lines[3].ends_with('…') && lines.iter().all(|line| font.width(line, 16.0) <= 200.0), "{lines:?}");
+            let lines = wrap(&text, 16.0, 200.0);
+            assert_eq!(lines.lines().count(), 4);
+            assert!(lines.ends_with('…') && width(&lines, 16.0) <= 200.0, "{lines}");
         }
-        assert_eq!(font.wrap("a\u{1b}[31mb\0c\u{ffff}\n\nd", 16.0, 200.0), ["a [31mb c\u{fffd}", "d"]);
-        assert_eq!(font.wrap(&format!("a {} b", "w".repeat(20)), 16.0, 200.0)[0], "a");
-        assert!(font.wrap(" \n", 16.0, 200.0).is_empty());
+        assert_eq!(wrap("a\u{1b}[31mb\0c\u{ffff}\n\nd", 16.0, 200.0), "a [31mb c\u{fffd}\nd");
+        assert_eq!(wrap(&format!("a {} b", "w".repeat(20)), 16.0, 200.0).lines().next(), Some("a"));
+        assert_eq!(wrap(" \n", 16.0, 200.0), "");
     }
 
     #[test]
     fn widths_are_those_of_the_font() {
-        let font = Font::new();
         // DejaVu Sans has 2048 units to the em: 1303 for a digit, 569 for an i.
-        assert_eq!(font.width("00", 2048.0), 2606.0);
-        assert_eq!(font.width("i", 2048.0), 569.0);
+        assert_eq!(width("00", 2048.0), 2606.0);
+        assert_eq!(width("i\n00\ni", 2048.0), 2606.0);
     }
 }

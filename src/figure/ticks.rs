@@ -1,7 +1,7 @@
 //! Where an axis has ticks, and how they are labelled.
 
 use super::scale::Scale;
-use super::text::{Font, TEXT};
+use super::text::{TEXT, width};
 
 /// A mark on an axis. Minor ones have no label.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,13 +18,13 @@ pub(super) enum Direction {
 }
 
 /// The ticks of an axis that is `length` pixels long, as many as its labels leave room for.
-pub(super) fn ticks(scale: &Scale, length: f64, direction: Direction, font: &Font) -> Vec<Tick> {
+pub(super) fn ticks(scale: &Scale, length: f64, direction: Direction) -> Vec<Tick> {
     let per_label = if direction == Direction::X { 3.0 } else { 2.0 };
     let most = (length / (per_label * TEXT)).floor().clamp(2.0, 9.0) as usize;
     let mut last = Vec::new();
     for intervals in (1..=most).rev() {
         last = if scale.log { log_ticks(scale, intervals) } else { linear_ticks(scale, intervals) };
-        if fits(scale, &last, length, direction, font) {
+        if fits(scale, &last, length, direction) {
             return last;
         }
     }
@@ -33,35 +33,30 @@ pub(super) fn ticks(scale: &Scale, length: f64, direction: Direction, font: &Fon
 }
 
 /// Whether the labels of the ticks stand apart.
-fn fits(scale: &Scale, ticks: &[Tick], length: f64, direction: Direction, font: &Font) -> bool {
+fn fits(scale: &Scale, ticks: &[Tick], length: f64, direction: Direction) -> bool {
     let labelled: Vec<&Tick> = ticks.iter().filter(|tick| !tick.label.is_empty()).collect();
     labelled.windows(2).all(|pair| {
         let distance = (scale.fraction(pair[1].value) - scale.fraction(pair[0].value)).abs() * length;
-        let widths = font.width(&pair[0].label, TEXT) + font.width(&pair[1].label, TEXT);
+        let widths = width(&pair[0].label, TEXT) + width(&pair[1].label, TEXT);
         distance >= if direction == Direction::X { widths / 2.0 + 0.6 * TEXT } else { 1.2 * TEXT }
     })
 }
 
+/// Smaller ticks are labelled with a power of ten. Rounding may put a tick at 1e-4 just below it.
+const SMALLEST_PLAIN: f64 = 9.99e-5;
+
 /// At most `intervals` steps of 1, 2, 2.5 or 5 times a power of ten.
 fn linear_ticks(scale: &Scale, intervals: usize) -> Vec<Tick> {
     let raw = (scale.high - scale.low) / intervals as f64;
-    let mut exponent = raw.log10().floor() as i32;
-    let mantissa = raw / power_of_ten(exponent);
-    let steps = [1.0, 2.0, 2.5, 5.0, 10.0];
-    let mut step = steps.into_iter().find(|step| *step >= mantissa * (1.0 - 1e-9)).unwrap_or(10.0);
-    if step == 10.0 {
-        (step, exponent) = (1.0, exponent + 1);
-    }
-    let width = step * power_of_ten(exponent);
-    let first = (scale.low / width - 1e-9).ceil();
-    let last = (scale.high / width + 1e-9).floor();
+    let power = raw.log10().floor() as i32;
+    let steps = [(1.0, power), (2.0, power), (2.5, power), (5.0, power)];
+    let wide = |(digit, power): &(f64, i32)| digit * power_of_ten(*power) >= raw * (1.0 - 1e-9);
+    let (digit, power) = steps.into_iter().find(wide).unwrap_or((1.0, power + 1));
+    let step = digit * power_of_ten(power);
+    let first = (scale.low / step - 1e-9).ceil();
+    let last = (scale.high / step + 1e-9).floor();
     let count = (last - first).clamp(0.0, 20.0) as usize;
-    // A product with the power of ten, or a quotient by it, rounds once; 3 * 0.1 would round twice.
-    let values = (0..=count).map(|nth| {
-        let multiple = (first + nth as f64) * step;
-        if exponent < 0 { multiple / power_of_ten(-exponent) } else { multiple * power_of_ten(exponent) }
-    });
-    labelled(values.collect(), -exponent + i32::from(step == 2.5))
+    labelled((0..=count).map(|nth| (first + nth as f64) * step).collect(), -power + i32::from(digit == 2.5))
 }
 
 /// Labels at powers of ten with minor ticks between; linear steps where fewer than two powers are in range.
@@ -78,42 +73,39 @@ fn log_ticks(scale: &Scale, intervals: usize) -> Vec<Tick> {
     // Exponents that are multiples of the stride, where there are two of them.
     let origin = if last - first >= 2 * stride { 0 } else { first };
     let plain = (-3..=4).contains(&first) && (-3..=4).contains(&last);
-    let mut ticks = Vec::new();
-    for exponent in first - 1..=last {
-        let power = power_of_ten(exponent);
-        if exponent >= first {
-            let label = match ((exponent - origin) % stride == 0, plain) {
-                (false, _) => String::new(),
-                (true, true) => format!("{:.*}", (-exponent).max(0) as usize, power),
-                (true, false) => ten_to_the(exponent),
-            };
-            // Hundreds of marks without a label would be one black bar.
-            if stride <= 10 || !label.is_empty() {
-                ticks.push(Tick { value: power, label });
-            }
-        }
-        if stride == 1 {
-            let minor = (2..=9).map(|digit| f64::from(digit) * power).filter(|value| scale.contains(*value));
-            ticks.extend(minor.map(|value| Tick { value, label: String::new() }));
-        }
-    }
-    ticks
+    let powers = (first..=last).map(|exponent| {
+        let value = power_of_ten(exponent);
+        let label = match ((exponent - origin) % stride, plain) {
+            (0, true) => value.to_string(),
+            (0, false) => ten_to_the(exponent),
+            _ => String::new(),
+        };
+        Tick { value, label }
+    });
+    let between = (first - 1..=last).flat_map(|exponent| (2..=9).map(move |n| f64::from(n) * power_of_ten(exponent)));
+    let minor = between.filter(|value| stride == 1 && scale.contains(*value));
+    let minor = minor.map(|value| Tick { value, label: String::new() });
+    // Hundreds of marks without a label would be one black bar.
+    powers.filter(|tick| stride <= 10 || !tick.label.is_empty()).chain(minor).collect()
 }
 
 /// Ticks with the given number of decimals; with a power of ten where numbers are very large or small.
 fn labelled(values: Vec<f64>, decimals: i32) -> Vec<Tick> {
     let size = values.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
-    let scientific = size >= 1e7 || (size > 0.0 && size < 1e-4);
+    let scientific = size >= 1e7 || (size > 0.0 && size < SMALLEST_PLAIN);
     let shared = if scientific { size.log10().floor() as i32 } else { 0 };
     let decimals = (decimals + shared).clamp(0, 17) as usize;
-    let label = |value: f64| {
-        if value == 0.0 && scientific {
-            return "0".to_owned();
-        }
-        let number = format!("{:.decimals$}", value / power_of_ten(shared)).replace('-', "−");
-        if scientific { format!("{number}×{}", ten_to_the(shared)) } else { number }
+    let tick = |value: f64| {
+        let number = format!("{:.decimals$}", value / power_of_ten(shared));
+        let label = match (scientific, value == 0.0) {
+            (true, true) => "0".to_owned(),
+            (true, false) => format!("{number}×{}", ten_to_the(shared)),
+            _ => number.clone(),
+        };
+        // The double that the label names: multiples of 0.1 are not.
+        Tick { value: format!("{number}e{shared}").parse().unwrap_or(value), label: label.replace('-', "−") }
     };
-    values.into_iter().map(|value| Tick { value, label: label(value) }).collect()
+    values.into_iter().map(tick).collect()
 }
 
 fn ten_to_the(exponent: i32) -> String {
@@ -135,7 +127,7 @@ mod tests {
     use super::*;
 
     fn with_ticks(mut scale: Scale, length: f64, direction: Direction) -> Scale {
-        scale.ticks = ticks(&scale, length, direction, &Font::new());
+        scale.ticks = ticks(&scale, length, direction);
         scale
     }
 

@@ -1,21 +1,12 @@
 //! What is drawn of a series: cut at the panel's edges, thinned to what can be seen.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use plotters_backend::BackendCoord;
 
+use super::layout::Panel;
 use super::recorder::units;
 use super::scale::Scale;
-
-/// A panel as seen by its series.
-pub(super) struct View<'a> {
-    pub(super) x: &'a Scale,
-    pub(super) y: &'a Scale,
-    /// Width and height in pixels.
-    pub(super) size: (f64, f64),
-    /// What falls into a column of this width, in pixels, is thinned; see [`View::lines`].
-    pub(super) column: f64,
-}
 
 /// Values of x and y.
 pub(super) type Values = (f64, f64);
@@ -23,16 +14,14 @@ pub(super) type Values = (f64, f64);
 /// A place in pixels from the lower left corner of the panel.
 pub(super) type Place = (f64, f64);
 
-impl View<'_> {
+const GAP: Place = (f64::NAN, f64::NAN);
+
+impl Panel {
     /// Not finite where the axes have no place for the values.
     pub(super) fn place(&self, (x, y): Values) -> Place {
         // Far outside is far enough: larger numbers would only lose digits where lines are cut.
         let place = |scale: &Scale, value: f64, length: f64| scale.fraction(value).clamp(-1e6, 1e6) * length;
-        if finite((x, y)) {
-            (place(self.x, x, self.size.0), place(self.y, y, self.size.1))
-        } else {
-            (f64::NAN, f64::NAN)
-        }
+        if finite((x, y)) { (place(&self.x, x, self.size.0), place(&self.y, y, self.size.1)) } else { GAP }
     }
 
     /// A place in units from the upper left corner of the panel; for one outside, the nearest at the edge.
@@ -49,7 +38,7 @@ impl View<'_> {
         (0.0..=self.size.0).contains(&x) && (0.0..=self.size.1).contains(&y)
     }
 
-    pub(super) fn square(&self, (x, y): Place) -> (i64, i64) {
+    fn square(&self, (x, y): Place) -> (i64, i64) {
         ((x / self.column).floor() as i64, (y / self.column).floor() as i64)
     }
 
@@ -57,28 +46,15 @@ impl View<'_> {
     ///
     /// Of the points that follow each other within one column, the first, the lowest, the highest and the last are
     /// kept, so that no extreme is lost. A line that also runs back, such as a trajectory in a plane, may pass a column
-    /// at any height and any number of times: there, the points within one square are thinned in this way, and what
-    /// runs from one square to another is drawn once.
-    pub(super) fn lines(&self, x: &[f64], y: &[f64]) -> Vec<Vec<Place>> {
-        let squares = !x.iter().filter(|x| x.is_finite()).is_sorted();
-        let places: Vec<Place> = x.iter().zip(y).map(|(&x, &y)| self.place((x, y))).collect();
-        let lines = places.split(|place| !finite(*place)).flat_map(|run| self.cut(run));
-        let lines = lines.map(|line| self.thin(&line, squares)).collect();
+    /// at any height and any number of times: there, and with `once`, the points within one square are thinned in this
+    /// way, and what runs from one square to another is drawn once.
+    pub(super) fn lines(&self, x: &[f64], y: &[f64], once: bool) -> Vec<Vec<Place>> {
+        let squares = once || !x.iter().filter(|x| x.is_finite()).is_sorted();
+        let places = x.iter().zip(y).map(|(&x, &y)| self.place((x, y))).collect();
+        let parts = cut(self.size, places, false);
+        let lines = parts.split(|place| !finite(*place)).filter(|part| !part.is_empty());
+        let lines = lines.map(|line| self.thin(line, squares)).collect();
         if squares { self.without_repeats(lines) } else { lines }
-    }
-
-    /// The parts of a line inside the panel.
-    fn cut(&self, line: &[Place]) -> Vec<Vec<Place>> {
-        let mut parts: Vec<Vec<Place>> = Vec::new();
-        for (nth, &to) in line.iter().enumerate() {
-            let Some((start, stop)) = clip(self.size, line[nth.saturating_sub(1)], to) else { continue };
-            match parts.last_mut().filter(|part| part.last() == Some(&start)) {
-                Some(part) => part.push(stop),
-                None if start == stop => parts.push(vec![stop]),
-                None => parts.push(vec![start, stop]),
-            }
-        }
-        parts
     }
 
     fn thin(&self, line: &[Place], squares: bool) -> Vec<Place> {
@@ -87,13 +63,10 @@ impl View<'_> {
             (column, if squares { row } else { 0 })
         };
         let extremes = |group: &[Place]| {
-            let height = |nth: &usize| group[*nth].1;
-            let by_height = |a: &usize, b: &usize| height(a).total_cmp(&height(b));
+            let by_height = |a: &usize, b: &usize| group[*a].1.total_cmp(&group[*b].1);
             let lowest = (0..group.len()).min_by(by_height).unwrap_or_default();
             let highest = (0..group.len()).max_by(by_height).unwrap_or_default();
-            let mut kept = vec![0, lowest, highest, group.len() - 1];
-            kept.sort_unstable();
-            kept.dedup();
+            let kept = BTreeSet::from([0, lowest, highest, group.len() - 1]);
             kept.into_iter().map(|nth| group[nth]).collect::<Vec<_>>()
         };
         line.chunk_by(|a, b| square(a) == square(b)).flat_map(extremes).collect()
@@ -104,15 +77,11 @@ impl View<'_> {
         let mut drawn = HashSet::new();
         let mut kept: Vec<Vec<Place>> = Vec::new();
         for line in lines {
-            let mut continues = false;
-            for pair in line.windows(2) {
-                let fresh = drawn.insert((self.square(pair[0]), self.square(pair[1])));
-                match kept.last_mut() {
-                    Some(last) if fresh && continues => last.push(pair[1]),
-                    _ if fresh => kept.push(pair.to_vec()),
-                    _ => {}
+            for pair in line.windows(2).filter(|pair| drawn.insert((self.square(pair[0]), self.square(pair[1])))) {
+                match kept.last_mut().filter(|last| last.last() == Some(&pair[0])) {
+                    Some(last) => last.push(pair[1]),
+                    None => kept.push(pair.to_vec()),
                 }
-                continues = fresh;
             }
             kept.extend((line.len() == 1).then_some(line));
         }
@@ -130,23 +99,14 @@ impl View<'_> {
     pub(super) fn band(&self, x: &[f64], low: &[f64], high: &[f64]) -> Vec<Vec<Place>> {
         let edges: Vec<(Place, Place)> =
             (0..x.len()).map(|nth| (self.place((x[nth], low[nth])), self.place((x[nth], high[nth])))).collect();
-        let runs = edges.split(|(low, high)| !finite(*low) || !finite(*high)).filter(|run| !run.is_empty());
+        let runs = edges.split(|(low, high)| !finite(*low) || !finite(*high));
         let polygons = runs.map(|run| {
             let (low, high): (Vec<Place>, Vec<Place>) = run.iter().copied().unzip();
             let mut polygon = self.thin(&low, false);
             polygon.extend(self.thin(&high, false).into_iter().rev());
-            self.cut_polygon(polygon)
+            cut(self.size, polygon, true)
         });
         polygons.filter(|polygon| !polygon.is_empty()).collect()
-    }
-
-    /// The part of a polygon inside the panel (Sutherland and Hodgman 1974).
-    fn cut_polygon(&self, polygon: Vec<Place>) -> Vec<Place> {
-        let (width, height) = self.size;
-        let polygon = cut_at_edge(&polygon, |place| place.0);
-        let polygon = cut_at_edge(&polygon, |place| width - place.0);
-        let polygon = cut_at_edge(&polygon, |place| place.1);
-        cut_at_edge(&polygon, |place| height - place.1)
     }
 }
 
@@ -154,59 +114,44 @@ fn finite((x, y): Place) -> bool {
     x.is_finite() && y.is_finite()
 }
 
-/// The part of the segment from `a` to `b` inside a frame of this width and height (Liang and Barsky 1984); ends inside
-/// it are kept exactly.
-pub(super) fn clip((width, height): (f64, f64), a: Place, b: Place) -> Option<(Place, Place)> {
-    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
-    let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
-    for (towards, distance) in [(-dx, a.0), (dx, width - a.0), (-dy, a.1), (dy, height - a.1)] {
-        if towards == 0.0 {
-            if distance < 0.0 {
-                return None;
+/// The part of a line or of a polygon inside a frame of this width and height, edge by edge (Sutherland and Hodgman
+/// 1974); ends inside it are kept exactly. Where a line leaves the frame it has a gap.
+pub(super) fn cut((width, height): (f64, f64), mut places: Vec<Place>, polygon: bool) -> Vec<Place> {
+    for edge in 0..4 {
+        let inwards = |place: Place| [place.0, width - place.0, place.1, height - place.1][edge];
+        let mut kept = Vec::new();
+        let mut a = *if polygon { places.last() } else { places.first() }.unwrap_or(&GAP);
+        for b in places {
+            let (from, to) = (inwards(a), inwards(b));
+            if (from < 0.0) != (to < 0.0) {
+                let part = from / (from - to);
+                kept.push((a.0 + part * (b.0 - a.0), a.1 + part * (b.1 - a.1)));
             }
-        } else if towards < 0.0 {
-            enter = enter.max(distance / towards);
-        } else {
-            leave = leave.min(distance / towards);
+            if to >= 0.0 || to.is_nan() {
+                kept.push(b);
+            } else if from >= 0.0 && !polygon {
+                kept.push(GAP);
+            }
+            a = b;
         }
+        places = kept;
     }
-    if enter > leave {
-        return None;
-    }
-    let at = |t: f64| (a.0 + t * dx, a.1 + t * dy);
-    Some((if enter > 0.0 { at(enter) } else { a }, if leave < 1.0 { at(leave) } else { b }))
-}
-
-/// The part of a polygon whose distance inwards from an edge is not negative.
-fn cut_at_edge(polygon: &[Place], inwards: impl Fn(Place) -> f64) -> Vec<Place> {
-    let mut kept = Vec::new();
-    for (nth, &b) in polygon.iter().enumerate() {
-        let a = polygon[(nth + polygon.len() - 1) % polygon.len()];
-        let (from, to) = (inwards(a), inwards(b));
-        if (from < 0.0) != (to < 0.0) {
-            let part = from / (from - to);
-            kept.push((a.0 + part * (b.0 - a.0), a.1 + part * (b.1 - a.1)));
-        }
-        if to >= 0.0 {
-            kept.push(b);
-        }
-    }
-    kept
+    places
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Draws in a panel from 0 to 10 of 10 by 10 pixels.
-    fn with_view<T>(column: f64, see: impl Fn(&View) -> T) -> T {
+    /// A panel from 0 to 10 of 10 by 10 pixels.
+    fn panel(column: f64) -> Panel {
         let scale = Scale::new((0.0, 10.0), false);
-        see(&View { x: &scale, y: &scale, size: (10.0, 10.0), column })
+        Panel { x: scale.clone(), y: scale, size: (10.0, 10.0), column, ..Panel::default() }
     }
 
     fn lines_by(column: f64, points: &[Values]) -> Vec<Vec<Values>> {
         let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-        with_view(column, |view| view.lines(&x, &y))
+        panel(column).lines(&x, &y, false)
     }
 
     fn lines(points: &[Values]) -> Vec<Vec<Values>> {
@@ -259,8 +204,7 @@ mod tests {
     #[test]
     fn a_band_is_cut_at_the_edges_and_has_gaps() {
         let nan = f64::NAN;
-        let bands =
-            with_view(0.5, |view| view.band(&[-2.0, 2.0, 3.0, 4.0, 6.0], &[2.0; 5], &[6.0, 14.0, nan, 4.0, 5.0]));
+        let bands = panel(0.5).band(&[-2.0, 2.0, 3.0, 4.0, 6.0], &[2.0; 5], &[6.0, 14.0, nan, 4.0, 5.0]);
         assert_eq!(bands.len(), 2);
         // From x = 0, where it is 10 high, to x = 2; the part above 10 is cut off.
         let mut corners = bands[0].clone();
@@ -273,7 +217,6 @@ mod tests {
     #[test]
     fn markers_in_one_square_are_drawn_once() {
         let x = [1.0, 1.1, 1.2, 5.0, 11.0, f64::NAN];
-        let markers = with_view(0.5, |view| view.markers(&x, &[1.0; 6]));
-        assert_eq!(markers, [0, 3]);
+        assert_eq!(panel(0.5).markers(&x, &[1.0; 6]), [0, 3]);
     }
 }

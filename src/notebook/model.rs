@@ -1,7 +1,8 @@
 //! Display of models, histories and tensors.
 
-use super::table::{Table, escape};
+use super::table::Table;
 use super::{HTML, MimeContent, PICTURE, Show, TEXT, range};
+use crate::figure::escape;
 use crate::model::{Model, from_tensor};
 use crate::training::{Evaluation, History};
 use crate::{Error, Result};

@@ -1,5 +1,7 @@
 //! Tables, as HTML and as plain text.
 
+use crate::figure::escape;
+
 /// A table: headings of the columns, and rows of cells.
 pub(super) struct Table {
     pub(super) caption: String,
@@ -35,10 +37,6 @@ impl Table {
         }
         text
     }
-}
-
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

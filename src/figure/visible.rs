@@ -119,6 +119,9 @@ fn finite((x, y): Place) -> bool {
 pub(super) fn cut((width, height): (f64, f64), mut places: Vec<Place>, polygon: bool) -> Vec<Place> {
     for edge in 0..4 {
         let inwards = |place: Place| [place.0, width - place.0, place.1, height - place.1][edge];
+        if !places.iter().any(|place| inwards(*place) < 0.0) {
+            continue;
+        }
         let mut kept = Vec::new();
         let mut a = *if polygon { places.last() } else { places.first() }.unwrap_or(&GAP);
         for b in places {

@@ -18,7 +18,8 @@ pub(super) type DrawChart = dyn Fn(&mut Chart) -> Drawn;
 /// What drawing on a chart returns.
 pub(super) type Drawn = Result<(), Box<dyn StdError>>;
 
-/// What one call of `plot`, `scatter`, ... adds to a panel: one or more values of y for each value of x.
+/// What one call of `plot`, `scatter`, ... adds to a panel: one or more values of y for each value of x. A text, and what
+/// plotters draws itself, have none.
 pub(super) struct Series {
     pub(super) label: String,
     pub(super) look: Look,

@@ -24,8 +24,8 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// The random numbers of one trial. They depend only on its seed, split and sample, and on how many
-/// trials of this sample were dropped before.
+/// The random numbers of one trial. They depend only on its seed, split and sample, and on how many trials of this
+/// sample were dropped before.
 ///
 /// The key of [`philox4x32`] is (seed, split). Its counter is (block, dropped before, low half of sample, high half). A block
 /// gives two deviates, each from 52 bits by the inverse of the normal distribution.

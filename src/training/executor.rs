@@ -7,11 +7,11 @@ use crate::Result;
 use crate::interrupt::Interrupts;
 use crate::model::{Activation, Device, Model, Network, NetworkLayer};
 
-/// Time steps of a part for libtorch: few enough for its arrays to stay in the cache, enough to keep the
-/// overhead per call small.
+/// Time steps of a part for libtorch: few enough for its arrays to stay in the cache, enough to keep the overhead per
+/// call small.
 const LIBTORCH_PART_STEPS: usize = 10_000;
-/// Time steps of a part for the fused engine, whose calls have little overhead: few enough for all threads to
-/// finish a batch at about the same time.
+/// Time steps of a part for the fused engine, whose calls have little overhead: few enough for all threads to finish a
+/// batch at about the same time.
 const FUSED_PART_STEPS: usize = 2_000;
 /// Numbers in a part. This limits its steps in models with many channels.
 const PART_NUMBERS: usize = 1 << 22;
@@ -68,11 +68,9 @@ impl Executor {
         for (nth, layer) in self.network.layers.iter().enumerate() {
             if layer.activation == Activation::Relu {
                 let units = self.first(nth + 1).zeros(weights, self.portions(data), &interrupts)?;
-                found.extend((!units.is_empty()).then(|| DeadUnits {
-                    layer: layer.name.clone(),
-                    units,
-                    of: layer.outputs,
-                }));
+                if !units.is_empty() {
+                    found.push(DeadUnits { layer: layer.name.clone(), units, of: layer.outputs });
+                }
             }
         }
         Ok(found)
